@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deadlines. Each pCPU has a queue sorted by deadline, and its hardware timer is set to the first
+ * one; without one it is off: there is no tick. Times are in ticks of arch_ticks().
+ */
+#pragma once
+
+#include "kernel/list.h"
+#include "kernel/types.h"
+
+#define TICKS_NEVER UINT64_MAX
+
+struct timer {
+    struct list node;
+    uint64_t deadline;
+    unsigned cpu;
+    bool armed;
+    void (*fn)(struct timer *timer); /* Runs on the pCPU that armed it, interrupts masked. */
+};
+
+struct timer_queue {
+    struct list timers;
+};
+
+void timer_init(struct timer *timer, void (*fn)(struct timer *timer));
+/* Arms (again) on this pCPU. A deadline in the past fires at once, by the interrupt. */
+void timer_arm(struct timer *timer, uint64_t deadline);
+/* Must be called on the pCPU where it was armed. Disarming twice is allowed. */
+void timer_disarm(struct timer *timer);
+
+/* Fires all that is due: called by the timer interrupt's handler. */
+void timer_expire(void);
+void timer_init_cpu(void);
+
+uint64_t ticks_from_ns(uint64_t ns);
+uint64_t ticks_to_ns(uint64_t ticks);

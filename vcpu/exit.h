@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exits: the guest gave control back. A backend turns the hardware's cause into one of these and returns; it never
+ * calls up. The run loop decides. Fields of an exit are valid only for its kind.
+ */
+#pragma once
+
+#include "kernel/types.h"
+
+enum exit_kind {
+    EXIT_NOTHING,          /* No reason; run again. */
+    EXIT_INTERRUPT,        /* A host interrupt is pending; it is still unacknowledged. */
+    EXIT_HYPERCALL,        /* HVC, SMC, ECALL, VMCALL, VMMCALL: call. */
+    EXIT_MMIO_READ,        /* mmio: finish with exit.mmio.data set to the value. */
+    EXIT_MMIO_WRITE,       /* mmio. */
+    EXIT_PIO_IN,           /* pio: finish with exit.pio.data set. */
+    EXIT_PIO_OUT,          /* pio. */
+    EXIT_SYSREG_READ,      /* sysreg: finish with exit.sysreg.value set. */
+    EXIT_SYSREG_WRITE,     /* sysreg. */
+    EXIT_STAGE2_FAULT,     /* fault: an access that cannot be answered as MMIO (fetch, table walk, no syndrome). */
+    EXIT_HALT,             /* HLT. */
+    EXIT_IDLE,             /* The guest is idle for as long as the backend knows: SBI suspend, PSCI suspend. */
+    EXIT_WFI,              /* Wait for interrupt. */
+    EXIT_WFE,              /* Wait for event; PAUSE loops. */
+    EXIT_CPU_UP,           /* cpu: the guest starts one of its CPUs. */
+    EXIT_CPU_DOWN,         /* The guest stops this CPU. */
+    EXIT_SEND_IPI,         /* ipi. */
+    EXIT_SYSTEM_DOWN,      /* The guest powers off, or shut down (triple fault). */
+    EXIT_SYSTEM_RESET,     /* The guest restarts its machine. */
+    EXIT_DEBUG,            /* debug: breakpoint, step. */
+    EXIT_PREEMPTION_TIMER, /* A guest timer or the slice timer of the hardware fired. */
+    EXIT_INTERRUPT_END,    /* The guest ended an interrupt that we asked to hear about. */
+    EXIT_FAIL_ENTRY,       /* code: hardware refused to enter the guest. */
+    EXIT_CANCELLED,        /* vcpu_cancel(). */
+    EXIT_INTERNAL_ERROR,   /* code. */
+    EXIT_UNKNOWN,          /* code: a cause that we do not know. */
+    EXIT_KINDS,
+};
+
+struct vcpu_exit {
+    enum exit_kind kind;
+    bool advance;      /* arch_vcpu_finish() steps over the instruction. */
+    uint64_t cause[2]; /* The hardware's words: ESR and FAR; scause and stval; exit code and info. */
+    union {
+        struct {
+            uint64_t nr, args[6];
+            uint16_t imm;  /* Immediate of HVC or SMC. */
+            bool firmware; /* SMC rather than HVC. */
+        } call;
+        struct {
+            gpa_t gpa;
+            uint64_t data; /* Read: the result, set by the handler. Write: the value, cut to width. */
+            uint8_t width; /* Bytes: 1, 2, 4, 8. */
+            uint8_t reg, reg_width;
+            bool sign_extend;
+        } mmio;
+        struct {
+            uint16_t port;
+            uint8_t width;
+            uint64_t data;
+        } pio;
+        struct {
+            uint32_t addr; /* MSR or CSR number; on Arm ESR's ISS without Rt and direction. */
+            uint8_t reg;
+            uint64_t value;
+        } sysreg;
+        struct {
+            gpa_t gpa;
+            gva_t gva;
+            bool gva_valid;
+            bool write, execute, table_walk; /* table_walk: by the guest's own page-table walk. */
+        } fault;
+        struct {
+            uint64_t target, entry, arg;
+        } cpu;
+        struct {
+            uint64_t targets; /* Bits of Aff0 on Arm, hart mask on RISC-V. */
+            uint64_t group;   /* Upper affinity; hart mask base. */
+            uint32_t vector;
+            bool to_all, to_self;
+        } ipi;
+        struct {
+            uint64_t pc, syndrome;
+            uint16_t imm;
+        } debug;
+        uint64_t code;
+    };
+};
+
+/* "mmio-read": for messages and traces. */
+const char *exit_kind_text(enum exit_kind kind);
