@@ -6,7 +6,7 @@
 #pragma once
 
 /* Prints where and what, stops all pCPUs. In host tests it ends the program. */
-[[noreturn]] void assert_failed(const char *expr, const char *file, int line);
+[[gnu::noreturn]] void assert_failed(const char *expr, const char *file, int line);
 
 #define assert(expr) ((expr) ? (void)0 : assert_failed(#expr, __FILE__, __LINE__))
 #define unreachable() assert_failed("unreachable", __FILE__, __LINE__)

@@ -17,6 +17,9 @@
  */
 void page_add(hpa_t base, uint64_t size);
 
+/* Forgets all ranges and blocks: for tests. */
+void page_reset(void);
+
 /* NULL when there is no such block. Aligned to its size. */
 void *page_alloc(unsigned order);
 void *page_alloc_zeroed(unsigned order);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fake architecture's processor and vCPU: what tests look at is here in the open. */
+#pragma once
+
+#include "kernel/types.h"
+
+#define ARCH_NAME    "fake"
+#define ARCH_MACHINE machine_fake
+
+#define VIRQ_SLOTS_MAX 16u
+
+struct vcpu_exit;
+
+struct arch_pcpu {
+    unsigned ipis;           /* Sent to this pCPU. */
+    uint64_t timer_deadline; /* What its timer was set to. */
+    struct arch_vcpu *bound;
+};
+
+struct arch_regs {
+    uint32_t arch; /* 'F'. */
+    uint64_t gpr[32], pc;
+};
+
+/*
+ * A scripted vCPU: arch_vcpu_run() first calls on_run, if there is one; when that returns false, it gives the
+ * next exit of the script; at the script's end always EXIT_SYSTEM_DOWN, so that loops end.
+ */
+struct arch_vcpu {
+    struct arch_regs regs; /* gpr[0] is the argument after arch_vcpu_start(). */
+    uint64_t returns[4];   /* Of hypercalls. */
+    unsigned index;
+    uint16_t vmid;
+    hpa_t stage2_root;
+    bool trap_wait;
+    struct pcpu *bound; /* NULL: unbound. */
+
+    const struct vcpu_exit *script;
+    unsigned script_count, script_next;
+    bool (*on_run)(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
+    bool (*on_decode)(struct arch_vcpu *vcpu, const void *insn, unsigned size,
+                      struct vcpu_exit *exit);
+    void *test; /* The test's own. */
+
+    unsigned runs, binds, starts, finishes, faults;
+    struct vcpu_exit *finished;  /* If set by the test: a copy of the last finished exit goes there. */
+    unsigned fault_last;         /* enum arch_fault */
+    uint64_t timer_deadline;     /* What arch_vcpu_timer_deadline() returns; starts TICKS_NEVER. */
+
+    uint64_t slots[VIRQ_SLOTS_MAX]; /* As ICH_LR<n>_EL2. */
+    uint64_t control;               /* As ICH_HCR_EL2. */
+};
+
+struct arch_trap_frame {
+    uint64_t pc;
+};

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fourth "architecture": implements kernel/arch.h and vcpu/arch_vcpu.h for host tests. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/assert.h"
+#include "kernel/fmt.h"
+#include "kernel/ipi.h"
+#include "kernel/percpu.h"
+#include "mm/page.h"
+#include "mm/pt.h"
+#include "tests/fake/fake.h"
+#include "tests/host/test.h"
+
+struct fake fake;
+jmp_buf fake_death;
+_Thread_local struct pcpu *fake_this_cpu = &pcpus[0];
+_Atomic uint64_t fake_ticks;
+_Thread_local unsigned fake_irqs_unmasked;
+static bool fake_death_expected;
+static void *fake_ram_block;
+
+void fake_reset(void)
+{
+    memset(&fake, 0, sizeof(fake));
+    fake_ticks = 0;
+    fake_death_expected = false;
+    for (unsigned i = 0; i < CPUS_MAX; i++) {
+        pcpus[i].id = i;
+        pcpus[i].hw_id = i;
+        pcpus[i].ranks_held = 0;
+        pcpus[i].work = NULL;
+        pcpus[i].ipi_under_way = false;
+        memset(&pcpus[i].arch, 0, sizeof(pcpus[i].arch));
+        pcpus[i].arch.timer_deadline = TICKS_NEVER;
+    }
+    pcpu_count = 4;
+    fake_be_cpu(0);
+}
+
+void fake_be_cpu(unsigned id)
+{
+    fake_this_cpu = &pcpus[id];
+}
+
+void fake_advance(uint64_t ns)
+{
+    fake_ticks += ns;
+}
+
+void fake_irq_raise(uint32_t irq)
+{
+    if (fake.irq_count == FAKE_IRQS_MAX)
+        abort();
+    fake.irqs[fake.irq_count++] = irq;
+}
+
+void *fake_ram(uint64_t size)
+{
+    page_reset();
+    free(fake_ram_block);
+    fake_ram_block = aligned_alloc(2 * MIB, ALIGN_UP(size, 2 * MIB));
+    if (!fake_ram_block)
+        abort();
+    page_add(ptr_to_phys(fake_ram_block), size);
+    return fake_ram_block;
+}
+
+void fake_expect_death(bool expected)
+{
+    fake_death_expected = expected;
+}
+
+void assert_failed(const char *expr, const char *file, int line)
+{
+    if (fake_death_expected)
+        longjmp(fake_death, 1);
+    test_fail(file, line, "our own assertion failed: %s", expr);
+}
+
+/* --- kernel/arch.h --- */
+
+void arch_cpu_init(struct pcpu *cpu)
+{
+    fake_this_cpu = cpu;
+}
+
+void arch_cpu_describe(char *buf, size_t size)
+{
+    fmt_buf(buf, size, "fake processor");
+}
+
+void arch_idle(void)
+{
+    fake.idles++;
+    if (fake.on_idle)
+        fake.on_idle();
+}
+
+void arch_halt(void)
+{
+    if (fake_death_expected)
+        longjmp(fake_death, 1);
+    test_fail(__FILE__, __LINE__, "arch_halt()");
+}
+
+unsigned arch_backtrace(const struct arch_trap_frame *, uintptr_t *, unsigned)
+{
+    return 0;
+}
+
+void arch_trap_print(const struct arch_trap_frame *, struct fmt_sink *)
+{
+}
+
+enum err arch_cpu_start(struct pcpu *)
+{
+    fake.cpu_starts++;
+    return fake.cpu_start_result;
+}
+
+void arch_machine_off(void)
+{
+    fake.machine_offs++;
+}
+
+void arch_machine_reset(void)
+{
+    fake.machine_resets++;
+}
+
+extern const struct pt_format pt_format_s1;
+extern const struct pt_format pt_format_s2_40;
+
+const struct pt_format *arch_host_format = &pt_format_s1;
+
+void arch_host_map_use(hpa_t root)
+{
+    fake.host_root = root;
+}
+
+void arch_host_flush(const void *start, size_t size)
+{
+    fake.host_flushes++;
+    fake.host_flush = (struct fake_range){(uintptr_t)start, size};
+}
+
+void arch_cache_clean(const void *start, size_t size)
+{
+    fake.cache_cleans++;
+    fake.cache_clean = (struct fake_range){(uintptr_t)start, size};
+}
+
+void arch_zero_pages(void *start, size_t size)
+{
+    assert(IS_ALIGNED((uintptr_t)start, PAGE_SIZE) && IS_ALIGNED(size, PAGE_SIZE));
+    memset(start, 0, size);
+    fake.zeroed_bytes += size;
+}
+
+enum err arch_irqchip_init(const struct platform *)
+{
+    return OK;
+}
+
+enum err arch_irqchip_init_cpu(void)
+{
+    return OK;
+}
+
+enum err arch_irq_enable(uint32_t irq, enum irq_trigger trigger)
+{
+    if (irq >= ARRAY_SIZE(fake.irq_enabled))
+        return E_RANGE;
+    fake.irq_enabled[irq] = true;
+    fake.irq_is_edge[irq] = trigger == IRQ_EDGE;
+    return OK;
+}
+
+bool arch_irq_is_percpu(uint32_t irq)
+{
+    return irq < 32;
+}
+
+bool arch_irq_take(uint32_t *irq)
+{
+    if (fake.irq_count == 0)
+        return false;
+    *irq = fake.irqs[0];
+    fake.irq_count--;
+    memmove(&fake.irqs[0], &fake.irqs[1], fake.irq_count * sizeof(fake.irqs[0]));
+    return true;
+}
+
+void arch_irq_set_active(uint32_t irq, bool active)
+{
+    assert(irq < 32);
+    fake.irq_active[irq] = active;
+}
+
+void arch_irq_end(uint32_t irq, bool keep)
+{
+    fake.irq_ended = irq;
+    if (keep)
+        fake.irq_keeps++;
+    else
+        fake.irq_ends++;
+}
+
+void arch_ipi_send(struct pcpu *cpu)
+{
+    fake.ipis++;
+    cpu->arch.ipis++;
+    if (fake.on_ipi)
+        fake.on_ipi(cpu);
+}
+
+void arch_timer_set(uint64_t deadline)
+{
+    arch_this_cpu()->arch.timer_deadline = deadline;
+}
+
+enum err arch_timer_init_cpu(void)
+{
+    return OK;
+}
+
+/* --- vcpu/arch_vcpu.h --- */
+
+struct virt_caps virt_caps = {
+    .backend = "fake",
+    .vcpus_max = 32,
+    .vmids_max = 256,
+    .gpa_bits = 40,
+    .virq_slots = 4,
+    .gic_version = 3,
+};
+
+enum err arch_virt_enable(void)
+{
+    return fake.virt_enable_result;
+}
+
+const struct pt_format *arch_stage2_format(void)
+{
+    return &pt_format_s2_40;
+}
+
+void arch_stage2_flush(uint16_t vmid, hpa_t, gpa_t start, uint64_t size)
+{
+    fake.stage2_flushes++;
+    fake.stage2_flush = (struct fake_range){start.v, size};
+    fake.stage2_flush_vmid = vmid;
+    if (fake.on_stage2_flush)
+        fake.on_stage2_flush(vmid, start, size);
+}
+
+enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *config)
+{
+    if (fake.vcpu_init_result != OK)
+        return fake.vcpu_init_result;
+    memset(vcpu, 0, sizeof(*vcpu));
+    vcpu->regs.arch = 'F';
+    vcpu->index = config->index;
+    vcpu->vmid = config->vmid;
+    vcpu->stage2_root = config->stage2_root;
+    vcpu->trap_wait = config->trap_wait;
+    vcpu->timer_deadline = TICKS_NEVER;
+    return OK;
+}
+
+void arch_vcpu_start(struct arch_vcpu *vcpu, gpa_t entry, uint64_t arg)
+{
+    assert(!vcpu->bound);
+    memset(&vcpu->regs, 0, sizeof(vcpu->regs));
+    vcpu->regs.arch = 'F';
+    vcpu->regs.pc = entry.v;
+    vcpu->regs.gpr[0] = arg;
+    vcpu->starts++;
+}
+
+void arch_vcpu_bind(struct arch_vcpu *vcpu)
+{
+    struct pcpu *cpu = arch_this_cpu();
+
+    assert(!vcpu->bound && !cpu->arch.bound);
+    vcpu->bound = cpu;
+    cpu->arch.bound = vcpu;
+    vcpu->binds++;
+}
+
+void arch_vcpu_unbind(struct arch_vcpu *vcpu)
+{
+    assert(vcpu->bound == arch_this_cpu() && vcpu->bound->arch.bound == vcpu);
+    vcpu->bound->arch.bound = NULL;
+    vcpu->bound = NULL;
+}
+
+void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    assert(vcpu->bound == arch_this_cpu());
+    vcpu->runs++;
+    memset(exit, 0, sizeof(*exit));
+    if (vcpu->on_run && vcpu->on_run(vcpu, exit))
+        return;
+    if (vcpu->script_next < vcpu->script_count)
+        *exit = vcpu->script[vcpu->script_next++];
+    else
+        exit->kind = EXIT_SYSTEM_DOWN;
+}
+
+void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    assert(vcpu->bound == arch_this_cpu());
+    vcpu->finishes++;
+    if (vcpu->finished)
+        *vcpu->finished = *exit;
+    if (exit->advance)
+        vcpu->regs.pc += 4;
+    if (exit->kind == EXIT_MMIO_READ && exit->mmio.reg < 31)
+        vcpu->regs.gpr[exit->mmio.reg] = exit->mmio.data;
+    if (exit->kind == EXIT_SYSREG_READ && exit->sysreg.reg < 31)
+        vcpu->regs.gpr[exit->sysreg.reg] = exit->sysreg.value;
+}
+
+bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
+                      struct vcpu_exit *exit)
+{
+    return vcpu->on_decode && vcpu->on_decode(vcpu, insn, size, exit);
+}
+
+uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg)
+{
+    return reg < 31 ? vcpu->regs.gpr[reg] : 0;
+}
+
+void arch_vcpu_set_gpr(struct arch_vcpu *vcpu, unsigned reg, uint64_t value)
+{
+    if (reg < 31)
+        vcpu->regs.gpr[reg] = value;
+}
+
+uint64_t arch_vcpu_pc(const struct arch_vcpu *vcpu)
+{
+    return vcpu->regs.pc;
+}
+
+void arch_vcpu_set_return(struct arch_vcpu *vcpu, unsigned index, uint64_t value)
+{
+    assert(index < ARRAY_SIZE(vcpu->returns));
+    vcpu->returns[index] = value;
+    vcpu->regs.gpr[index] = value;
+}
+
+void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *regs)
+{
+    *regs = vcpu->regs;
+}
+
+enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs)
+{
+    if (regs->arch != 'F')
+        return E_INVALID;
+    vcpu->regs = *regs;
+    return OK;
+}
+
+void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
+{
+    fmt_print(out, "pc %#llx\n", (unsigned long long)vcpu->regs.pc);
+}
+
+void arch_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out)
+{
+    fmt_print(out, "%s\n", exit_kind_text(exit->kind));
+}
+
+enum err arch_vcpu_translate(const struct arch_vcpu *, gva_t addr,
+                             enum err (*)(void *, gpa_t, uint64_t *), void *, gpa_t *result)
+{
+    *result = gpa(addr.v); /* The fake's guests have no tables of their own. */
+    return OK;
+}
+
+void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault,
+                            const struct vcpu_exit *)
+{
+    vcpu->faults++;
+    vcpu->fault_last = fault;
+}
+
+uint64_t arch_vcpu_timer_deadline(const struct arch_vcpu *vcpu)
+{
+    return vcpu->timer_deadline;
+}
+
+uint64_t arch_virq_read(const struct arch_vcpu *vcpu, unsigned slot)
+{
+    assert(slot < virt_caps.virq_slots);
+    return vcpu->slots[slot];
+}
+
+void arch_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
+{
+    assert(slot < virt_caps.virq_slots);
+    vcpu->slots[slot] = value;
+}
+
+/* Slots in state "inactive" (63:62 are 0) that ask for a notice (41), being no hardware ones (61). */
+uint64_t arch_virq_ended(const struct arch_vcpu *vcpu)
+{
+    uint64_t slots = 0;
+
+    for (unsigned i = 0; i < virt_caps.virq_slots; i++)
+        if (vcpu->slots[i] >> 61 == 0 && (vcpu->slots[i] >> 41 & 1))
+            slots |= (uint64_t)1 << i;
+    return slots;
+}
+
+uint64_t arch_virq_empty(const struct arch_vcpu *vcpu)
+{
+    uint64_t slots = 0;
+
+    for (unsigned i = 0; i < virt_caps.virq_slots; i++)
+        if (vcpu->slots[i] >> 62 == 0)
+            slots |= (uint64_t)1 << i;
+    return slots & ~arch_virq_ended(vcpu);
+}
+
+uint64_t arch_virq_control(const struct arch_vcpu *vcpu)
+{
+    return vcpu->control;
+}
+
+void arch_virq_set_control(struct arch_vcpu *vcpu, uint64_t value)
+{
+    vcpu->control = value;
+}
+
+/* --- The linker script's borders of the image: see mm/hostmap.c --- */
+
+/* _image_start is given by the linker's command line. */
+alignas(4096) char _text_start[4096], _text_end[1], _rodata_start[1];
+alignas(4096) char _rodata_end[1], _data_start[4096], _image_end[1];
