@@ -2,7 +2,7 @@
 /*
  * Checked reads of a flattened device tree, and a sequential writer: the only user of libfdt.
  * A node is an int: libfdt's offset, negative when absent. Pure; used in the kernel and on the host.
- * [Devicetree Specification 0.4]
+ * [Devicetree Specification 0.4] (fdt_str() is not named fdt_string(), because libfdt has that name.)
  */
 #pragma once
 
@@ -37,9 +37,9 @@ const char *fdt_prop_at(const struct fdt *fdt, int node, unsigned index, const v
                         size_t *size);
 bool fdt_has(const struct fdt *fdt, int node, const char *name);
 /* The string, checked to end with NUL inside the property; NULL when absent or not a string. */
-const char *fdt_string(const struct fdt *fdt, int node, const char *name);
+const char *fdt_str(const struct fdt *fdt, int node, const char *name);
 /* The index'th of a list of strings, NULL beyond the end. */
-const char *fdt_string_at(const struct fdt *fdt, int node, const char *name, unsigned index);
+const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index);
 /* The index'th 32-bit cell; E_ABSENT when there is no such property, E_RANGE beyond its end. */
 enum err fdt_u32(const struct fdt *fdt, int node, const char *name, unsigned index, uint32_t *v);
 /* A number of one or two cells, by the property's size. E_INVALID for other sizes. */

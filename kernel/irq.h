@@ -28,3 +28,6 @@ void irq_handle(void);
 
 /* Enables on this pCPU what irq_attach() registered for per-pCPU interrupts. For secondaries. */
 void irq_init_cpu(void);
+
+/* Interrupts taken that nobody had attached, since the start. Each number is logged once. */
+uint64_t irq_unclaimed_count(void);

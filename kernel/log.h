@@ -14,6 +14,13 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 [[gnu::format(printf, 2, 3)]] void log_at(enum log_level level, const char *format, ...);
 void log_vat(enum log_level level, const char *format, va_list args);
 
+/*
+ * For text made in pieces, as one line or several that stay together: log_open() returns a sink,
+ * log_close() ends the last line and shows it. The log lock is held in between.
+ */
+struct fmt_sink *log_open(enum log_level level);
+void log_close(void);
+
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__) /* Something asked for does not work. */
 #define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)  /* It works, but not as the user may think. */
 #define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)  /* What a user wants to read once. */

@@ -19,11 +19,16 @@ struct timer {
 };
 
 struct timer_queue {
-    struct list timers;
+    struct list timers;  /* By deadline; among equal ones, in the order of arming. */
+    uint64_t programmed; /* What the hardware timer is set to. */
+    bool expiring;       /* In timer_expire(), which sets the hardware at its end. */
 };
 
 void timer_init(struct timer *timer, void (*fn)(struct timer *timer));
-/* Arms (again) on this pCPU. A deadline in the past fires at once, by the interrupt. */
+/*
+ * Arms (again) on this pCPU; an armed one must be armed here. A deadline in the past fires at once,
+ * by the interrupt; TICKS_NEVER disarms.
+ */
 void timer_arm(struct timer *timer, uint64_t deadline);
 /* Must be called on the pCPU where it was armed. Disarming twice is allowed. */
 void timer_disarm(struct timer *timer);
@@ -32,5 +37,7 @@ void timer_disarm(struct timer *timer);
 void timer_expire(void);
 void timer_init_cpu(void);
 
+/* Rounded up, so that no wait ends early; TICKS_NEVER when it does not fit. */
 uint64_t ticks_from_ns(uint64_t ns);
+/* Rounded down; 0 while the frequency is not known; UINT64_MAX when it does not fit. */
 uint64_t ticks_to_ns(uint64_t ticks);

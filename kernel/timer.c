@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Timer queues. All of a queue is touched by its own pCPU only, with interrupts masked, so there is
+ * no lock. The hardware is set when the first deadline changes, and otherwise left alone: setting
+ * it may cost more than the rest of this file.
+ */
+#include "kernel/timer.h"
+
+#include "kernel/arch.h"
+#include "kernel/assert.h"
+#include "kernel/percpu.h"
+
+#define NS_PER_S 1000000000u
+
+void timer_init(struct timer *timer, void (*fn)(struct timer *timer))
+{
+    *timer = (struct timer){.deadline = TICKS_NEVER, .fn = fn};
+    list_init(&timer->node);
+}
+
+static void timer_program(struct timer_queue *queue)
+{
+    uint64_t deadline = TICKS_NEVER;
+
+    if (queue->expiring)
+        return;
+    if (!list_empty(&queue->timers))
+        deadline = list_first(&queue->timers, struct timer, node)->deadline;
+    if (deadline != queue->programmed) {
+        queue->programmed = deadline;
+        arch_timer_set(deadline);
+    }
+}
+
+static void timer_insert(struct timer_queue *queue, struct timer *timer)
+{
+    struct list *pos = &queue->timers;
+
+    /* From the back, where a new deadline mostly belongs. */
+    while (pos->prev != &queue->timers &&
+           container_of(pos->prev, struct timer, node)->deadline > timer->deadline)
+        pos = pos->prev;
+    list_insert_before(pos, &timer->node);
+}
+
+void timer_arm(struct timer *timer, uint64_t deadline)
+{
+    struct pcpu *cpu = this_cpu();
+
+    assert(!timer->armed || timer->cpu == cpu->id);
+    list_remove(&timer->node);
+    timer->deadline = deadline;
+    timer->cpu = cpu->id;
+    timer->armed = deadline != TICKS_NEVER;
+    if (timer->armed)
+        timer_insert(&cpu->timers, timer);
+    timer_program(&cpu->timers);
+}
+
+void timer_disarm(struct timer *timer)
+{
+    if (!timer->armed)
+        return;
+    timer_arm(timer, TICKS_NEVER);
+}
+
+/*
+ * Timers due now move to a list of their own before any fires: one that arms itself again, for the
+ * past even, waits for the next interrupt, while one that disarms another which is due, does so.
+ */
+void timer_expire(void)
+{
+    struct timer_queue *queue = &this_cpu()->timers;
+    uint64_t now = arch_ticks();
+    struct list due;
+    struct timer *timer;
+
+    list_init(&due);
+    assert(!queue->expiring);
+    queue->expiring = true;
+    while (!list_empty(&queue->timers)) {
+        timer = list_first(&queue->timers, struct timer, node);
+        if (timer->deadline > now)
+            break;
+        list_remove(&timer->node);
+        list_push_back(&due, &timer->node);
+    }
+    while (!list_empty(&due)) {
+        timer = list_first(&due, struct timer, node);
+        list_remove(&timer->node);
+        timer->armed = false;
+        timer->fn(timer);
+    }
+    queue->expiring = false;
+    /* Hardware that fires early, or once, must be set again even to the same deadline. */
+    queue->programmed = 0;
+    timer_program(queue);
+}
+
+void timer_init_cpu(void)
+{
+    struct timer_queue *queue = &this_cpu()->timers;
+
+    list_init(&queue->timers);
+    queue->expiring = false;
+    queue->programmed = TICKS_NEVER;
+    arch_timer_set(TICKS_NEVER);
+}
+
+/* value * to / from without losing the high bits; `from` and `to` are below 2^34. */
+static uint64_t ticks_scale(uint64_t value, uint64_t from, uint64_t to, bool up)
+{
+    uint64_t whole, part = value % from * to + (up ? from - 1 : 0);
+
+    if (__builtin_mul_overflow(value / from, to, &whole) ||
+        __builtin_add_overflow(whole, part / from, &whole))
+        return UINT64_MAX;
+    return whole;
+}
+
+uint64_t ticks_from_ns(uint64_t ns)
+{
+    return ticks_scale(ns, NS_PER_S, arch_tick_hz(), true);
+}
+
+uint64_t ticks_to_ns(uint64_t ticks)
+{
+    uint64_t hz = arch_tick_hz();
+
+    return hz ? ticks_scale(ticks, hz, NS_PER_S, false) : 0;
+}
