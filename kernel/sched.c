@@ -150,7 +150,7 @@ bool sched_block(struct sched_entity *entity)
     return blocked;
 }
 
-void sched_yield(struct sched_entity *entity)
+void sched_give_way(struct sched_entity *entity)
 {
     struct sched_queue *queue = &this_cpu()->sched;
 

@@ -51,8 +51,11 @@ void sched_add(struct sched_entity *entity, unsigned cpu, uint8_t priority);
 void sched_wake(struct sched_entity *entity);
 /* By the entity's own run(): nothing to do; returns false when a wake came in the meantime. */
 bool sched_block(struct sched_entity *entity);
-/* By the entity's own run(): to the end of its priority's queue, once run() has returned. */
-void sched_yield(struct sched_entity *entity);
+/*
+ * By the entity's own run(): to the end of its priority's queue, once run() has returned. (The name
+ * sched_yield() is the C library's, which host tests are linked with.)
+ */
+void sched_give_way(struct sched_entity *entity);
 /* Make its run() return soon if it is running, wherever that is. Any pCPU, any context. */
 void sched_kick(struct sched_entity *entity);
 /* Off the queue, blocked, so that it may be freed; E_BUSY while it runs: sched_kick() and retry. */
