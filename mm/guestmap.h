@@ -28,6 +28,9 @@ struct guest_region {
 
 #define GUEST_REGIONS_MAX 16u
 
+/* The backend's: see vcpu/arch_vcpu.h, which mm/ may not include. */
+void arch_stage2_flush(uint16_t vmid, hpa_t root, gpa_t start, uint64_t size);
+
 struct guestmap {
     struct lock lock;
     struct pt pt;
@@ -47,6 +50,7 @@ void guestmap_destroy(struct guestmap *map); /* Zeroes and frees RAM. No vCPU ru
  */
 enum err guestmap_add(struct guestmap *map, gpa_t base, uint64_t size, enum guest_region_kind kind,
                       hpa_t host);
+/* E_ABSENT: no region begins there. vCPUs may run. */
 enum err guestmap_remove(struct guestmap *map, gpa_t base);
 const struct guest_region *guestmap_find(const struct guestmap *map, gpa_t addr);
 /* The region that is nearest to addr (for reports); NULL when there is none at all. */

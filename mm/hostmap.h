@@ -10,12 +10,27 @@
 #include "kernel/types.h"
 
 struct memmap;
+struct pt;
 
+/* The image's borders, page aligned and ascending; what lies between the parts is read-only. */
+struct hostmap_image {
+    uint64_t start, text_start, text_end, rodata_start, rodata_end, data_start, end;
+};
+
+/*
+ * Fills in empty tables: the image by its parts, all RAM of the map but page 0. arena: a range that is
+ * mapped by small leaves, so that single pages of it can be taken away later; size 0: none. For hostmap_init() and tests.
+ */
+enum err hostmap_build(struct pt *pt, const struct memmap *map, const struct hostmap_image *image,
+                       uint64_t arena, uint64_t arena_size);
 /* Builds the tables from the memory map and switches the boot processor to them. Boot only. */
 enum err hostmap_init(const struct memmap *map);
 /* Switches this pCPU to them. */
 void hostmap_use(void);
-/* A device's registers; mapping a page twice is allowed. The pointer equals the address. */
+/*
+ * A device's registers; mapping a page twice is allowed. The pointer equals the address. E_EXISTS: something else
+ * is mapped there (RAM).
+ */
 enum err hostmap_device(uint64_t base, uint64_t size, volatile void **regs);
 /* Firmware tables: read-only. */
 enum err hostmap_readonly(uint64_t base, uint64_t size, const void **start);
