@@ -19,7 +19,7 @@ struct irq_slot {
 static struct irq_slot slots[IRQS_MAX];
 static _Atomic uint64_t claimed[IRQS_MAX / 64];  /* Attached, or being attached. */
 static _Atomic uint64_t edge[IRQS_MAX / 64];     /* The trigger it was attached with. */
-static _Atomic uint64_t reported[IRQS_MAX / 64]; /* Warned about: it came, but nobody handles it. */
+static _Atomic uint64_t reported[IRQS_MAX / 64 + 1]; /* Warned about: nobody handles it. */
 static _Atomic uint64_t unclaimed;
 
 /* Sets the bit of the interrupt; returns whether it was set. */
@@ -59,9 +59,7 @@ enum err irq_attach(uint32_t irq, enum irq_trigger trigger, irq_handler handler,
 [[gnu::noinline, gnu::cold]] static void irq_handle_unclaimed(uint32_t irq)
 {
     atomic_fetch_add_explicit(&unclaimed, 1, memory_order_relaxed);
-    if (irq >= IRQS_MAX)
-        log_warn("interrupt %u is out of range", irq);
-    else if (!irq_mark(reported, irq))
+    if (!irq_mark(reported, MIN(irq, IRQS_MAX))) /* All beyond the table share a bit. */
         log_warn("interrupt %u came, but nothing here handles it", irq);
 }
 

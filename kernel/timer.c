@@ -18,7 +18,8 @@ void timer_init(struct timer *timer, void (*fn)(struct timer *timer))
     list_init(&timer->node);
 }
 
-static void timer_program(struct timer_queue *queue)
+/* Sets the hardware to the first deadline, if that is news to it or if told to. */
+static void timer_program(struct timer_queue *queue, bool always)
 {
     uint64_t deadline = TICKS_NEVER;
 
@@ -26,7 +27,7 @@ static void timer_program(struct timer_queue *queue)
         return;
     if (!list_empty(&queue->timers))
         deadline = list_first(&queue->timers, struct timer, node)->deadline;
-    if (deadline != queue->programmed) {
+    if (always || deadline != queue->programmed) {
         queue->programmed = deadline;
         arch_timer_set(deadline);
     }
@@ -54,7 +55,7 @@ void timer_arm(struct timer *timer, uint64_t deadline)
     timer->armed = deadline != TICKS_NEVER;
     if (timer->armed)
         timer_insert(&cpu->timers, timer);
-    timer_program(&cpu->timers);
+    timer_program(&cpu->timers, false);
 }
 
 void timer_disarm(struct timer *timer)
@@ -93,8 +94,7 @@ void timer_expire(void)
     }
     queue->expiring = false;
     /* Hardware that fires early, or once, must be set again even to the same deadline. */
-    queue->programmed = 0;
-    timer_program(queue);
+    timer_program(queue, true);
 }
 
 void timer_init_cpu(void)
