@@ -165,6 +165,7 @@ static int panic_child(void)
     console_clear();
     fake.on_ipi = panic_ipi_taken;
     pcpu(1)->online = pcpu(2)->online = true;
+    pcpu(3)->online = false;
     if (setjmp(fake_death) == 0) {
         fake_expect_death(true);
         panic_trap(&frame, "the number is %d", 42);
