@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a guest-physical address to the virtual device behind it: sorted ranges, found by bisection, with the last hit
- * tried first. Built before the VM starts and constant while it runs, so reading needs no lock.
+ * From a guest-physical address to the virtual device behind it: sorted ranges, found by bisection,
+ * with the last hit tried first. Built before the VM starts and constant while it runs, so reading
+ * needs no lock.
  */
 #pragma once
 
@@ -12,7 +13,10 @@ struct vdev;
 
 struct vdev_ops {
     const char *name;
-    /* An access at offset into the device's range, naturally aligned, wholly inside. vcpu: index of who does it. */
+    /*
+     * An access at offset into the device's range, naturally aligned, wholly inside. vcpu: index of
+     * who does it.
+     */
     uint64_t (*read)(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width);
     void (*write)(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width, uint64_t value);
     void (*reset)(struct vdev *dev);
@@ -24,7 +28,7 @@ struct vdev {
     uint64_t base, size;
     /* How the device raises its interrupt; set by the VM. level: the wire's new state. */
     void (*set_irq)(struct vdev *dev, bool level);
-    void *owner;   /* The VM. */
+    void *owner; /* The VM. */
     uint32_t irq;
 };
 
@@ -37,5 +41,32 @@ struct bus {
 
 /* E_EXISTS: overlaps another device; E_NOMEM: too many; E_RANGE: empty or wraps. */
 enum err bus_add(struct bus *bus, struct vdev *dev);
-/* *hint: caller's, starts NULL; remembers the last device found. NULL: nothing there. */
-struct vdev *bus_find(const struct bus *bus, uint64_t addr, unsigned width, struct vdev **hint);
+/* The slow half of bus_find(): by bisection. */
+struct vdev *bus_search(const struct bus *bus, uint64_t addr, unsigned width);
+
+static inline bool vdev_holds(const struct vdev *dev, uint64_t addr, unsigned width)
+{
+    uint64_t offset = addr - dev->base; /* Wraps to something large below the base. */
+
+    return offset < dev->size && width <= dev->size - offset;
+}
+
+/*
+ * The device that answers an access of width bytes (1, 2, 4, 8) at addr. *hint: caller's, starts
+ * NULL; remembers the last device found. NULL: nothing there, or the access is not naturally
+ * aligned or not wholly inside one device.
+ */
+static inline struct vdev *bus_find(const struct bus *bus, uint64_t addr, unsigned width,
+                                    struct vdev **hint)
+{
+    struct vdev *dev = *hint;
+
+    if (unlikely((addr & (width - 1)) != 0))
+        return NULL;
+    if (likely(dev != NULL && vdev_holds(dev, addr, width)))
+        return dev;
+    dev = bus_search(bus, addr, width);
+    if (dev != NULL)
+        *hint = dev;
+    return dev;
+}
