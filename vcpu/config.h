@@ -3,17 +3,27 @@
  * Reads a configuration (a compiled device tree, "caisson,config-1") into plain structs, and reports
  * every mistake with the path of its node. The one parser, in the hypervisor and in the host tool. Pure: no
  * allocation; pointers in the result point into the tree. tools/README.md is the reference of the properties.
+ *
+ * config.c: the nodes. config_read.c: typed reads of properties. config_check.c: what must hold between nodes and VMs.
  */
 #pragma once
 
 #include "kernel/err.h"
 #include "kernel/fdt.h"
+#include "kernel/log.h"
 #include "kernel/types.h"
 
-#define CONFIG_VMS_MAX      64u
-#define CONFIG_VCPUS_MAX    32u /* Per VM. */
-#define CONFIG_REGIONS_MAX  8u  /* Per VM, beside its RAM. */
-#define CONFIG_NAME_MAX     32u
+struct machine_layout;
+
+#define CONFIG_VMS_MAX     64u
+#define CONFIG_VCPUS_MAX   32u /* Per VM. */
+#define CONFIG_REGIONS_MAX 8u  /* Per VM, beside its RAM. */
+#define CONFIG_NAME_MAX    32u /* With NUL. */
+#define CONFIG_CMDLINE_MAX 2048u /* With NUL; as Linux has it. */
+
+#define CONFIG_PRIORITY_DEFAULT 16u
+#define CONFIG_PRIORITY_MAX     31u
+#define CONFIG_MEMORY_MIN       MIB
 
 enum config_action { ACTION_STOP, ACTION_RESTART, ACTION_PAUSE };
 enum config_region_kind { CONFIG_RAM, CONFIG_ROM, CONFIG_DEVICE, CONFIG_SHARED };
@@ -40,29 +50,45 @@ struct config_vm {
     uint64_t affinity[CONFIG_VCPUS_MAX]; /* Mask of pCPUs of each vCPU; 0: any. */
     uint64_t memory_size;
     uint64_t memory_host;                /* Pinned host address of RAM; 0: anywhere. */
-    uint8_t priority;
+    uint8_t priority;                    /* 0 to 31; higher runs first. */
     bool autostart;                      /* Default true. */
-    bool exclusive;                      /* Its vCPUs own their pCPUs. */
+    bool exclusive;                      /* Its vCPUs own their pCPUs: each affinity has one bit. */
     enum config_action on_crash, on_reset, on_poweroff; /* Default stop, restart, stop. */
     struct config_file kernel, initrd, fdt;
-    const char *cmdline;
+    const char *cmdline;                 /* "" when none. */
     uint64_t load_address;               /* For raw images; 0: the machine's usual place. */
     bool raw;                            /* boot { format = "raw"; }: no header needed. */
-    bool test_exit;                      /* devices: the guest may use our test hypercalls. */
+    bool test_exit;                      /* devices { test-exit; }: it may use our test hypercalls. */
     unsigned region_count;
     struct config_region regions[CONFIG_REGIONS_MAX];
 };
 
 struct config {
     struct fdt fdt;
+    bool log_set;            /* The hypervisor node names a log level. */
+    enum log_level log;
+    const char *console;     /* Who has the console first: a VM's name or "prompt"; NULL: not said. */
+    uint64_t exclusive_cpus; /* pCPUs that an exclusive vCPU owns. */
     unsigned vm_count;
     struct config_vm vms[CONFIG_VMS_MAX];
 };
 
-/* Receives each mistake as a whole sentence without newline: "/vms/web: unknown property 'cpu'". */
+/* What a configuration is checked against. */
+struct config_context {
+    const struct machine_layout *machine; /* Of the guests. */
+    unsigned cpu_count;                   /* pCPUs of the host; 0: not known. */
+    uint64_t ram_size;                    /* Of the host; 0: not known. */
+    bool packed;                          /* In the image: a file that is not in it is a mistake. */
+};
+
+/*
+ * Receives each mistake: the path of its node ("/vms/web") and a sentence without path and newline ("unknown property
+ * 'cpu', did you mean 'cpus'?"). To be shown as "path: text".
+ */
 struct config_report {
     void (*mistake)(struct config_report *report, const char *path, const char *text);
-    unsigned count; /* The parser counts. */
+    const char *property; /* During the call: the property that is meant, NULL: the node. */
+    unsigned count;       /* The parser counts. */
 };
 
 /*
@@ -70,4 +96,9 @@ struct config_report {
  * reported; E_ABSENT: not a configuration at all. limit: bytes that may be read at blob.
  */
 enum err config_parse(struct config *config, const void *blob, size_t limit,
-                      struct config_report *report);
+                      const struct config_context *context, struct config_report *report);
+/* NULL: no VM of that name is in the result. */
+const struct config_vm *config_find(const struct config *config, const char *name);
+/* The words of the configuration. */
+const char *config_action_text(enum config_action action);
+const char *config_region_kind_text(enum config_region_kind kind);

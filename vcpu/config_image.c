@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plans where a VM's files go; see image.h. [Linux: arch/arm64/booting.rst, arch/riscv/boot-image-header.rst]
+ */
+#include "kernel/fmt.h"
+#include "kernel/string.h"
+#include "vcpu/config.h"
+#include "vcpu/config_elf.h"
+#include "vcpu/image.h"
+#include "vcpu/machine.h"
+
+#define LINUX_ALIGN     (2 * MIB)
+#define LINUX_OLD_SIZE  (16 * MIB) /* Of an Image that does not tell: before Linux 3.17. */
+#define LINUX_OLD_START ((uint64_t)0x80000)
+
+/* The header that arm64 and riscv share. */
+struct linux_header {
+    uint32_t code[2];
+    uint64_t text_offset, image_size, flags;
+    uint32_t version, reserved1;
+    uint64_t reserved2;
+    uint64_t magic1; /* riscv: "RISCV". */
+    uint32_t magic2; /* "ARM\x64" or "RSC\x05". */
+    uint32_t reserved3;
+};
+
+_Static_assert(sizeof(struct linux_header) == 64, "as in the file");
+
+#define LINUX_BIG_ENDIAN 1u /* Of flags. */
+
+struct planner {
+    const struct config_vm *vm;
+    const struct machine_layout *machine;
+    struct image_plan *plan;
+    char *why;
+    size_t why_size;
+};
+
+const char *image_format_text(enum image_format format)
+{
+    static const char *const words[] = {"arm64 Image", "riscv Image", "ELF", "raw"};
+
+    return words[format];
+}
+
+/* The reason is a phrase that goes on from the file's name. */
+[[gnu::format(printf, 4, 5)]] static enum err refuse(struct planner *p, enum err err,
+                                                     const char *file, const char *format, ...)
+{
+    va_list args;
+    size_t used = fmt_buf(p->why, p->why_size, "'%s' ", file);
+
+    if (used >= p->why_size)
+        return err;
+    va_start(args, format);
+    fmt_vbuf(p->why + used, p->why_size - used, format, args);
+    va_end(args);
+    return err;
+}
+
+static bool starts_with(const struct config_file *file, size_t offset, const char *text, size_t size)
+{
+    return file->size >= offset + size && memcmp((const char *)file->data + offset, text, size) == 0;
+}
+
+/* Neither format fits: name what it is, if that is known. */
+static enum err unknown_format(struct planner *p)
+{
+    const struct config_file *file = &p->vm->kernel;
+    const char *image = p->machine->elf_machine == 183   ? "an arm64 Image or ELF"
+                        : p->machine->elf_machine == 243 ? "a riscv Image or ELF"
+                                                         : "an ELF";
+
+    if (starts_with(file, 0, "\x1f\x8b", 2))
+        return refuse(p, E_UNSUPPORTED, file->name,
+                      "is gzip-compressed; unpack it first (gunzip): it must be %s", image);
+    if (starts_with(file, 0, "MZ\0\0zimg", 8))
+        return refuse(p, E_UNSUPPORTED, file->name,
+                      "is a compressed EFI zboot image; use the Image inside it: it must be %s",
+                      image);
+    if (starts_with(file, 0x38, "ARM\x64", 4) || starts_with(file, 0x38, "RSC\x05", 4))
+        return refuse(p, E_UNSUPPORTED, file->name, "is a kernel for another architecture than %s",
+                      p->machine->arch);
+    if (starts_with(file, 0x202, "HdrS", 4))
+        return refuse(p, E_UNSUPPORTED, file->name, "is a bzImage, for x86; it must be %s", image);
+    if (starts_with(file, 0, "MZ", 2))
+        return refuse(p, E_UNSUPPORTED, file->name, "is an EFI program, not %s", image);
+    return refuse(p, E_INVALID, file->name, "is not %s; format = \"raw\" takes any file", image);
+}
+
+static enum err plan_linux(struct planner *p)
+{
+    struct image_plan *plan = p->plan;
+    struct linux_header h;
+
+    memcpy(&h, p->vm->kernel.data, sizeof(h));
+    if (h.flags & LINUX_BIG_ENDIAN)
+        return refuse(p, E_UNSUPPORTED, p->vm->kernel.name, "is a big-endian kernel");
+    if (h.image_size == 0) {
+        h.text_offset = LINUX_OLD_START;
+        h.image_size = MAX(LINUX_OLD_SIZE, p->vm->kernel.size);
+    }
+    if (h.text_offset > GIB || h.image_size > p->machine->ram_max || !IS_ALIGNED(h.text_offset, 8))
+        return refuse(p, E_INVALID, p->vm->kernel.name, "has a damaged Image header");
+    plan->kernel = ALIGN_UP(p->machine->ram_base, LINUX_ALIGN) + h.text_offset;
+    plan->kernel_size = MAX(h.image_size, p->vm->kernel.size);
+    plan->entry = plan->kernel;
+    return OK;
+}
+
+static enum err plan_elf(struct planner *p)
+{
+    const struct config_file *file = &p->vm->kernel;
+    struct elf_range range;
+    const char *wrong = elf_check(file->data, file->size, p->machine->elf_machine, &range);
+
+    if (wrong)
+        return refuse(p, E_INVALID, file->name, "%s", wrong);
+    p->plan->kernel = range.base;
+    p->plan->kernel_size = range.size;
+    p->plan->entry = range.entry;
+    return OK;
+}
+
+static enum err plan_kernel(struct planner *p)
+{
+    const struct config_file *file = &p->vm->kernel;
+    struct image_plan *plan = p->plan;
+
+    if (!file->data || file->size == 0)
+        return refuse(p, E_INVALID, file->name, "is empty");
+    if (p->vm->raw) {
+        plan->format = IMAGE_RAW;
+        plan->kernel = p->vm->load_address ? p->vm->load_address
+                                           : p->machine->ram_base + p->machine->raw_offset;
+        plan->kernel_size = file->size;
+        plan->entry = plan->kernel;
+        return OK;
+    }
+    plan->format = IMAGE_ELF;
+    if (elf_is(file->data, file->size))
+        return plan_elf(p);
+    plan->format = IMAGE_ARM64;
+    if (p->machine->elf_machine == 183 && file->size >= 64 && starts_with(file, 0x38, "ARM\x64", 4))
+        return plan_linux(p);
+    plan->format = IMAGE_RISCV;
+    if (p->machine->elf_machine == 243 && file->size >= 64 && starts_with(file, 0x38, "RSC\x05", 4))
+        return plan_linux(p);
+    return unknown_format(p);
+}
+
+static bool in_ram(const struct planner *p, uint64_t base, uint64_t size)
+{
+    uint64_t start = p->machine->ram_base, ram = p->vm->memory_size;
+
+    return base >= start && base - start <= ram && size <= ram - (base - start);
+}
+
+/* Tree at this address, initrd behind both; false when something does not fit. */
+static bool try_tree(struct planner *p, uint64_t tree)
+{
+    struct image_plan *plan = p->plan;
+    uint64_t kernel_end = plan->kernel + plan->kernel_size;
+    uint64_t tree_end = tree + plan->tree_room;
+    uint64_t initrd = ALIGN_UP(MAX(kernel_end, tree_end), PAGE_SIZE);
+
+    if (!in_ram(p, tree, plan->tree_room) || (tree < kernel_end && tree_end > plan->kernel))
+        return false;
+    if (plan->initrd_size && !in_ram(p, initrd, plan->initrd_size))
+        return false;
+    plan->tree = tree;
+    plan->initrd = plan->initrd_size ? initrd : 0;
+    return true;
+}
+
+enum err image_plan(const struct config_vm *vm, const struct machine_layout *machine,
+                    struct image_plan *plan, char *why, size_t why_size)
+{
+    struct planner p = {vm, machine, plan, why, why_size};
+    uint64_t kernel_end;
+
+    memset(plan, 0, sizeof(*plan));
+    TRY(plan_kernel(&p));
+    if (!in_ram(&p, plan->kernel, plan->kernel_size))
+        return refuse(&p, E_RANGE, vm->kernel.name,
+                      "needs the memory at %#llx-%#llx; the VM's RAM is %#llx-%#llx",
+                      (unsigned long long)plan->kernel,
+                      (unsigned long long)(plan->kernel + plan->kernel_size - 1),
+                      (unsigned long long)machine->ram_base,
+                      (unsigned long long)(machine->ram_base + vm->memory_size - 1));
+    plan->initrd_size = vm->initrd.name ? vm->initrd.size : 0;
+    plan->tree_room = MAX(IMAGE_TREE_SIZE, ALIGN_UP(vm->fdt.name ? vm->fdt.size : 0, PAGE_SIZE));
+    kernel_end = plan->kernel + plan->kernel_size;
+    if (try_tree(&p, ALIGN_UP(kernel_end, LINUX_ALIGN)) || try_tree(&p, machine->ram_base) ||
+        try_tree(&p, ALIGN_UP(kernel_end, PAGE_SIZE)))
+        return OK;
+    return refuse(&p, E_RANGE, vm->kernel.name,
+                  "with %lluK, its initrd with %lluK and the device tree do not fit into %lluM",
+                  (unsigned long long)(plan->kernel_size / KIB),
+                  (unsigned long long)(plan->initrd_size / KIB),
+                  (unsigned long long)(vm->memory_size / MIB));
+}
+
+bool image_segment(const struct config_vm *vm, const struct image_plan *plan, unsigned index,
+                   struct image_segment *segment)
+{
+    if (plan->format == IMAGE_ELF)
+        return elf_segment(vm->kernel.data, vm->kernel.size, index, segment);
+    *segment = (struct image_segment){
+        .address = plan->kernel,
+        .memory_size = vm->kernel.size, /* Its .bss is its own affair. */
+        .data = vm->kernel.data,
+        .data_size = vm->kernel.size,
+    };
+    return index == 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of vcpu/machine.h. [QEMU's "virt" machines, which they follow; x86: PC conventions] */
+#include "vcpu/machine.h"
+
+#include "kernel/string.h"
+
+static const struct machine_device aarch64_devices[] = {
+    {.name = "flash", .base = 0x00000000, .size = 0x08000000, .reserved = true},
+    {.name = "gicd", .base = 0x08000000, .size = 0x00010000},
+    {.name = "gicc", .base = 0x08010000, .size = 0x00010000}, /* Only with a GICv2. */
+    {.name = "gic-other", .base = 0x08020000, .size = 0x00080000, .reserved = true}, /* V2M, ITS. */
+    {.name = "gicr", .base = 0x080a0000, .size = 0x00f60000, .per_vcpu = 0x20000},
+    {.name = "pl011", .base = 0x09000000, .size = 0x1000, .irq = 33},
+    {.name = "pl031", .base = 0x09010000, .size = 0x1000, .irq = 34},
+    {.name = "virtio-mmio", .base = 0x0a000000, .size = 0x4000, .irq = 48, .reserved = true},
+    {.name = "pcie-windows", .base = 0x10000000, .size = 0x2f000000, .reserved = true},
+    {.name = "pcie-ecam", .base = 0x3f000000, .size = 0x01000000, .reserved = true},
+};
+
+static const struct machine_device riscv64_devices[] = {
+    {.name = "goldfish-rtc", .base = 0x00101000, .size = 0x1000, .irq = 11},
+    {.name = "clint", .base = 0x02000000, .size = 0x10000, .reserved = true},
+    {.name = "plic", .base = 0x0c000000, .size = 0x00600000},
+    {.name = "ns16550", .base = 0x10000000, .size = 0x100, .irq = 10},
+    {.name = "virtio-mmio", .base = 0x10001000, .size = 0x8000, .irq = 1, .reserved = true},
+    {.name = "imsic", .base = 0x24000000, .size = 0x08000000, .reserved = true},
+    {.name = "pcie-ecam", .base = 0x30000000, .size = 0x10000000, .reserved = true},
+    {.name = "pcie-windows", .base = 0x40000000, .size = 0x40000000, .reserved = true},
+};
+
+static const struct machine_device x86_64_devices[] = {
+    {.name = "pcie-ecam", .base = 0xe0000000, .size = 0x10000000, .reserved = true},
+    {.name = "pcie-windows", .base = 0xf0000000, .size = 0x0ec00000, .reserved = true},
+    {.name = "ioapic", .base = 0xfec00000, .size = 0x1000},
+    {.name = "lapic", .base = 0xfee00000, .size = 0x1000},
+};
+
+static const struct machine_layout layouts[] = {
+    {
+        .arch = "aarch64",
+        .ram_base = 0x40000000,
+        .ram_max = 255 * GIB,
+        .gpa_end = (uint64_t)1 << 40,
+        .raw_offset = 0x80000, /* Where programs without an Image header expect to be. */
+        .elf_machine = 183,
+        .device_count = ARRAY_SIZE(aarch64_devices),
+        .devices = aarch64_devices,
+    },
+    {
+        .arch = "riscv64",
+        .ram_base = 0x80000000,
+        .ram_max = 255 * GIB,
+        .gpa_end = (uint64_t)1 << 41, /* Sv39x4. */
+        .elf_machine = 243,
+        .device_count = ARRAY_SIZE(riscv64_devices),
+        .devices = riscv64_devices,
+    },
+    {
+        .arch = "x86_64",
+        .ram_max = 3 * GIB, /* One piece, below the windows. */
+        .gpa_end = (uint64_t)1 << 36,
+        .raw_offset = 0x100000,
+        .elf_machine = 62,
+        .device_count = ARRAY_SIZE(x86_64_devices),
+        .devices = x86_64_devices,
+    },
+};
+
+const struct machine_layout *machine_at(unsigned index)
+{
+    return index < ARRAY_SIZE(layouts) ? &layouts[index] : NULL;
+}
+
+const struct machine_layout *machine_find(const char *arch)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++)
+        if (strcmp(layouts[i].arch, arch) == 0)
+            return &layouts[i];
+    return NULL;
+}
+
+const struct machine_device *machine_device(const struct machine_layout *machine, const char *name)
+{
+    for (unsigned i = 0; i < machine->device_count; i++)
+        if (strcmp(machine->devices[i].name, name) == 0)
+            return &machine->devices[i];
+    return NULL;
+}
