@@ -18,7 +18,11 @@
 
 enum err fdt_open(struct fdt *fdt, const void *blob, size_t limit)
 {
-    if (!blob || fdt_check_full(blob, limit) != 0)
+    if (!blob || limit < sizeof(struct fdt_header))
+        return E_INVALID;
+    if (!IS_ALIGNED(fdt_off_dt_struct(blob), CELL) || !IS_ALIGNED(fdt_off_mem_rsvmap(blob), 8))
+        return E_INVALID; /* libfdt reads whole words there, unasked. */
+    if (fdt_check_full(blob, limit) != 0)
         return E_INVALID;
     *fdt = (struct fdt){.blob = blob, .size = fdt_totalsize(blob)};
     return OK;
