@@ -340,7 +340,7 @@ unsigned fdt_interrupt(const struct fdt *fdt, int node, unsigned index, uint32_t
 
 void fdt_write_begin(struct fdt_writer *w, void *buf, size_t size)
 {
-    *w = (struct fdt_writer){.buf = buf, .size = MIN(size, (size_t)INT_MAX)};
+    *w = (struct fdt_writer){.buf = buf, .size = MIN(size, (size_t)INT32_MAX)};
     WRITE(w, fdt_create(buf, (int)w->size));
     WRITE(w, fdt_finish_reservemap(buf));
 }
@@ -354,7 +354,7 @@ void fdt_write_node(struct fdt_writer *w, const char *name, ...)
     if (fmt_vbuf(text, sizeof(text), name, args) >= sizeof(text))
         WRITE(w, -FDT_ERR_BADVALUE);
     va_end(args);
-    WRITE(w, fdt_begin_node(w->buf, text));
+    WRITE(w, fdt_begin_node(w->buf, strcmp(text, "/") == 0 ? "" : text));
 }
 
 void fdt_write_node_end(struct fdt_writer *w)

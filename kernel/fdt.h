@@ -14,7 +14,7 @@ struct fdt {
     size_t size;
 };
 
-/* Checks header, sizes and structure against limit (bytes that may be read). */
+/* Checks header, sizes and structure against limit (bytes that may be read). Aligned to 8 bytes. */
 enum err fdt_open(struct fdt *fdt, const void *blob, size_t limit);
 
 int fdt_node(const struct fdt *fdt, const char *path);              /* "/vms", < 0: none. */
@@ -64,6 +64,7 @@ struct fdt_writer {
 };
 
 void fdt_write_begin(struct fdt_writer *w, void *buf, size_t size);
+/* The first node is the root, "/". */
 [[gnu::format(printf, 2, 3)]] void fdt_write_node(struct fdt_writer *w, const char *name, ...);
 void fdt_write_node_end(struct fdt_writer *w);
 void fdt_write_u32(struct fdt_writer *w, const char *name, uint32_t v);

@@ -65,7 +65,7 @@ static unsigned edit_distance(const char *a, const char *b)
     unsigned row[LINE_SIZE], diagonal, above, length = (unsigned)strlen(b);
 
     if (length >= LINE_SIZE)
-        return UINT_MAX;
+        return UINT32_MAX;
     for (unsigned j = 0; j <= length; j++)
         row[j] = j;
     for (unsigned i = 1; a[i - 1]; i++) {

@@ -176,7 +176,7 @@ static unsigned strtoul_digit(char c)
         return (unsigned)(c - 'a') + 10;
     if (c >= 'A' && c <= 'Z')
         return (unsigned)(c - 'A') + 10;
-    return UINT_MAX;
+    return UINT32_MAX;
 }
 
 /* Only libfdt calls this; our own code uses str_to_u64(), which sees every mistake. */
@@ -205,6 +205,6 @@ unsigned long strtoul(const char *s, char **end, int base)
     if (end)
         *end = (char *)(any ? p : s);
     if (overflow)
-        return ULONG_MAX;
+        return ~0ul;
     return minus ? -value : value;
 }

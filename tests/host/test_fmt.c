@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Formatting, compared with the C library's. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
