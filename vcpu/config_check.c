@@ -140,7 +140,7 @@ static bool range_check(struct config_reader *r, int node, const char *property,
 {
     if (range->base < end && range->size <= end - range->base)
         return true;
-    config_mistake(r, node, property, "%s at %#llx with %#llx bytes ends beyond %#llx", range->name,
+    config_mistake(r, node, property, "%s at 0x%llx with 0x%llx bytes ends beyond 0x%llx", range->name,
                    ull(range->base), ull(range->size), ull(end));
     return false;
 }
@@ -148,7 +148,7 @@ static bool range_check(struct config_reader *r, int node, const char *property,
 static void overlap_report(struct config_reader *r, int node, const char *property,
                            const struct range *a, const struct range *b, const char *whose)
 {
-    config_mistake(r, node, property, "%s at %#llx-%#llx overlaps %s%s at %#llx-%#llx", a->name,
+    config_mistake(r, node, property, "%s at 0x%llx-0x%llx overlaps %s%s at 0x%llx-0x%llx", a->name,
                    ull(a->base), ull(a->base + a->size - 1), whose, b->name, ull(b->base),
                    ull(b->base + b->size - 1));
 }

@@ -183,7 +183,7 @@ enum err image_plan(const struct config_vm *vm, const struct machine_layout *mac
     TRY(plan_kernel(&p));
     if (!in_ram(&p, plan->kernel, plan->kernel_size))
         return refuse(&p, E_RANGE, vm->kernel.name,
-                      "needs the memory at %#llx-%#llx; the VM's RAM is %#llx-%#llx",
+                      "needs the memory at 0x%llx-0x%llx; the VM's RAM is 0x%llx-0x%llx",
                       (unsigned long long)plan->kernel,
                       (unsigned long long)(plan->kernel + plan->kernel_size - 1),
                       (unsigned long long)machine->ram_base,

@@ -214,7 +214,7 @@ bool config_address(struct config_reader *r, int node, const char *name, uint64_
     if (!number_read(r, node, name, &v))
         return false;
     if (!IS_ALIGNED(v, PAGE_SIZE)) {
-        config_mistake(r, node, name, "'%s' is %#llx; it must be a multiple of 0x1000", name,
+        config_mistake(r, node, name, "'%s' is 0x%llx; it must be a multiple of 0x1000", name,
                        (unsigned long long)v);
         return false;
     }

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Places kernel, initrd and device tree; see loader.h. Where they go is decided in config_image.c. */
+#include "vcpu/loader.h"
+
+#include "kernel/log.h"
+#include "kernel/string.h"
+#include "mm/guestmap.h"
+#include "vcpu/config.h"
+#include "vcpu/guest_fdt.h"
+#include "vcpu/machine.h"
+
+static enum err loader_fail(const struct loader_job *job, enum err err, const char *what)
+{
+    log_error("/vms/%s/boot: %s: %s", job->vm->name, what, err_text(err));
+    return err;
+}
+
+static enum err loader_put(const struct loader_job *job, uint64_t address, const void *data,
+                           size_t size)
+{
+    if (size == 0)
+        return OK;
+    TRY(guest_write(job->map, gpa(address), data, size));
+    guest_sync(job->map, gpa(address), size);
+    return OK;
+}
+
+static enum err loader_kernel(const struct loader_job *job, const struct image_plan *plan)
+{
+    struct image_segment s;
+
+    for (unsigned i = 0; image_segment(job->vm, plan, i, &s); i++) {
+        uint64_t rest = s.memory_size - s.data_size;
+
+        TRY(loader_put(job, s.address, s.data, s.data_size));
+        if (rest) {
+            TRY(guest_fill(job->map, gpa(s.address + s.data_size), 0, rest));
+            guest_sync(job->map, gpa(s.address + s.data_size), rest);
+        }
+    }
+    return OK;
+}
+
+/* The VM's own tree, as it is, or one that we write into the scratch. */
+static enum err loader_tree(const struct loader_job *job, const struct image_plan *plan,
+                            const void **tree, size_t *size)
+{
+    const struct config_vm *vm = job->vm;
+    const struct guest_fdt_params params = {
+        .machine = job->machine,
+        .name = vm->name,
+        .cpu_count = vm->cpu_count,
+        .ram_size = vm->memory_size,
+        .cmdline = vm->cmdline,
+        .initrd = plan->initrd,
+        .initrd_size = plan->initrd_size,
+        .gic_version = job->gic_version,
+        .region_count = vm->region_count,
+        .regions = vm->regions,
+    };
+
+    *tree = vm->fdt.data;
+    *size = vm->fdt.size;
+    if (*tree)
+        return OK;
+    *tree = job->scratch;
+    TRY(guest_fdt_write(&params, job->scratch, job->scratch_size, size));
+    return *size <= plan->tree_room ? OK : E_NOMEM;
+}
+
+enum err loader_load(const struct loader_job *job, struct loader_result *result)
+{
+    struct image_plan *plan = &result->plan;
+    const void *tree;
+    char why[200];
+    size_t size;
+    enum err err = image_plan(job->vm, job->machine, plan, why, sizeof(why));
+
+    if (err != OK) {
+        log_error("/vms/%s/boot: %s", job->vm->name, why);
+        return err;
+    }
+    err = loader_tree(job, plan, &tree, &size);
+    if (err != OK)
+        return loader_fail(job, err, "the device tree cannot be made");
+    err = loader_kernel(job, plan);
+    if (err != OK)
+        return loader_fail(job, err, "the kernel cannot be written");
+    err = loader_put(job, plan->initrd, job->vm->initrd.data, plan->initrd_size);
+    if (err != OK)
+        return loader_fail(job, err, "the initrd cannot be written");
+    err = loader_put(job, plan->tree, tree, size);
+    if (err != OK)
+        return loader_fail(job, err, "the device tree cannot be written");
+    result->entry = gpa(plan->entry);
+    result->arg = plan->tree;
+    return OK;
+}
