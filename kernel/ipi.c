@@ -75,11 +75,6 @@ void ipi_run_work(void)
     }
 }
 
-bool ipi_work_waiting(void)
-{
-    return atomic_load_explicit(&this_cpu()->work, memory_order_relaxed) != NULL;
-}
-
 void ipi_taken(void)
 {
     struct pcpu *cpu = this_cpu();
@@ -87,7 +82,7 @@ void ipi_taken(void)
     if (unlikely(panic_under_way()))
         arch_halt();
     atomic_exchange(&cpu->ipi_under_way, false);
-    if (ipi_work_waiting())
+    if (atomic_load_explicit(&cpu->work, memory_order_relaxed))
         atomic_store_explicit(&cpu->sched.leave, true, memory_order_relaxed);
     sched_ipi_taken();
 }

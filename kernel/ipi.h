@@ -23,8 +23,5 @@ void ipi_kick(unsigned cpu);
 /* Runs what is queued for this pCPU. The scheduler's loop calls it. */
 void ipi_run_work(void);
 
-/* Whether something is queued for this pCPU. */
-bool ipi_work_waiting(void);
-
 /* The IPI has arrived: called by arch_irq_take(), on the pCPU that took it. */
 void ipi_taken(void);

@@ -65,9 +65,10 @@ enum err irq_attach(uint32_t irq, enum irq_trigger trigger, irq_handler handler,
 
 void irq_handle(void)
 {
-    uint32_t irq;
+    uint32_t taken;
 
-    while (arch_irq_take(&irq)) {
+    while (arch_irq_take(&taken)) {
+        uint32_t irq = taken; /* In a register: the address of the other is known outside. */
         irq_handler handler = NULL;
         enum irq_result result = IRQ_DONE;
 

@@ -24,9 +24,36 @@ static void leave_set(struct sched_queue *queue)
     atomic_store_explicit(&queue->leave, true, memory_order_relaxed);
 }
 
+/* When the slice of the running entity is over; TICKS_NEVER if it has no end. */
+static uint64_t slice_end(const struct sched_entity *running)
+{
+    uint64_t end;
+
+    return __builtin_add_overflow(running->since, running->slice_left, &end) ? TICKS_NEVER : end;
+}
+
+/*
+ * Makes sure that the timer fires at the end of the slice or before. It is left as it is when it
+ * fires earlier: entities mostly block or give way long before, and setting the hardware each time
+ * would cost more than all the rest of a switch. In the past, when the entity ran for long alone: its
+ * turn is over. On the queue's own pCPU.
+ */
+static void slice_start(struct sched_queue *queue)
+{
+    uint64_t end = slice_end(queue->running);
+
+    if (!queue->slice.armed || queue->slice.deadline > end)
+        timer_arm(&queue->slice, end);
+}
+
 static void slice_over(struct timer *timer)
 {
-    leave_set(container_of(timer, struct sched_queue, slice));
+    struct sched_queue *queue = container_of(timer, struct sched_queue, slice);
+
+    if (queue->running && slice_end(queue->running) > arch_ticks())
+        slice_start(queue); /* It was set for another that ran before. */
+    else
+        leave_set(queue);
 }
 
 void sched_init_cpu(void)
@@ -82,17 +109,11 @@ static void ready_remove(struct sched_queue *queue, struct sched_entity *entity)
         queue->ready_mask &= ~((uint32_t)1 << entity->priority);
 }
 
-/* The running entity has company of its own priority. On the queue's own pCPU. */
-static void slice_start(struct sched_queue *queue)
+/* Another became ready while it runs; unless it is blocked already, and about to return. */
+static void slice_start_late(struct sched_queue *queue)
 {
-    struct sched_entity *running = queue->running;
-    uint64_t end;
-
-    if (running->state != SCHED_RUNNING || queue->slice.armed)
-        return;
-    if (__builtin_add_overflow(running->since, running->slice_left, &end))
-        return;
-    timer_arm(&queue->slice, end); /* In the past, when it ran for long alone: its turn is over. */
+    if (queue->running->state == SCHED_RUNNING)
+        slice_start(queue);
 }
 
 /* An entity was made ready: what is to happen to the one that runs? True: kick the pCPU. */
@@ -111,7 +132,7 @@ static bool wake_preempt(struct sched_queue *queue, const struct sched_entity *e
     if (running->priority > entity->priority || peers->next != peers->prev)
         return false;
     if (entity->cpu == this_cpu()->id)
-        slice_start(queue);
+        slice_start_late(queue);
     else
         atomic_store_explicit(&queue->slice_wanted, true, memory_order_relaxed);
     return true;
@@ -223,27 +244,33 @@ static struct sched_entity *turn_pick(struct sched_queue *queue, uint64_t now)
 
     atomic_store_explicit(&queue->leave, false, memory_order_relaxed);
     atomic_store_explicit(&queue->slice_wanted, false, memory_order_relaxed);
-    if (queue->slice.armed)
-        timer_disarm(&queue->slice);
     if (queue->ready_mask) {
         next = list_first(&queue->ready[bit_highest(queue->ready_mask)], struct sched_entity, node);
         ready_remove(queue, next);
         next->state = SCHED_RUNNING;
         next->since = now;
         queue->running = next;
-        if (is_ready(queue, next->priority))
-            slice_start(queue);
     }
+    if (next && is_ready(queue, next->priority))
+        slice_start(queue);
+    else if (queue->slice.armed)
+        timer_disarm(&queue->slice);
     return next;
+}
+
+static inline bool work_waiting(struct pcpu *cpu)
+{
+    return atomic_load_explicit(&cpu->work, memory_order_relaxed) != NULL;
 }
 
 void sched_turn(void)
 {
-    struct sched_queue *queue = &this_cpu()->sched;
+    struct pcpu *cpu = this_cpu();
+    struct sched_queue *queue = &cpu->sched;
     struct sched_entity *next;
     uint64_t now = arch_ticks();
 
-    if (unlikely(ipi_work_waiting())) {
+    if (unlikely(work_waiting(cpu))) {
         /* Nobody runs while work does, so that work may remove the entity that ran last. */
         lock_take(&queue->lock);
         turn_put(queue, now);
@@ -256,7 +283,7 @@ void sched_turn(void)
     next = turn_pick(queue, now);
     lock_drop(&queue->lock);
     /* Work that came before `leave` was cleared and after the check above, maybe from work itself. */
-    if (unlikely(ipi_work_waiting()))
+    if (unlikely(work_waiting(cpu)))
         leave_set(queue);
     if (next) {
         next->run(next);
@@ -272,7 +299,7 @@ void sched_ipi_taken(void)
 
     if (atomic_load_explicit(&queue->slice_wanted, memory_order_relaxed) && queue->running) {
         atomic_store_explicit(&queue->slice_wanted, false, memory_order_relaxed);
-        slice_start(queue);
+        slice_start_late(queue);
     }
 }
 

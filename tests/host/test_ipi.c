@@ -55,7 +55,7 @@ TEST(work_runs_in_the_order_in_which_it_was_queued)
     ASSERT_STR(trace, "");
     ipi_run_work();
     ASSERT_STR(trace, "abc");
-    ASSERT(!ipi_work_waiting());
+    ASSERT(!pcpu(1)->work);
 }
 
 static void queue_again(struct work *work)
@@ -110,7 +110,6 @@ static void step(void);
 #define ipi_kick         model_kick
 #define ipi_work         model_work
 #define ipi_run_work     model_run_work
-#define ipi_work_waiting model_work_waiting
 #define ipi_taken        model_taken
 #define work_reverse     model_work_reverse
 #undef atomic_exchange
@@ -356,7 +355,6 @@ TEST(random_interleavings_of_two_senders_lose_no_work)
 #undef ipi_kick
 #undef ipi_work
 #undef ipi_run_work
-#undef ipi_work_waiting
 #undef ipi_taken
 
 /* --- Threads --- */

@@ -139,6 +139,28 @@ TEST(the_slice_timer_runs_only_with_company)
     ASSERT_EQ(this_cpu()->arch.timer_deadline, TICKS_NEVER);
 }
 
+static void use_half_and_block(struct sched_entity *entity)
+{
+    fake_advance(SLICE / 2);
+    if (entity == &entities[0])
+        block(entity);
+    else
+        timer_expire();
+}
+
+TEST(a_slice_is_not_cut_short_by_the_timer_of_another_that_blocked)
+{
+    start();
+    for (unsigned i = 0; i < 3; i++)
+        sched_wake(&entities[i]);
+    in_run = use_half_and_block;
+    turns(2);
+    ASSERT(!sched_leave(queue(0)));
+    ASSERT_EQ(this_cpu()->arch.timer_deadline, SLICE / 2 + SLICE);
+    turns(2);
+    ASSERT_STR(trace, "abbc");
+}
+
 static void wake_second_late(struct sched_entity *entity)
 {
     if (entity != &entities[0])
