@@ -41,6 +41,19 @@ void lock_init(struct lock *lock, enum lock_rank rank, const char *name)
     assert_failed(text, __FILE__, __LINE__);
 }
 
+[[gnu::noinline]] static void lock_take_wait(const struct lock *lock, uint16_t ticket)
+{
+    while (atomic_load_explicit(&lock->owner, memory_order_acquire) != ticket) {
+        arch_relax();
+        if (likely(!panic_under_way()))
+            continue;
+        /* The owner may have been stopped for good: whoever reports goes on without it. */
+        if (panic_here())
+            return;
+        arch_halt();
+    }
+}
+
 void lock_take(struct lock *lock)
 {
     struct pcpu *cpu = this_cpu();
@@ -50,15 +63,8 @@ void lock_take(struct lock *lock)
         lock_take_misordered(cpu, lock);
     cpu->ranks_held |= (uint32_t)1 << lock->rank;
     ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
-    while (atomic_load_explicit(&lock->owner, memory_order_acquire) != ticket) {
-        arch_relax();
-        if (unlikely(panic_under_way())) {
-            /* The owner may have been stopped for good: whoever reports goes on without it. */
-            if (panic_here())
-                return;
-            arch_halt();
-        }
-    }
+    if (unlikely(atomic_load_explicit(&lock->owner, memory_order_acquire) != ticket))
+        lock_take_wait(lock, ticket);
 }
 
 void lock_drop(struct lock *lock)
