@@ -71,6 +71,7 @@ uint32_t guest_dist_read(uint32_t offset)
 {
     uint64_t v;
 
+    guest.cpu[0].kicked = true; /* It does the access: it has exited for that. */
     ASSERT(vgic_dist_read(&guest.vgic, 0, offset, 4, &v));
     ASSERT_EQ(v >> 32, 0);
     return (uint32_t)v;
@@ -136,6 +137,7 @@ void guest_set_edge(unsigned cpu, uint32_t irq, bool edge)
 
 void guest_route(uint32_t irq, unsigned cpu)
 {
+    guest.cpu[0].kicked = true;
     ASSERT(vgic_dist_write(&guest.vgic, 0, GICD_IROUTER + 8 * irq, 8, cpu));
 }
 
@@ -193,9 +195,10 @@ void guest_settle(unsigned cpu)
     if (guest_maintenance(cpu))
         vgic_sync(&guest.vgic, cpu);
     guest_enter(cpu);
-    for (unsigned i = 0; i < guest.cpus; i++)
-        if (guest.cpu[i].kicked && guest.cpu[i].bound)
-            guest_enter(i);
+    for (unsigned round = 0; round < 2; round++) /* One vCPU may pass on to another. */
+        for (unsigned i = 0; i < guest.cpus; i++)
+            if (guest.cpu[i].kicked && guest.cpu[i].bound)
+                guest_enter(i);
 }
 
 uint32_t guest_ack(unsigned cpu)

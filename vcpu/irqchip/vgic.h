@@ -56,9 +56,10 @@ struct vgic_bank {
     uint32_t level; /* Line was high when last asked; a rise is always told, a fall is asked for. */
     uint32_t message; /* Level raised by GICD_SETSPI_NSR. */
     uint32_t active;  /* For held lines: as last known. */
-    uint32_t in_lr, lr_pending, evicted;
-    uint32_t hw;      /* What is pending is the hardware's: its physical interrupt is active. */
-    uint32_t hw_held; /* The same for what is held. */
+    uint32_t in_lr, evicted;
+    uint32_t lr_pending; /* As last known; of levels: beyond what the line says. */
+    uint32_t hw;         /* What is pending is the hardware's: its physical interrupt is active. */
+    uint32_t hw_held;    /* The same for what is held. */
     uint32_t drop, activate,
         deactivate;         /* Requests to home: clear pending, set active, clear active. */
     _Atomic uint32_t group; /* 1: group 1. */

@@ -34,8 +34,7 @@ static uint32_t bank_pending(struct vgic *vgic, unsigned cpu, unsigned index)
     const struct vgic_bank *bank = vgic_bank(vgic, cpu, index);
 
     vgic_bank_ask(vgic, cpu, index, UINT32_MAX);
-    return bank->pending | (bank->lr_pending & (bank->edge | bank->hw_held)) |
-           (~bank->edge & (bank->level | bank->message));
+    return bank->pending | bank->lr_pending | (~bank->edge & (bank->level | bank->message));
 }
 
 uint32_t vgic_bank_read(struct vgic *vgic, unsigned cpu, unsigned index, enum vgic_reg reg)

@@ -114,9 +114,9 @@ static void lr_unpend(struct vgic *vgic, struct vgic_bank *bank, uint32_t irq)
         bank->hw_held &= ~bit;
         bank->hw |= bit;
         bank->pending |= bit;
-    } else if (bank->edge & bit) {
+    } else if ((bank->edge | bank->lr_pending) & bit) {
         bank->pending |= bit;
-    } /* Else its line, or the latch which was kept, still says it. */
+    } /* Else its line says it, or no more. */
     if (irq >= VGIC_PRIVATE)
         vgic->state.spi_busy |= (uint32_t)1 << (irq / 32 - 1);
 }
@@ -149,8 +149,6 @@ static void lr_take(struct vgic *vgic, unsigned cpu, unsigned slot)
     state = lr_requests(vgic, cpu, bank, irq, lr);
     if (state & LR_PENDING)
         lr_unpend(vgic, bank, irq);
-    else if (bank->lr_pending & ~(bank->edge | bank->hw_held) & bit)
-        bank->pending &= ~bit; /* A level's latch is used up by the acknowledge [4.1.2]. */
     bank->lr_pending &= ~bit;
     if (state & LR_ACTIVE) {
         bank->active |= bit;
@@ -370,11 +368,10 @@ static void lr_put_pending(struct vgic *vgic, unsigned cpu, unsigned slot, uint3
     if (bank->hw & bit) {
         bank->hw &= ~bit;
         bank->hw_held |= bit;
-        bank->pending &= ~bit;
-    } else if (bank->edge & bit) {
-        bank->pending &= ~bit;
-    } /* A level's latch stays until it is acknowledged. */
-    bank->lr_pending |= bit;
+    }
+    bank->lr_pending |=
+        bank->pending & bit; /* The latch goes with it: the acknowledge uses it up. */
+    bank->pending &= ~bit;
     lr_put(vgic, cpu, slot, irq, LR_PENDING);
 }
 

@@ -41,9 +41,8 @@
 #define GICD_TYPER_NO1N       BIT(25)      /* No 1-of-N routing: IROUTER.IRM is RES0. */
 #define GICD_TYPER_RSS        BIT(26)      /* Aff0 above 15: SGIs have a range selector. */
 
-#define GIC_PIDR2_GICV3       0x30u /* ArchRev = 3. */
-#define GIC_IIDR_ARM                                                                               \
-    0x0000043bu /* Implementer: a value that drivers know; product 0, revision 0. */
+#define GIC_PIDR2_GICV3       0x30u       /* ArchRev = 3. */
+#define GIC_IIDR_ARM          0x0000043bu /* Implementer: a value that drivers know; all else 0. */
 
 /* Registers of one bit a line lie 0x80 apart from 0x80 on: offset / 0x80 [12.9, 12.11]. */
 enum vgic_reg {
