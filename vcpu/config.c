@@ -11,7 +11,7 @@
 static const char *const action_words[] = {"stop", "restart", "pause", NULL};
 static const char *const kind_words[] = {"ram", "rom", "device", "shared", NULL};
 static const char *const log_words[] = {"error", "warn", "info", "debug", NULL};
-static const char *const boot_words[] = {"kernel", "initrd", "fdt", "cmdline",
+static const char *const boot_words[] = {"kernel", "initrd",       "fdt", "cmdline",
                                          "format", "load-address", NULL};
 
 const char *config_action_text(enum config_action action)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads a configuration (a compiled device tree, "caisson,config-1") into plain structs, and reports
- * every mistake with the path of its node. The one parser, in the hypervisor and in the host tool. Pure: no
- * allocation; pointers in the result point into the tree. tools/README.md is the reference of the properties.
+ * Reads a configuration (a compiled device tree, "caisson,config-1") into plain structs, and
+ * reports every mistake with the path of its node. The one parser, in the hypervisor and in the
+ * host tool. Pure: no allocation; pointers in the result point into the tree. tools/README.md is
+ * the reference of the properties.
  *
- * config.c: the nodes. config_read.c: typed reads of properties. config_check.c: what must hold between nodes and VMs.
+ * config.c: the nodes. config_read.c: typed reads of properties. config_check.c: what must hold
+ * between nodes and VMs.
  */
 #pragma once
 
@@ -15,11 +17,11 @@
 
 struct machine_layout;
 
-#define CONFIG_VMS_MAX     64u
-#define CONFIG_VCPUS_MAX   32u /* Per VM. */
-#define CONFIG_REGIONS_MAX 8u  /* Per VM, beside its RAM. */
-#define CONFIG_NAME_MAX    32u /* With NUL. */
-#define CONFIG_CMDLINE_MAX 2048u /* With NUL; as Linux has it. */
+#define CONFIG_VMS_MAX          64u
+#define CONFIG_VCPUS_MAX        32u   /* Per VM. */
+#define CONFIG_REGIONS_MAX      8u    /* Per VM, beside its RAM. */
+#define CONFIG_NAME_MAX         32u   /* With NUL. */
+#define CONFIG_CMDLINE_MAX      2048u /* With NUL; as Linux has it. */
 
 #define CONFIG_PRIORITY_DEFAULT 16u
 #define CONFIG_PRIORITY_MAX     31u
@@ -49,25 +51,25 @@ struct config_vm {
     unsigned cpu_count;
     uint64_t affinity[CONFIG_VCPUS_MAX]; /* Mask of pCPUs of each vCPU; 0: any. */
     uint64_t memory_size;
-    uint64_t memory_host;                /* Pinned host address of RAM; 0: anywhere. */
-    uint8_t priority;                    /* 0 to 31; higher runs first. */
-    bool autostart;                      /* Default true. */
-    bool exclusive;                      /* Its vCPUs own their pCPUs: each affinity has one bit. */
+    uint64_t memory_host; /* Pinned host address of RAM; 0: anywhere. */
+    uint8_t priority;     /* 0 to 31; higher runs first. */
+    bool autostart;       /* Default true. */
+    bool exclusive;       /* Its vCPUs own their pCPUs: each affinity has one bit. */
     enum config_action on_crash, on_reset, on_poweroff; /* Default stop, restart, stop. */
     struct config_file kernel, initrd, fdt;
-    const char *cmdline;                 /* "" when none. */
-    uint64_t load_address;               /* For raw images; 0: the machine's usual place. */
-    bool raw;                            /* boot { format = "raw"; }: no header needed. */
-    bool test_exit;                      /* devices { test-exit; }: it may use our test hypercalls. */
+    const char *cmdline;   /* "" when none. */
+    uint64_t load_address; /* For raw images; 0: the machine's usual place. */
+    bool raw;              /* boot { format = "raw"; }: no header needed. */
+    bool test_exit;        /* devices { test-exit; }: it may use our test hypercalls. */
     unsigned region_count;
     struct config_region regions[CONFIG_REGIONS_MAX];
 };
 
 struct config {
     struct fdt fdt;
-    bool log_set;            /* The hypervisor node names a log level. */
+    bool log_set; /* The hypervisor node names a log level. */
     enum log_level log;
-    const char *console;     /* Who has the console first: a VM's name or "prompt"; NULL: not said. */
+    const char *console; /* Who has the console first: a VM's name or "prompt"; NULL: not said. */
     uint64_t exclusive_cpus; /* pCPUs that an exclusive vCPU owns. */
     unsigned vm_count;
     struct config_vm vms[CONFIG_VMS_MAX];
@@ -82,8 +84,8 @@ struct config_context {
 };
 
 /*
- * Receives each mistake: the path of its node ("/vms/web") and a sentence without path and newline ("unknown property
- * 'cpu', did you mean 'cpus'?"). To be shown as "path: text".
+ * Receives each mistake: the path of its node ("/vms/web") and a sentence without path and newline
+ * ("unknown property 'cpu', did you mean 'cpus'?"). To be shown as "path: text".
  */
 struct config_report {
     void (*mistake)(struct config_report *report, const char *path, const char *text);
@@ -92,8 +94,9 @@ struct config_report {
 };
 
 /*
- * Parses; a VM with mistakes is left out of the result, the others are in it. E_INVALID: some mistake was
- * reported; E_ABSENT: not a configuration at all. limit: bytes that may be read at blob.
+ * Parses; a VM with mistakes is left out of the result, the others are in it. E_INVALID: some
+ * mistake was reported; E_ABSENT: not a configuration at all. limit: bytes that may be read at
+ * blob.
  */
 enum err config_parse(struct config *config, const void *blob, size_t limit,
                       const struct config_context *context, struct config_report *report);

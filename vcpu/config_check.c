@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What must hold between the properties of a VM, the machine, and the other VMs; see config_read.h. */
+/* What must hold between the properties of a VM, the machine, and the other VMs; see config_read.h.
+ */
 #include "kernel/fmt.h"
 #include "kernel/string.h"
 #include "vcpu/config_read.h"
 #include "vcpu/image.h"
 #include "vcpu/machine.h"
 
-#define ull(x) ((unsigned long long)(x))
+#define ull(x)   ((unsigned long long)(x))
 #define HOST_END ((uint64_t)1 << 52) /* No host has longer physical addresses. */
 
 /* --- Affinity --- */
@@ -140,8 +141,8 @@ static bool range_check(struct config_reader *r, int node, const char *property,
 {
     if (range->base < end && range->size <= end - range->base)
         return true;
-    config_mistake(r, node, property, "%s at 0x%llx with 0x%llx bytes ends beyond 0x%llx", range->name,
-                   ull(range->base), ull(range->size), ull(end));
+    config_mistake(r, node, property, "%s at 0x%llx with 0x%llx bytes ends beyond 0x%llx",
+                   range->name, ull(range->base), ull(range->size), ull(end));
     return false;
 }
 
@@ -197,8 +198,8 @@ static struct range host_range(const struct config_vm *vm, unsigned index)
     if (index > 0) {
         const struct config_region *region = &vm->regions[index - 1];
 
-        range = (struct range){region->name, region->host, region->size,
-                               region->kind == CONFIG_SHARED};
+        range =
+            (struct range){region->name, region->host, region->size, region->kind == CONFIG_SHARED};
     }
     if (range.base == 0)
         range.size = 0;
@@ -210,7 +211,8 @@ static bool host_overlap(const struct range *a, const struct range *b)
     return !(a->shared && b->shared) && ranges_overlap(a, b);
 }
 
-/* The index'th host range of vm against those of other (all, or those before it, when other is the same). */
+/* The index'th host range of vm against those of other (all, or those before it, when other is the
+ * same). */
 static void host_check(struct config_reader *r, const struct config_vm *vm, unsigned index,
                        const struct config_vm *other)
 {
@@ -267,7 +269,8 @@ static void memory_check(struct config_reader *r, const struct config_vm *vm)
                        ull(sum / MIB), ull(r->context->ram_size / MIB));
 }
 
-/* A guest's own tree: its header, read bytewise, because in the image it is aligned to 4 only. The rest is the guest's. */
+/* A guest's own tree: its header, read bytewise, because in the image it is aligned to 4 only. The
+ * rest is the guest's. */
 static bool is_tree(const struct config_file *file)
 {
     const uint8_t *h = file->data;

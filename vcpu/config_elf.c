@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ELF files for the loader. Nothing in the file is trusted: each field is read once, and an offset is used only after
- * it was compared with the file's size. [System V ABI, chapters 4 and 5]
+ * ELF files for the loader. Nothing in the file is trusted: each field is read once, and an offset
+ * is used only after it was compared with the file's size. [System V ABI, chapters 4 and 5]
  */
 #include "vcpu/config_elf.h"
 
 #include "kernel/string.h"
 
-#define ELF_TYPE_EXEC  2u
-#define ELF_PT_LOAD    1u
-#define ELF_PF_X       1u
-#define ELF_PHDR_SIZE  56u
-#define ELF_PHDRS_MAX  64u
+#define ELF_TYPE_EXEC 2u
+#define ELF_PT_LOAD   1u
+#define ELF_PF_X      1u
+#define ELF_PHDR_SIZE 56u
+#define ELF_PHDRS_MAX 64u
 
 struct elf_header {
     uint8_t magic[4], class, data, version, pad[9];

@@ -5,8 +5,8 @@
 #include "vcpu/image.h"
 
 struct elf_range {
-    uint64_t entry;       /* Guest-physical. */
-    uint64_t base, size;  /* From the first to the last segment. */
+    uint64_t entry;      /* Guest-physical. */
+    uint64_t base, size; /* From the first to the last segment. */
 };
 
 bool elf_is(const void *data, size_t size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plans where a VM's files go; see image.h. [Linux: arch/arm64/booting.rst, arch/riscv/boot-image-header.rst]
+ * Plans where a VM's files go; see image.h. [Linux: arch/arm64/booting.rst,
+ * arch/riscv/boot-image-header.rst]
  */
 #include "kernel/fmt.h"
 #include "kernel/string.h"
@@ -58,9 +59,11 @@ const char *image_format_text(enum image_format format)
     return err;
 }
 
-static bool starts_with(const struct config_file *file, size_t offset, const char *text, size_t size)
+static bool starts_with(const struct config_file *file, size_t offset, const char *text,
+                        size_t size)
 {
-    return file->size >= offset + size && memcmp((const char *)file->data + offset, text, size) == 0;
+    return file->size >= offset + size &&
+           memcmp((const char *)file->data + offset, text, size) == 0;
 }
 
 /* Neither format fits: name what it is, if that is known. */

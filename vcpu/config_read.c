@@ -139,9 +139,9 @@ bool config_string(struct config_reader *r, int node, const char *name, const ch
 }
 
 /*
- * A string of letters and digits? The tree does not say what type a property has; cells that look like this have letters
- * or digits in all bytes but the last, which is 0: no count is so large, and no page has such an address below 12 GiB
- * but 0x…30, 50 and 70 in the third byte; tools/README.md says to write addresses as strings.
+ * Is it a string of letters and digits? The tree does not say what type a property has. Cells pass
+ * for one only when all their bytes but the last are letters or digits: no count is so large, and
+ * for addresses tools/README.md recommends strings.
  */
 static bool is_text(const char *bytes, size_t size)
 {
@@ -163,8 +163,7 @@ static bool number_read(struct config_reader *r, int node, const char *name, uin
 
     if (!bytes)
         return false;
-    if (is_text(bytes, size) ? str_to_u64(bytes, value)
-                             : fdt_u64(r->fdt, node, name, value) == OK)
+    if (is_text(bytes, size) ? str_to_u64(bytes, value) : fdt_u64(r->fdt, node, name, value) == OK)
         return true;
     config_mistake(r, node, name, "'%s' must be a number, as <2>, \"2\" or \"0x40000000\"", name);
     return false;

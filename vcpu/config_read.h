@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Private to vcpu/config*.c: typed reads of properties that report what is wrong. All readers leave *value as it is
- * when the property is absent or wrong; "true" means: it was there and is good.
+ * Private to vcpu/config*.c: typed reads of properties that report what is wrong. All readers leave
+ * *value as it is when the property is absent or wrong; "true" means: it was there and is good.
  */
 #pragma once
 
@@ -18,11 +18,13 @@ struct config_reader {
 [[gnu::format(printf, 4, 5)]] void config_mistake(struct config_reader *r, int node,
                                                   const char *property, const char *format, ...);
 
-/* Reports properties and children that are in neither list (both end with NULL; children NULL: any). */
+/* Reports properties and children that are in neither list (both end with NULL; children NULL:
+ * any). */
 void config_known(struct config_reader *r, int node, const char *const *properties,
                   const char *const *children);
 
-/* Whether it is one or more strings of text, for what can be told from its bytes. Reports nothing. */
+/* Whether it is one or more strings of text, for what can be told from its bytes. Reports nothing.
+ */
 bool config_strings(struct config_reader *r, int node, const char *name);
 bool config_string(struct config_reader *r, int node, const char *name, const char **value);
 /* A cell, two cells, or a string with a number, from min to max. */
@@ -43,8 +45,8 @@ bool config_choice(struct config_reader *r, int node, const char *name, const ch
 /* "affinity", after cpu_count and exclusive are known. */
 void config_affinity(struct config_reader *r, struct config_vm *vm);
 /*
- * Ranges of the VM among themselves and against the machine; host ranges and memory against the VMs taken so far. What
- * could not be read has size 0 and overlaps nothing.
+ * Ranges of the VM among themselves and against the machine; host ranges and memory against the VMs
+ * taken so far. What could not be read has size 0 and overlaps nothing.
  */
 void config_check_vm(struct config_reader *r, const struct config_vm *vm);
 /* Between the VMs, when all are read; may take some out. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the device tree of an aarch64 guest. [Devicetree Specification 0.4; Linux,
- * Documentation/devicetree/bindings: arm/cpus, arm/psci, interrupt-controller/arm,gic*, timer/arm,arch_timer,
- * serial/pl011, rtc/arm,pl031]
+ * Documentation/devicetree/bindings: arm/cpus, arm/psci, interrupt-controller/arm,gic*,
+ * timer/arm,arch_timer, serial/pl011, rtc/arm,pl031]
  */
 #include "vcpu/guest_fdt.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device tree of an aarch64 guest: what vcpu/machine.h says is there, written as Linux, firmware and
- * RTOSes know it from QEMU's "virt". Pure.
+ * The device tree of an aarch64 guest: what vcpu/machine.h says is there, written as Linux,
+ * firmware and RTOSes know it from QEMU's "virt". Pure.
  */
 #pragma once
 
@@ -25,6 +25,7 @@ struct guest_fdt_params {
     const struct config_region *regions;
 };
 
-/* E_NOMEM: buf is too small; E_UNSUPPORTED: not this architecture. *size: of the tree. buf: aligned to 8. */
+/* E_NOMEM: buf is too small; E_UNSUPPORTED: not this architecture. *size: of the tree. buf: aligned
+ * to 8. */
 enum err guest_fdt_write(const struct guest_fdt_params *params, void *buf, size_t room,
                          size_t *size);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images that a VM starts from: which format a file has, and where kernel, initrd and device tree go in its RAM. Pure and
- * total: the files are taken for hostile. Used by the loader, the parser and the host tool. Implemented in config_image.c,
- * its formats in config_elf.c.
+ * Images that a VM starts from: which format a file has, and where kernel, initrd and device tree
+ * go in its RAM. Pure and total: the files are taken for hostile. Used by the loader, the parser
+ * and the host tool. Implemented in config_image.c, its formats in config_elf.c.
  *
- *     ram_base                                                                 ram_base + memory_size
- *     | (text offset) | kernel, .bss included | .. 2 MiB | tree | initrd |     free      |
+ *     ram_base                                                    ram_base + memory_size
+ *     | (text offset) | kernel with .bss | to 2 MiB | tree | initrd | free |
  *
  * In a small RAM the tree goes below the kernel, or right behind it.
  */
@@ -24,15 +24,15 @@ enum image_format { IMAGE_ARM64, IMAGE_RISCV, IMAGE_ELF, IMAGE_RAW };
 
 struct image_plan {
     enum image_format format;
-    uint64_t entry;                    /* Of the first vCPU. */
-    uint64_t kernel, kernel_size;      /* All that it uses of the memory when it starts. */
-    uint64_t initrd, initrd_size;      /* Zeroes: none. */
+    uint64_t entry;               /* Of the first vCPU. */
+    uint64_t kernel, kernel_size; /* All that it uses of the memory when it starts. */
+    uint64_t initrd, initrd_size; /* Zeroes: none. */
     uint64_t tree, tree_room;
 };
 
 /*
- * Plans from vm->kernel, initrd and fdt, whose data and size are known. E_INVALID, E_RANGE, E_UNSUPPORTED: why holds a
- * sentence ("'vmlinuz' is gzip-compressed; unpack it first (gunzip)").
+ * Plans from vm->kernel, initrd and fdt, whose data and size are known. E_INVALID, E_RANGE,
+ * E_UNSUPPORTED: why holds a sentence ("'vmlinuz' is gzip-compressed; unpack it first (gunzip)").
  */
 enum err image_plan(const struct config_vm *vm, const struct machine_layout *machine,
                     struct image_plan *plan, char *why, size_t why_size);

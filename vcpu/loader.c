@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Places kernel, initrd and device tree; see loader.h. Where they go is decided in config_image.c. */
+/* Places kernel, initrd and device tree; see loader.h. Where they go is decided in config_image.c.
+ */
 #include "vcpu/loader.h"
 
 #include "kernel/log.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places a VM's kernel, initrd and device tree in its RAM. Called when the VM is made and at each reset, with the
- * RAM cleared and no vCPU running; nothing is kept between the calls.
+ * Places a VM's kernel, initrd and device tree in its RAM. Called when the VM is made and at each
+ * reset, with the RAM cleared and no vCPU running; nothing is kept between the calls.
  */
 #pragma once
 
@@ -14,12 +14,12 @@ struct guestmap;
 struct machine_layout;
 
 struct loader_job {
-    struct guestmap *map;                 /* With the VM's RAM. */
-    const struct config_vm *vm;           /* Its files' data is known. */
+    struct guestmap *map;       /* With the VM's RAM. */
+    const struct config_vm *vm; /* Its files' data is known. */
     const struct machine_layout *machine;
     unsigned gic_version;
-    void *scratch;                        /* For the tree, aligned to 8. */
-    size_t scratch_size;                  /* LOADER_SCRATCH_SIZE is enough. */
+    void *scratch;       /* For the tree, aligned to 8. */
+    size_t scratch_size; /* LOADER_SCRATCH_SIZE is enough. */
 };
 
 #define LOADER_SCRATCH_SIZE IMAGE_TREE_SIZE
@@ -31,7 +31,8 @@ struct loader_result {
 };
 
 /*
- * Everything is checked before anything is written. An error is logged as a sentence that names the VM's
- * node: E_INVALID (a bad image), E_RANGE (does not fit), E_UNSUPPORTED, E_NOMEM (scratch is too small).
+ * Everything is checked before anything is written. An error is logged as a sentence that names the
+ * VM's node: E_INVALID (a bad image), E_RANGE (does not fit), E_UNSUPPORTED, E_NOMEM (scratch is
+ * too small).
  */
 enum err loader_load(const struct loader_job *job, struct loader_result *result);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine that a guest sees, as a table: where RAM starts, what lies where, which interrupt a device has. On
- * aarch64 and riscv64 it is the map of QEMU's "virt". The parser, the loader, the guest's device tree and the host tool
- * all take it from here; the tables of all architectures are in every build, so that the tool knows them all.
+ * The machine that a guest sees, as a table: where RAM starts, what lies where, which interrupt a
+ * device has. On aarch64 and riscv64 it is the map of QEMU's "virt". The parser, the loader, the
+ * guest's device tree and the host tool all take it from here; the tables of all architectures are
+ * in every build, so that the tool knows them all.
  */
 #pragma once
 
@@ -11,7 +12,8 @@
 struct machine_device {
     const char *name;
     uint64_t base, size;
-    uint32_t irq;      /* As the guest's controller numbers it (GIC: INTID, 32 and up are SPIs); 0: none. */
+    uint32_t
+        irq; /* As the guest's controller numbers it (GIC: INTID, 32 and up are SPIs); 0: none. */
     bool reserved;     /* Nothing answers there yet; kept free so that configurations stay valid. */
     uint64_t per_vcpu; /* Not 0: of the window, only so much per vCPU is in use. */
 };
@@ -32,7 +34,8 @@ const struct machine_layout *machine_find(const char *arch);
 const struct machine_layout *machine_at(unsigned index);
 /* By name; NULL: this machine has none. */
 const struct machine_device *machine_device(const struct machine_layout *machine, const char *name);
-/* Arm: affinity of a vCPU, as MPIDR_EL1 and "reg" have it: 16 to a cluster, as the GIC's SGIs reach them. */
+/* Arm: affinity of a vCPU, as MPIDR_EL1 and "reg" have it: 16 to a cluster, as the GIC's SGIs reach
+ * them. */
 static inline uint64_t machine_mpidr(unsigned vcpu)
 {
     return (uint64_t)(vcpu / 16) << 8 | vcpu % 16;

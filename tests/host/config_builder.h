@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds configurations for tests: a tree with one VM "a" that is good, and properties put in or replaced. */
+/* Builds configurations for tests: a tree with one VM "a" that is good, and properties put in or
+ * replaced. */
 #pragma once
 
 #include <string.h>

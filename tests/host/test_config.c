@@ -31,18 +31,16 @@ TEST(every_property_of_a_configuration_is_read)
 {
     const struct config_vm *vm = builder_config.vms;
 
-    ASSERT_OK(builder_one(P({"hypervisor", "log", "debug", 0, 0},
-                            {"hypervisor", "console", "a", 0, 0}, {"vm", "cpus", NULL, 3, 0},
-                            {"vm", "affinity", "0-1,3", 0, 0}, {"vm", "memory", "1G", 0, 0},
-                            {"vm", "memory-host", "0x80000000", 0, 0},
-                            {"vm", "priority", "31", 0, 0}, {"vm", "autostart", "no", 0, 0},
-                            {"vm", "on-crash", "restart", 0, 0}, {"vm", "on-reset", "pause", 0, 0},
-                            {"vm", "on-poweroff", "restart", 0, 0},
-                            {"boot", "initrd", "initrd.gz", 0, 0}, {"boot", "fdt", "my.dtb", 0, 0},
-                            {"boot", "cmdline", "quiet", 0, 0}, {"boot", "format", "raw", 0, 0},
-                            {"boot", "load-address", NULL, 0x40200000, 0},
-                            {"region", "kind", "shared", 0, 0},
-                            {"region", "host", "0x60000000", 0, 0})));
+    ASSERT_OK(builder_one(
+        P({"hypervisor", "log", "debug", 0, 0}, {"hypervisor", "console", "a", 0, 0},
+          {"vm", "cpus", NULL, 3, 0}, {"vm", "affinity", "0-1,3", 0, 0},
+          {"vm", "memory", "1G", 0, 0}, {"vm", "memory-host", "0x80000000", 0, 0},
+          {"vm", "priority", "31", 0, 0}, {"vm", "autostart", "no", 0, 0},
+          {"vm", "on-crash", "restart", 0, 0}, {"vm", "on-reset", "pause", 0, 0},
+          {"vm", "on-poweroff", "restart", 0, 0}, {"boot", "initrd", "initrd.gz", 0, 0},
+          {"boot", "fdt", "my.dtb", 0, 0}, {"boot", "cmdline", "quiet", 0, 0},
+          {"boot", "format", "raw", 0, 0}, {"boot", "load-address", NULL, 0x40200000, 0},
+          {"region", "kind", "shared", 0, 0}, {"region", "host", "0x60000000", 0, 0})));
     ASSERT(builder_config.log_set);
     ASSERT_EQ(builder_config.log, LOG_DEBUG);
     ASSERT_STR(builder_config.console, "a");
@@ -70,7 +68,10 @@ TEST(every_property_of_a_configuration_is_read)
 
 TEST(an_affinity_may_have_one_string_for_each_vcpu)
 {
-    ASSERT_OK(builder_one(P({"vm", "cpus", NULL, 2, 0}, {"vm", "affinity", "0-2\0" "5,63", 0, 9})));
+    ASSERT_OK(builder_one(P({"vm", "cpus", NULL, 2, 0}, {"vm", "affinity",
+                                                         "0-2\0"
+                                                         "5,63",
+                                                         0, 9})));
     ASSERT_EQ(builder_config.vms[0].affinity[0], 7);
     ASSERT_EQ(builder_config.vms[0].affinity[1], 1ull << 63 | 1 << 5);
 }
@@ -110,7 +111,9 @@ static const struct {
      "/vms/a",
      "'memory' is \"1025K\"; it must be a multiple of 4K, and not 0"},
     {{"vm", "memory", "512K", 0, 0}, "/vms/a", "'memory' is 512K; it must be from 1M to 255G"},
-    {{"vm", "memory", "256G", 0, 0}, "/vms/a", "'memory' is 268435456K; it must be from 1M to 255G"},
+    {{"vm", "memory", "256G", 0, 0},
+     "/vms/a",
+     "'memory' is 268435456K; it must be from 1M to 255G"},
     {{"vm", "memory-host", "0x1234", 0, 0},
      "/vms/a",
      "'memory-host' is 0x1234; it must be a multiple of 0x1000"},
@@ -136,9 +139,7 @@ static const struct {
     {{"vm", "affinity", "0 1", 0, 0},
      "/vms/a",
      "'affinity' is \"0 1\"; it must be pCPUs such as \"0-1,3\""},
-    {{"vm", "affinity", "0-64", 0, 0},
-     "/vms/a",
-     "'affinity' is \"0-64\"; pCPUs go from 0 to 63"},
+    {{"vm", "affinity", "0-64", 0, 0}, "/vms/a", "'affinity' is \"0-64\"; pCPUs go from 0 to 63"},
     {{"vm", "affinity", "99999999999", 0, 0},
      "/vms/a",
      "'affinity' is \"99999999999\"; pCPUs go from 0 to 63"},
@@ -148,20 +149,24 @@ static const struct {
     {{"vm", "affinity", "1,1", 0, 0},
      "/vms/a",
      "'affinity' is \"1,1\"; its pCPUs must be in ascending order, each once"},
-    {{"vm", "affinity", "0\0" "1", 0, 4},
+    {{"vm", "affinity",
+      "0\0"
+      "1",
+      0, 4},
      "/vms/a",
      "'affinity' has 2 strings; it must have one, or one for each of 1 vCPUs"},
     {{"boot", "kernel", "-", 0, 0}, "/vms/a/boot", "there is no 'kernel'"},
     {{"boot", "kernel", NULL, 1, 0}, "/vms/a/boot", "'kernel' must be a string"},
-    {{"boot", "cmdline", "a\0" "b", 0, 4},
+    {{"boot", "cmdline",
+      "a\0"
+      "b",
+      0, 4},
      "/vms/a/boot",
      "'cmdline' must be one string, not a list"},
     {{"boot", "cmdlin", "a", 0, 0},
      "/vms/a/boot",
      "unknown property 'cmdlin', did you mean 'cmdline'?"},
-    {{"boot", "format", "elf", 0, 0},
-     "/vms/a/boot",
-     "'format' is \"elf\"; it must be auto or raw"},
+    {{"boot", "format", "elf", 0, 0}, "/vms/a/boot", "'format' is \"elf\"; it must be auto or raw"},
     {{"boot", "load-address", NULL, 0x40000000, 0},
      "/vms/a/boot",
      "'load-address' needs format = \"raw\""},
@@ -177,7 +182,8 @@ static const struct {
      "/vms/a/regions/r",
      "the region at 0x43fff000-0x4400efff overlaps the VM's RAM at 0x40000000-0x43ffffff"},
     {{"region", "address", "0x8ffff000", 0, 0}, NULL, NULL},
-    {{"region", "address", "0x09000000", 0, 0}, "/vms/a/regions/r",
+    {{"region", "address", "0x09000000", 0, 0},
+     "/vms/a/regions/r",
      "the region at 0x9000000-0x900ffff overlaps the machine's pl011 at 0x9000000-0x9000fff"},
     {{"region", "address", "0xfffffff000", 0, 0},
      "/vms/a/regions/r",
@@ -249,8 +255,8 @@ TEST(mistakes_between_vms_are_found)
 
 TEST(shared_regions_may_lie_on_the_same_host_memory)
 {
-    const struct builder_property *shared = P({"region", "kind", "shared", 0, 0},
-                                              {"region", "host", "0x50000000", 0, 0});
+    const struct builder_property *shared =
+        P({"region", "kind", "shared", 0, 0}, {"region", "host", "0x50000000", 0, 0});
 
     ASSERT_OK(builder_two(shared, shared));
 }
@@ -270,8 +276,7 @@ static void expect_of_name(const char *name, const char *text)
 TEST(names_of_vms_are_checked)
 {
     expect_of_name("Web", "a VM's name has only a-z, 0-9 and -, not 'W'");
-    expect_of_name("a-name-that-has-32-characters-xx",
-                   "the VM's name has more than 31 characters");
+    expect_of_name("a-name-that-has-32-characters-xx", "the VM's name has more than 31 characters");
     expect_of_name("prompt", "a VM cannot be named 'prompt', as the console is");
     expect_of_name("x", "there is another VM named 'x'");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vcpu/loader.c and the plans of vcpu/config_image.c and config_elf.c: good images, and hostile ones. */
+/* vcpu/loader.c and the plans of vcpu/config_image.c and config_elf.c: good images, and hostile
+ * ones. */
 #include <string.h>
 
 #include "kernel/fdt.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tools/caisson/pe.c: sections appended to EFI programs as GNU-EFI's objcopy makes them, and as hand-made headers are. */
+/* tools/caisson/pe.c: sections appended to EFI programs as GNU-EFI's objcopy makes them, and as
+ * hand-made headers are. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `caisson disk`: a GPT disk with one EFI system partition (FAT32) that has EFI/BOOT/BOOT<arch>.EFI for each program
- * given. The same programs give the same bytes: identifiers and times are fixed.
+ * `caisson disk`: a GPT disk with one EFI system partition (FAT32) that has EFI/BOOT/BOOT<arch>.EFI
+ * for each program given. The same programs give the same bytes: identifiers and times are fixed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "tools/caisson/tool.h"
 
 #define SECTOR         512u
-#define PARTITION      2048u /* First sector, and what is kept free behind the last. */
+#define PARTITION      2048u      /* First sector, and what is kept free behind the last. */
 #define SIZE_MIN       (48 * MIB) /* FAT32 needs 65525 clusters: 33 MiB. */
 #define DISK_GUID      "6b1c0f5e-8f5e-4c1b-9e2d-c0a155041501"
 #define PARTITION_GUID "6b1c0f5e-8f5e-4c1b-9e2d-c0a155041502"
@@ -66,19 +66,27 @@ static bool program_read(struct program *program, const char *path)
 
 static bool disk_partition(const char *disk, uint64_t size)
 {
-    const char *new = text_of("--new=1:%u:%llu", PARTITION,
-                              (unsigned long long)(size / SECTOR - PARTITION - 1));
-    const char *sgdisk[] = {"sgdisk", "--clear", "--disk-guid=" DISK_GUID, new,
-                            "--typecode=1:ef00", "--partition-guid=1:" PARTITION_GUID,
-                            "--change-name=1:Caisson", disk, NULL};
+    const char *new =
+        text_of("--new=1:%u:%llu", PARTITION, (unsigned long long)(size / SECTOR - PARTITION - 1));
+    const char *sgdisk[] = {"sgdisk",
+                            "--clear",
+                            "--disk-guid=" DISK_GUID,
+                            new,
+                            "--typecode=1:ef00",
+                            "--partition-guid=1:" PARTITION_GUID,
+                            "--change-name=1:Caisson",
+                            disk,
+                            NULL};
     const char *blocks = text_of("%llu", (unsigned long long)(size / SECTOR - 2 * PARTITION) / 2);
     const char *offset = text_of("--offset=%u", PARTITION);
     const char *errors = temp_path("mkfs.err"); /* It warns that the disk goes on behind. */
-    const char *mkfs[] = {"mkfs.vfat", "-F", "32", "-n", "CAISSON", "--invariant", offset,
-                          disk, blocks, NULL};
+    const char *mkfs[] = {"mkfs.vfat",   "-F",   "32", "-n",   "CAISSON",
+                          "--invariant", offset, disk, blocks, NULL};
 
-    return (run(sgdisk, "gdisk", "/dev/null", NULL) || fail("sgdisk could not partition %s", disk)) &&
-           (run(mkfs, "dosfstools", "/dev/null", errors) || fail("mkfs.vfat could not format %s", disk));
+    return (run(sgdisk, "gdisk", "/dev/null", NULL) ||
+            fail("sgdisk could not partition %s", disk)) &&
+           (run(mkfs, "dosfstools", "/dev/null", errors) ||
+            fail("mkfs.vfat could not format %s", disk));
 }
 
 static bool disk_fill(const char *disk, const struct program *programs, unsigned count)
@@ -136,8 +144,7 @@ bool command_disk(const struct options *options)
     }
     size = MAX(ALIGN_UP(size, MIB), SIZE_MIN);
     if (options->size && options->size < size)
-        return fail("--size: these programs need at least %lluM",
-                    (unsigned long long)(size / MIB));
+        return fail("--size: these programs need at least %lluM", (unsigned long long)(size / MIB));
     if (options->size)
         size = ALIGN_DOWN(options->size, MIB);
     if (!disk_create(part, size) || !disk_partition(part, size) ||

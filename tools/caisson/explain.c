@@ -92,8 +92,9 @@ static void boot_add(const struct config_vm *vm)
     row_add(plan.kernel, plan.kernel_size,
             text_of("  kernel %s (%s), entry %#llx", vm->kernel.name,
                     image_format_text(plan.format), (unsigned long long)plan.entry));
-    row_add(plan.tree, plan.tree_room,
-            text_of("  device tree%s%s", vm->fdt.name ? " " : "", vm->fdt.name ? vm->fdt.name : ""));
+    row_add(
+        plan.tree, plan.tree_room,
+        text_of("  device tree%s%s", vm->fdt.name ? " " : "", vm->fdt.name ? vm->fdt.name : ""));
     row_add(plan.initrd, plan.initrd_size, text_of("  initrd %s", vm->initrd.name));
 }
 
@@ -160,7 +161,7 @@ bool command_explain(const struct options *options)
         vm_print(&input.config.vms[i]);
     }
     if (input.mistakes)
-        return fail("%s: %u mistake%s; VMs with mistakes are left out", o.inputs[0],
-                    input.mistakes, input.mistakes == 1 ? "" : "s");
+        return fail("%s: %u mistake%s; VMs with mistakes are left out", o.inputs[0], input.mistakes,
+                    input.mistakes == 1 ? "" : "s");
     return true;
 }

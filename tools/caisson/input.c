@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A configuration with its files: the tree is copied with the files packed into it, and that is parsed, so that what is
- * checked here is byte by byte what the hypervisor gets.
+ * A configuration with its files: the tree is copied with the files packed into it, and that is
+ * parsed, so that what is checked here is byte by byte what the hypervisor gets.
  */
 #include <errno.h>
 #include <stdio.h>

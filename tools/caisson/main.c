@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The host program `caisson`: reads the command line, calls the command. tools/README.md is its reference. */
+/* The host program `caisson`: reads the command line, calls the command. tools/README.md is its
+ * reference. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -25,8 +25,8 @@ static bool efi_write(const struct options *options)
 
     in.data = (uint8_t *)file_read(name, &in.size);
     if (!in.data)
-        return fail("%s: %s; build it (make ARCH=%s), or name it with --efi", name,
-                    strerror(errno), options->arch);
+        return fail("%s: %s; build it (make ARCH=%s), or name it with --efi", name, strerror(errno),
+                    options->arch);
     if (pe_machine(in.data, in.size) != arch_machine(options->arch))
         return fail("%s: not an EFI program for %s", name, options->arch);
     wrong = pe_add_section(&in, SECTION, input.packed, input.packed_size, &out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Appends a section to a PE32+ file. Nothing that is there moves: the header goes behind the last one, the data to the
- * end of the file, its address behind all others.
+ * Appends a section to a PE32+ file. Nothing that is there moves: the header goes behind the last
+ * one, the data to the end of the file, its address behind all others.
  *
  *     | DOS | PE | optional header | section headers | NEW, gap | sections ... | NEW data |
  *
@@ -16,7 +16,7 @@
 #define HEADER_SIZE   40u /* Of a section. */
 #define SECTIONS_MAX  96u
 #define MAGIC_PE32_64 0x20bu
-#define CERTIFICATES  4u  /* Index of the data directory. */
+#define CERTIFICATES  4u /* Index of the data directory. */
 
 /* Offsets in the optional header. */
 enum {
@@ -45,9 +45,9 @@ struct pe {
     uint8_t *data;
     size_t size;
     uint8_t *coff, *opt, *table;
-    unsigned count;              /* Of section headers. */
-    uint64_t header_room;        /* Headers may reach to here in the file and in memory. */
-    uint64_t memory_end;         /* Of all sections. */
+    unsigned count;       /* Of section headers. */
+    uint64_t header_room; /* Headers may reach to here in the file and in memory. */
+    uint64_t memory_end;  /* Of all sections. */
     uint32_t file_align, section_align;
 };
 
@@ -141,7 +141,8 @@ static const char *alignments_read(struct pe *pe)
     return NULL;
 }
 
-/* Where the new header goes; grows the headers into the gap before the first section when they need it. */
+/* Where the new header goes; grows the headers into the gap before the first section when they need
+ * it. */
 static const char *header_place(struct pe *pe, uint8_t **header)
 {
     uint64_t end, size = get(pe->opt + OPT_HEADERS_SIZE, 4);

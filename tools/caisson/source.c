@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Device-tree sources. dtc compiles them and finds mistakes of syntax; run again with --annotate it prints the tree with
- * the line of each node and property, from which ours are named.
+ * Device-tree sources. dtc compiles them and finds mistakes of syntax; run again with --annotate it
+ * prints the tree with the line of each node and property, from which ours are named.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "tools/caisson/tool.h"
 
-#define PACKAGE "device-tree-compiler"
+#define PACKAGE   "device-tree-compiler"
 #define PATH_SIZE 512u
 
 /* The folder of the source, with its slash; "" when it has none. */
@@ -88,8 +88,8 @@ static void line_add(struct source *source, const char *path, const char *proper
         place = text_of("%s%.*s:%d", comment[0] == '/' ? "" : folder_of(source->name), name_length,
                         comment, atoi(colon + 1));
     if ((source->line_count & (source->line_count + 1)) == 0)
-        source->lines = reallocarray(source->lines, 2 * (source->line_count + 1),
-                                     sizeof(*source->lines));
+        source->lines =
+            reallocarray(source->lines, 2 * (source->line_count + 1), sizeof(*source->lines));
     source->lines[source->line_count++] = (struct source_line){
         .path = strdup(path),
         .property = property ? strdup(property) : NULL,
@@ -115,7 +115,10 @@ static void path_pop(char *path)
         slash[slash == path] = '\0';
 }
 
-/* One line of dtc's output: "web { /", "cpus = <0x02>; /" or "}; /", each with "* file:line *" behind. */
+/*
+ * One line of dtc's output: the start of a node "web {", a property "cpus = <0x02>;" or an end "};",
+ * each followed by a comment with file and line.
+ */
 static void annotation_read(struct source *source, char *line, char *path)
 {
     char *comment = strstr(line, " /* "), *end;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host program `caisson`: what its files share. It ends with status 0, or 1 after a message on stderr; functions
- * that return bool have printed that message when they return false. Memory is not given back: the program is short.
+ * The host program `caisson`: what its files share. It ends with status 0, or 1 after a message on
+ * stderr; functions that return bool have printed that message when they return false. Memory is
+ * not given back: the program is short.
  */
 #pragma once
 
@@ -39,7 +40,8 @@ char *file_read(const char *path, size_t *size);
 bool file_write(const char *path, const void *data, size_t size);
 /* A name in this run's own temporary folder, which goes away at the end; NULL: fail()ed. */
 const char *temp_path(const char *name);
-/* Runs a program; argv ends with NULL. Its output goes to files when given, else to ours. False: fail()ed. */
+/* Runs a program; argv ends with NULL. Its output goes to files when given, else to ours. False:
+ * fail()ed. */
 bool run(const char *const *argv, const char *package, const char *out, const char *err);
 
 /* source.c: a device-tree source, compiled, with the lines of its nodes and properties. */
@@ -88,6 +90,7 @@ struct pe_file {
 
 /* The machine field; 0: not a PE32+ file. */
 unsigned pe_machine(const void *data, size_t size);
-/* Adds a section with this data at the end of a PE32+ file, to a new buffer; NULL or what is wrong. */
+/* Adds a section with this data at the end of a PE32+ file, to a new buffer; NULL or what is wrong.
+ */
 const char *pe_add_section(const struct pe_file *in, const char *name, const void *data,
                            size_t size, struct pe_file *out);
