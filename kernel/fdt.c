@@ -293,8 +293,7 @@ static unsigned interrupt_cells(const struct fdt *fdt, int controller)
 
 /* The index of the cell at which the index'th specifier starts, in a list whose entries name their
  * controller each; *count is its size, 0 when there is none. */
-static unsigned interrupt_extended(const struct fdt *fdt, int node, unsigned index,
-                                   unsigned *count)
+static unsigned interrupt_extended(const struct fdt *fdt, int node, unsigned index, unsigned *count)
 {
     uint32_t phandle;
     unsigned at = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Checked reads of a flattened device tree, and a sequential writer: the only user of libfdt.
- * A node is an int: libfdt's offset, negative when absent. Pure; used in the kernel and on the host.
- * [Devicetree Specification 0.4] (fdt_str() is not named fdt_string(), because libfdt has that name.)
+ * A node is an int: libfdt's offset, negative when absent. Pure; used in the kernel and on the
+ * host. [Devicetree Specification 0.4] (fdt_str() is not named fdt_string(), because libfdt has
+ * that name.)
  */
 #pragma once
 
@@ -47,7 +48,8 @@ enum err fdt_u64(const struct fdt *fdt, int node, const char *name, uint64_t *v)
 /* The index'th (address, size) of "reg", by the parent's #address-cells and #size-cells, and
  * translated through the "ranges" of all parents. */
 enum err fdt_reg(const struct fdt *fdt, int node, unsigned index, uint64_t *base, uint64_t *size);
-/* The index'th interrupt's specifier cells, taking the inherited #interrupt-cells into account. Returns the number of cells. */
+/* The index'th interrupt's specifier cells, taking the inherited #interrupt-cells into account.
+ * Returns the number of cells. */
 unsigned fdt_interrupt(const struct fdt *fdt, int node, unsigned index, uint32_t cells[4]);
 int fdt_parent(const struct fdt *fdt, int node);
 /* Memory reservation block. */

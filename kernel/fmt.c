@@ -75,7 +75,7 @@ static void fmt_string(struct fmt_sink *sink, struct spec *spec, const char *s)
     fmt_field(sink, spec, "", s, strnlen(s, max));
 }
 
-/* va_list is an array on some targets and cannot be handed on by address there, but a struct can. */
+/* A va_list may be an array, which is handed on as another type; a struct around it is not. */
 struct fmt_args {
     va_list list;
 };
@@ -158,6 +158,7 @@ static const char *fmt_parse(const char *p, struct spec *spec, struct fmt_args *
 /* False when there is no such conversion. */
 static bool fmt_convert(struct fmt_sink *sink, struct spec *spec, struct fmt_args *args)
 {
+    const char *prefix = "";
     int64_t i;
     uint64_t u;
     char c;
@@ -174,8 +175,9 @@ static bool fmt_convert(struct fmt_sink *sink, struct spec *spec, struct fmt_arg
     case 'x':
     case 'X':
         u = fmt_unsigned(args, spec->length);
-        fmt_number(sink, spec, !spec->alternate || u == 0 ? "" : spec->kind == 'x' ? "0x" : "0X", u,
-                   16);
+        if (spec->alternate && u != 0)
+            prefix = spec->kind == 'x' ? "0x" : "0X";
+        fmt_number(sink, spec, prefix, u, 16);
         return true;
     case 'p':
         fmt_number(sink, spec, "0x", (uintptr_t)va_arg(args->list, void *), 16);

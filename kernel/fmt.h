@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one printf engine. %d %i %u %x %X %p %s %c %% with l, ll, z, j; width, 0, -, precision for %s; and '#'.
- * No floating point. Sinks receive pieces in order.
+ * The one printf engine. %d %i %u %x %X %p %s %c %% with l, ll, z, j; width, 0, -, precision for
+ * %s; and '#'. No floating point. Sinks receive pieces in order.
  */
 #pragma once
 

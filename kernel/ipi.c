@@ -26,7 +26,7 @@ void ipi_kick(unsigned id)
 {
     struct pcpu *cpu = pcpu(id);
 
-    /* One that is not online looks at everything when it comes; we are awake and outside a guest. */
+    /* One that is not online looks at everything when it comes; we ourselves are awake. */
     if (cpu == this_cpu() || !atomic_load(&cpu->online))
         return;
     if (!atomic_exchange(&cpu->ipi_under_way, true))

@@ -12,8 +12,8 @@ struct work {
 
 /*
  * Have work->fn run on the pCPU, outside of any guest, with interrupts masked and no locks held.
- * Any context. Work that is queued already is not queued twice (false). The object must live until fn is
- * entered; from then on it may be queued again.
+ * Any context. Work that is queued already is not queued twice (false). The object must live until
+ * fn is entered; from then on it may be queued again.
  */
 bool ipi_work(unsigned cpu, struct work *work);
 

@@ -17,8 +17,8 @@ struct irq_slot {
 };
 
 static struct irq_slot slots[IRQS_MAX];
-static _Atomic uint64_t claimed[IRQS_MAX / 64];  /* Attached, or being attached. */
-static _Atomic uint64_t edge[IRQS_MAX / 64];     /* The trigger it was attached with. */
+static _Atomic uint64_t claimed[IRQS_MAX / 64];      /* Attached, or being attached. */
+static _Atomic uint64_t edge[IRQS_MAX / 64];         /* The trigger it was attached with. */
 static _Atomic uint64_t reported[IRQS_MAX / 64 + 1]; /* Warned about: nobody handles it. */
 static _Atomic uint64_t unclaimed;
 

@@ -13,14 +13,14 @@
 enum irq_trigger { IRQ_LEVEL, IRQ_EDGE };
 
 /*
- * What becomes of the interrupt after the handler: IRQ_DONE ends it; IRQ_KEEP leaves it active, because it
- * was handed to a guest, which ends it (hardware interrupts in a list register).
+ * What becomes of the interrupt after the handler: IRQ_DONE ends it; IRQ_KEEP leaves it active,
+ * because it was handed to a guest, which ends it (hardware interrupts in a list register).
  */
 enum irq_result { IRQ_DONE, IRQ_KEEP };
 
 typedef enum irq_result (*irq_handler)(uint32_t irq, void *arg);
 
-/* Registers the handler and enables the interrupt. For per-pCPU ones: on every pCPU that comes up. */
+/* Registers the handler and enables the interrupt; a per-pCPU one on every pCPU that comes up. */
 enum err irq_attach(uint32_t irq, enum irq_trigger trigger, irq_handler handler, void *arg);
 
 /* Acknowledges and handles all interrupts that are pending on this pCPU. Interrupts masked. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ticket lock with a rank. Interrupts are masked in the hypervisor whenever a lock may be held by an
- * interrupt handler: we run with interrupts masked everywhere but in the idle loop, so there is
- * one kind of lock. Taking a lock of a rank not above those held asserts.
+ * Ticket lock with a rank. The hypervisor runs with interrupts masked, so no handler can come between
+ * a take and a drop, and there is one kind of lock. Taking a lock of a rank not above those held
+ * asserts.
  */
 #pragma once
 

@@ -54,7 +54,7 @@ static void panic_print_backtrace(const struct arch_trap_frame *frame)
 }
 
 [[gnu::noreturn]] static void panic_report(const struct arch_trap_frame *frame, const char *format,
-                                      va_list args)
+                                           va_list args)
 {
     unsigned none = 0;
     struct fmt_sink *sink;
@@ -101,7 +101,8 @@ void panic_trap(const struct arch_trap_frame *frame, const char *format, ...)
 }
 
 [[gnu::weak]] /* Weak: host tests have their own, which ends the test. */
-[[gnu::weak]] void assert_failed(const char *expr, const char *file, int line)
+[[gnu::weak]] void
+assert_failed(const char *expr, const char *file, int line)
 {
     panic("assertion failed: %s (%s:%d)", expr, file, line);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler. A queue's lock guards its lists, `running`, and the states of its entities; `leave`
- * and `slice_wanted` are also set without it. The slice timer belongs to the queue's pCPU.
+ * The scheduler. A queue's lock guards its lists, `running`, and the states of its entities;
+ * `leave` and `slice_wanted` are also set without it. The slice timer belongs to the queue's pCPU.
  *
  * `running` stays set from the moment run() is called until the scheduler has taken the entity
  * back, even when the entity is blocked by then, or blocked and woken again (and so in a list):
@@ -35,8 +35,8 @@ static uint64_t slice_end(const struct sched_entity *running)
 /*
  * Makes sure that the timer fires at the end of the slice or before. It is left as it is when it
  * fires earlier: entities mostly block or give way long before, and setting the hardware each time
- * would cost more than all the rest of a switch. In the past, when the entity ran for long alone: its
- * turn is over. On the queue's own pCPU.
+ * would cost more than all the rest of a switch. In the past, when the entity ran for long alone:
+ * its turn is over. On the queue's own pCPU.
  */
 static void slice_start(struct sched_queue *queue)
 {
@@ -282,7 +282,7 @@ void sched_turn(void)
     turn_put(queue, now);
     next = turn_pick(queue, now);
     lock_drop(&queue->lock);
-    /* Work that came before `leave` was cleared and after the check above, maybe from work itself. */
+    /* Work that came after the check above, maybe from work itself: `leave` has been cleared. */
     if (unlikely(work_waiting(cpu)))
         leave_set(queue);
     if (next) {

@@ -4,8 +4,9 @@
  * own queue: priorities, and round robin with a time slice inside one. An entity that is
  * alone at its priority or above gets no slice timer: nothing ticks.
  *
- * An entity's run() is called on its pCPU with interrupts masked and runs until sched_leave() says that it should
- * go, or it has blocked. There is one stack per pCPU: run() returns, it is never switched away from.
+ * An entity's run() is called on its pCPU with interrupts masked and runs until sched_leave() says
+ * that it should go, or it has blocked. There is one stack per pCPU: run() returns, it is never
+ * switched away from.
  *
  * States: blocked <-> ready -> running -> ready or blocked. The queue's lock guards them.
  */
@@ -24,11 +25,11 @@ struct sched_entity {
     enum sched_state state;
     bool wake_pending; /* A wake came while it was running: the next block does not block. */
     uint8_t priority;
-    unsigned cpu;      /* Where it runs. */
+    unsigned cpu;         /* Where it runs. */
     uint64_t slice_ticks; /* How long it runs while others of its priority wait. */
     uint64_t slice_left;  /* Of the slice under way: preemption does not renew it. */
-    uint64_t ran_ticks; /* Total time that it ran. */
-    uint64_t since;     /* When it started to run. */
+    uint64_t ran_ticks;   /* Total time that it ran. */
+    uint64_t since;       /* When it started to run. */
     void (*run)(struct sched_entity *entity);
 };
 

@@ -36,7 +36,8 @@ static char last; /* The character before this one: "\r\n" is one Enter. */
 
 static const struct shell_cmd *cmd_find(const char *name)
 {
-    linkset_for_each(shell_cmd, it) {
+    linkset_for_each(shell_cmd, it)
+    {
         const struct shell_cmd *cmd = *it;
 
         if (strcmp(cmd->name, name) == 0)
@@ -50,7 +51,8 @@ static const struct shell_cmd *cmd_next(const char *name)
 {
     const struct shell_cmd *next = NULL;
 
-    linkset_for_each(shell_cmd, it) {
+    linkset_for_each(shell_cmd, it)
+    {
         const struct shell_cmd *cmd = *it;
 
         if ((!name || strcmp(cmd->name, name) > 0) && (!next || strcmp(cmd->name, next->name) < 0))
@@ -59,7 +61,7 @@ static const struct shell_cmd *cmd_next(const char *name)
     return next;
 }
 
-/* How many characters must be added, left out or changed to make b of a; long names count as far. */
+/* How many characters must be added, left out or changed to make b of a; long names are far. */
 static unsigned edit_distance(const char *a, const char *b)
 {
     unsigned row[LINE_SIZE], diagonal, above, length = (unsigned)strlen(b);
@@ -86,7 +88,8 @@ static const struct shell_cmd *cmd_nearest(const char *name)
     const struct shell_cmd *nearest = NULL;
     unsigned best = MIN((unsigned)strlen(name) / 2, 2u) + 1, distance;
 
-    linkset_for_each(shell_cmd, it) {
+    linkset_for_each(shell_cmd, it)
+    {
         const struct shell_cmd *cmd = *it;
 
         if (strncmp(cmd->name, name, strlen(name)) == 0)

@@ -18,7 +18,7 @@ struct shell_cmd {
 
 /* SHELL_CMD(list, "", "List the VMs", 0, 0) defines a command and its function's head follows. */
 #define SHELL_CMD(name_, args_, help_, min_, max_)                                                 \
-    static void shell_run_##name_(struct fmt_sink *out, unsigned argc, char **argv);              \
+    static void shell_run_##name_(struct fmt_sink *out, unsigned argc, char **argv);               \
     static const struct shell_cmd shell_cmd_##name_ = {                                            \
         .name = #name_,                                                                            \
         .args = (args_),                                                                           \
@@ -33,7 +33,8 @@ struct shell_cmd {
 
 /* Where echo and output go. Prints the prompt. */
 void shell_start(struct fmt_sink *out);
-/* One character typed: editing (backspace, ^U, ^W, ^C, arrows left/right, history up/down), Enter runs the line. */
+/* One character typed: editing (backspace, ^U, ^W, ^C, arrows left/right, history up/down), Enter
+ * runs the line. */
 void shell_input(char c);
 /* Runs one line (it is cut up in place): also for tests and scripts. */
 void shell_run_line(struct fmt_sink *out, char *line);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The functions of C's <string.h> that the compiler and libfdt call. Memory is moved by 64-bit words
- * wherever both sides allow aligned accesses: before the MMU is on, unaligned ones trap on some
- * machines, and the kernel is compiled with strict alignment anyway.
+ * The functions of C's <string.h> that the compiler and libfdt call. Memory is moved by 64-bit
+ * words wherever both sides allow aligned accesses: before the MMU is on, unaligned ones trap on
+ * some machines, and the kernel is compiled with strict alignment anyway.
  *
  * The compiler is told not to find memset() and memcpy() in these loops, which would call
  * themselves for ever. Host builds use the C library instead of this file; its test includes it
@@ -94,8 +94,7 @@ int memcmp(const void *a, const void *b, size_t size)
     const unsigned char *p = a, *q = b;
 
     if (word_aligned(p) && word_aligned(q)) {
-        while (size >= WORD &&
-               *(const word_t *)(const void *)p == *(const word_t *)(const void *)q)
+        while (size >= WORD && *(const word_t *)(const void *)p == *(const word_t *)(const void *)q)
             size -= WORD, p += WORD, q += WORD;
     }
     for (; size > 0; size--, p++, q++) {

@@ -31,7 +31,8 @@ TEST(a_field_that_was_put_is_what_get_returns)
 TEST(bit_searches_agree_with_a_loop)
 {
     for (unsigned i = 0; i < 64; i++) {
-        uint64_t below = test_random() & (BIT(i) - 1), above = test_random() & ~(BIT(i) | (BIT(i) - 1));
+        uint64_t below = test_random() & (BIT(i) - 1),
+                 above = test_random() & ~(BIT(i) | (BIT(i) - 1));
 
         ASSERT_EQ(bit_lowest(BIT(i) | above), i);
         ASSERT_EQ(bit_highest(BIT(i) | below), i);

@@ -107,11 +107,11 @@ TEST(a_processor_that_is_not_online_gets_no_ipi_but_keeps_the_work)
 
 static void step(void);
 
-#define ipi_kick         model_kick
-#define ipi_work         model_work
-#define ipi_run_work     model_run_work
-#define ipi_taken        model_taken
-#define work_reverse     model_work_reverse
+#define ipi_kick     model_kick
+#define ipi_work     model_work
+#define ipi_run_work model_run_work
+#define ipi_taken    model_taken
+#define work_reverse model_work_reverse
 #undef atomic_exchange
 #define atomic_exchange(p, v) (step(), atomic_exchange_explicit(p, v, memory_order_seq_cst))
 #undef atomic_load

@@ -157,7 +157,8 @@ static void panic_ipi_taken(struct pcpu *cpu)
     panic_ipis |= 1u << cpu->id;
 }
 
-/* In a process of its own, since nothing comes after a panic. Returns a number of what is missing. */
+/* In a process of its own, since nothing comes after a panic. Returns a number of what is missing.
+ */
 static int panic_child(void)
 {
     static struct arch_trap_frame frame;

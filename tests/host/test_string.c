@@ -119,8 +119,25 @@ TEST(memory_and_strings_compare_as_in_the_c_library)
 TEST(strtoul_reads_numbers_as_the_c_library_does)
 {
     static const char *const numbers[] = {
-        "0", "12", " 12x", "-5", "+7", "0x1f", "0xg", "0x", "x", "", "-", "010", "08", "7fffffff",
-        "18446744073709551615", "18446744073709551616", "99999999999999999999999", "zz", "\t\n 3",
+        "0",
+        "12",
+        " 12x",
+        "-5",
+        "+7",
+        "0x1f",
+        "0xg",
+        "0x",
+        "x",
+        "",
+        "-",
+        "010",
+        "08",
+        "7fffffff",
+        "18446744073709551615",
+        "18446744073709551616",
+        "99999999999999999999999",
+        "zz",
+        "\t\n 3",
     };
     static const int bases[] = {0, 8, 10, 16, 36};
 
@@ -152,8 +169,19 @@ TEST(a_copied_string_is_cut_to_the_buffer)
 
 TEST(a_number_is_read_to_the_last_character)
 {
-    static const char *const bad[] = {"",   " 1", "1 ",  "-1",   "+1",  "0x",  "0xg",
-                                      "1k", "x1", "1.5", "0x1z", "1_0", "18446744073709551616",
+    static const char *const bad[] = {"",
+                                      " 1",
+                                      "1 ",
+                                      "-1",
+                                      "+1",
+                                      "0x",
+                                      "0xg",
+                                      "1k",
+                                      "x1",
+                                      "1.5",
+                                      "0x1z",
+                                      "1_0",
+                                      "18446744073709551616",
                                       "0x10000000000000000"};
     uint64_t v = 77;
 
@@ -172,7 +200,7 @@ TEST(a_number_is_read_to_the_last_character)
 
 TEST(a_size_has_units_of_1024)
 {
-    static const char *const bad[] = {"",    "K",  "1KB", "1 K", "1k",        "1P",
+    static const char *const bad[] = {"",    "K",  "1KB", "1 K",  "1k",        "1P",
                                       "1KK", "-1", "0xK", "1.5G", "16777216T", "17179869184G"};
     uint64_t v = 77;
 
