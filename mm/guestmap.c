@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VM's physical address space. Which host memory a RAM region consists of is written down in one place only, the
- * stage-2 tables: a region's blocks are found by looking its addresses up.
+ * A VM's physical address space. Which host memory a RAM region consists of is written down in one
+ * place only, the stage-2 tables: a region's blocks are found by looking its addresses up.
  *
- * Invariants: regions are sorted and do not overlap; every page of a RAM or ROM region is mapped; no
- * page of a guest's goes back to the allocator before it is zeroed and the TLBs have forgotten it.
+ * Invariants: regions are sorted and do not overlap; every page of a RAM or ROM region is mapped;
+ * no page of a guest's goes back to the allocator before it is zeroed and the TLBs have forgotten
+ * it.
  *
- * Locking: map->lock guards regions and tables, and is held in the accessors while they copy, so that memory
- * cannot go away under them. Pointers from guest_ptr() are good for as long as their region.
+ * Locking: map->lock guards regions and tables, and is held in the accessors while they copy, so
+ * that memory cannot go away under them. Pointers from guest_ptr() are good for as long as their
+ * region.
  */
 #include "mm/guestmap.h"
 
@@ -83,7 +85,10 @@ static void guestmap_zero(hpa_t host, uint64_t size)
     arch_cache_clean(start, size);
 }
 
-/* Backs a part of RAM, as large as a block can be had for, at addr. *size: what remains; out: what was done. */
+/*
+ * Backs a part of RAM, as large as a block can be had for, at addr. *size: what remains; out: what
+ * was done.
+ */
 static enum err guestmap_back_block(struct guestmap *map, uint64_t addr, uint64_t *size,
                                     struct pt_attr attr, hpa_t *host)
 {

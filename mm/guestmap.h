@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VM's physical address space: its regions, the stage-2 tables made of them, and the only ways to touch guest
- * memory. RAM regions own their host memory: zeroed before the guest gets it, and again before it goes back.
+ * A VM's physical address space: its regions, the stage-2 tables made of them, and the only ways to
+ * touch guest memory. RAM regions own their host memory: zeroed before the guest gets it, and again
+ * before it goes back.
  *
- * Locking: RANK_GUESTMAP inside. Accessors never fault the hypervisor, whatever address a guest names; they
- * are safe against running vCPUs (the contents may change under the reader: read once into a local).
+ * Locking: RANK_GUESTMAP inside. Accessors never fault the hypervisor, whatever address a guest
+ * names; they are safe against running vCPUs (the contents may change under the reader: read once
+ * into a local).
  */
 #pragma once
 
@@ -44,9 +46,10 @@ enum err guestmap_init(struct guestmap *map, const struct pt_format *format, uin
 void guestmap_destroy(struct guestmap *map); /* Zeroes and frees RAM. No vCPU runs. */
 
 /*
- * Adds a region; RAM is allocated in the largest blocks there are, zeroed and mapped. With host != 0 the
- * region is pinned to that host address (claimed from the page allocator for RAM and ROM). E_EXISTS: overlaps
- * another region; E_NOMEM; E_BUSY: the pinned range is in use; E_RANGE; nothing is changed then.
+ * Adds a region; RAM is allocated in the largest blocks there are, zeroed and mapped. With host !=
+ * 0 the region is pinned to that host address (claimed from the page allocator for RAM and ROM).
+ * E_EXISTS: overlaps another region; E_NOMEM; E_BUSY: the pinned range is in use; E_RANGE; nothing
+ * is changed then.
  */
 enum err guestmap_add(struct guestmap *map, gpa_t base, uint64_t size, enum guest_region_kind kind,
                       hpa_t host);
@@ -60,7 +63,10 @@ const struct guest_region *guestmap_nearest(const struct guestmap *map, gpa_t ad
 enum err guest_read(struct guestmap *map, gpa_t addr, void *to, size_t size);
 enum err guest_write(struct guestmap *map, gpa_t addr, const void *from, size_t size);
 enum err guest_fill(struct guestmap *map, gpa_t addr, int byte, size_t size);
-/* Host address of guest memory at addr, and how many bytes from there are contiguous; NULL when it is no memory. */
+/*
+ * Host address of guest memory at addr, and how many bytes from there are contiguous; NULL when it
+ * is no memory.
+ */
 void *guest_ptr(struct guestmap *map, gpa_t addr, uint64_t *contiguous);
 /* Make what was written through the accessors visible to a guest with caches off. */
 void guest_sync(struct guestmap *map, gpa_t addr, size_t size);

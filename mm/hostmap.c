@@ -2,10 +2,10 @@
 /*
  * Our own address space, at stage 1: address = physical address.
  *
- * Invariants: nothing is both writable and executable; a leaf is never split after hostmap_init(), because
- * with break-before-make the code that splits could be inside of it. Stacks, which need a hole below them, are
- * therefore taken from the arena: RAM that is mapped by 4 KiB leaves. It is ordinary memory of the page
- * allocator otherwise.
+ * Invariants: nothing is both writable and executable; a leaf is never split after hostmap_start(),
+ * because with break-before-make the code that splits could be inside of it. Stacks, which need a
+ * hole below them, are therefore taken from the arena: RAM that is mapped by 4 KiB leaves. It is
+ * ordinary memory of the page allocator otherwise.
  *
  * Locking: hostmap_lock guards the tables.
  */
@@ -32,7 +32,7 @@ static const struct pt_attr attr_device = {
 
 static struct lock hostmap_lock = LOCK_INIT(RANK_HOSTMAP, "hostmap");
 static struct pt hostmap_pt;
-static uint64_t hostmap_arena, hostmap_arena_end, hostmap_arena_next;
+static uint64_t hostmap_arena_end, hostmap_arena_next;
 
 static unsigned hostmap_order(size_t size)
 {
@@ -74,7 +74,10 @@ static enum err hostmap_first_leaf(const struct pt_leaf *leaf, void *arg)
     return E_EXISTS;
 }
 
-/* Maps those pages of the range that are not mapped yet. E_EXISTS: one is, as another kind of memory. */
+/*
+ * Maps those pages of the range that are not mapped yet. E_EXISTS: one is, as another kind of
+ * memory.
+ */
 static enum err hostmap_fill(struct pt *pt, uint64_t start, uint64_t end, struct pt_attr attr)
 {
     uint64_t next;
@@ -152,6 +155,22 @@ enum err hostmap_build(struct pt *pt, const struct memmap *map, const struct hos
 
 /* --- Ours --- */
 
+enum err hostmap_start(const struct memmap *map, const struct hostmap_image *image)
+{
+    void *arena;
+
+    TRY(pt_init(&hostmap_pt, arch_host_format, &hostmap_ops));
+    arena = page_alloc(ARENA_ORDER);
+    if (!arena)
+        return E_NOMEM;
+    hostmap_arena_next = ptr_to_phys(arena).v;
+    hostmap_arena_end = hostmap_arena_next + (PAGE_SIZE << ARENA_ORDER);
+    TRY(hostmap_build(&hostmap_pt, map, image, hostmap_arena_next, PAGE_SIZE << ARENA_ORDER));
+    page_free(arena, ARENA_ORDER);
+    hostmap_use();
+    return OK;
+}
+
 enum err hostmap_init(const struct memmap *map)
 {
     const struct hostmap_image image = {
@@ -163,18 +182,8 @@ enum err hostmap_init(const struct memmap *map)
         .data_start = (uintptr_t)_data_start,
         .end = (uintptr_t)_image_end,
     };
-    void *arena;
 
-    TRY(pt_init(&hostmap_pt, arch_host_format, &hostmap_ops));
-    arena = page_alloc(ARENA_ORDER);
-    if (!arena)
-        return E_NOMEM;
-    hostmap_arena = hostmap_arena_next = ptr_to_phys(arena).v;
-    hostmap_arena_end = hostmap_arena + (PAGE_SIZE << ARENA_ORDER);
-    TRY(hostmap_build(&hostmap_pt, map, &image, hostmap_arena, PAGE_SIZE << ARENA_ORDER));
-    page_free(arena, ARENA_ORDER);
-    hostmap_use();
-    return OK;
+    return hostmap_start(map, &image);
 }
 
 void hostmap_use(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sorted, non-overlapping ranges of physical memory; neighbours of the same kind are one range. A change is
- * checked for room first, so that a failure leaves the map as it was. Pure; the owner locks.
+ * Sorted, non-overlapping ranges of physical memory; neighbours of the same kind are one range. A
+ * change is checked for room first, so that a failure leaves the map as it was. Pure; the owner
+ * locks.
  */
 #include "mm/memmap.h"
 

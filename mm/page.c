@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Buddy allocator of physical pages. A block of order k is 2^k pages, aligned to its size; its buddy is the other
- * half of the block one order up.
+ * Buddy allocator of physical pages. A block of order k is 2^k pages, aligned to its size; its
+ * buddy is the other half of the block one order up.
  *
- * For each page there is one byte, which says something for the first page of a block only: free or used, and the
- * block's order; it is 0 for all other pages. The bytes of a range lie at one of its ends. Free blocks are in
- * a list for their order, whose nodes lie in the free memory itself.
+ * For each page there is one byte, which says something for the first page of a block only: free or
+ * used, and the block's order; it is 0 for all other pages. The bytes of a range lie at one of its
+ * ends. Free blocks are in a list for their order, whose nodes lie in the free memory itself.
  *
- * The bytes are not cleared when a range is added, because that would cost time in proportion to RAM: those of
- * a whole chunk (a block of the highest order) are cleared when the chunk is first split. Until then its
- * first byte says VIRGIN, and the others are not read.
+ * The bytes are not cleared when a range is added, because that would cost time in proportion to
+ * RAM: those of a whole chunk (a block of the highest order) are cleared when the chunk is first
+ * split. Until then its first byte says VIRGIN, and the others are not read.
  *
  * Invariants: blocks of a range do not overlap and cover it; two free buddies are always merged.
  * Locking: page_lock, inside of every function here that is in page.h.
@@ -32,7 +32,8 @@
 /* Page frame numbers: addresses divided by the page size. */
 struct page_range {
     uint64_t first, end;
-    uint8_t *bytes; /* Of the page ALIGN_DOWN(first, PAGE_SIZE), so that a chunk's bytes are pages. */
+    /* The first is that of page ALIGN_DOWN(first, PAGE_SIZE), so a chunk's bytes are pages. */
+    uint8_t *bytes;
 };
 
 /* A free block's first bytes. */
@@ -137,7 +138,10 @@ static void page_list_add_all(const struct page_range *range, uint64_t page, uin
 
 /* --- Split and merge --- */
 
-/* The block is in no list. Both halves have a byte afterwards: state, without VIRGIN, and the order. */
+/*
+ * The block is in no list. Both halves have a byte afterwards: state, without VIRGIN, and the
+ * order.
+ */
 static void page_split(const struct page_range *range, uint64_t page, unsigned order, uint8_t state)
 {
     uint8_t *byte = page_byte(range, page);
@@ -208,7 +212,10 @@ static void page_range_clear_bytes(const struct page_range *range)
     arch_zero_pages(&range->bytes[high - origin], end - high);
 }
 
-/* The bytes go where they break no chunk, if they can: to the end behind the last chunk, or the beginning. */
+/*
+ * The bytes go where they break no chunk, if they can: to the end behind the last chunk, or the
+ * beginning.
+ */
 static void page_range_place_bytes(struct page_range *range)
 {
     uint64_t bytes = ALIGN_UP(range->end, PAGE_SIZE) - ALIGN_DOWN(range->first, PAGE_SIZE);
@@ -218,7 +225,9 @@ static void page_range_place_bytes(struct page_range *range)
 
     if (tail < pages && head >= pages) {
         range->bytes = (uint8_t *)page_block(range->first);
-        /* They say nothing of themselves; the first is that of the new first page's aligned number. */
+        /*
+         * They say nothing of themselves; the first is that of the new first page's aligned number.
+         */
         range->bytes += ALIGN_DOWN(range->first + pages, PAGE_SIZE) -
                         ALIGN_DOWN(range->first, PAGE_SIZE);
         range->first += pages;
@@ -330,7 +339,9 @@ static bool page_all_free(const struct page_range *range, uint64_t page, uint64_
     return true;
 }
 
-/* Splits blocks, free (and in no list) or used, until one begins at page and ends at or before end. */
+/*
+ * Splits blocks, free (and in no list) or used, until one begins at page and ends at or before end.
+ */
 static unsigned page_isolate(const struct page_range *range, uint64_t page, uint64_t end)
 {
     uint8_t state;

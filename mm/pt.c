@@ -2,11 +2,13 @@
 /*
  * The one radix walker; what a page-table format is, says mm/pt.h.
  *
- * Invariants: no table but the root is empty. An entry is written with one store (pt_set), a table is complete
- * before it is linked and is freed only after it was unlinked and a flush. So a hardware walker sees at any time
- * the old translation of an address, the new one, or (unmapping; break before make) none.
+ * Invariants: no table but the root is empty. An entry is written with one store (pt_set), a table
+ * is complete before it is linked and is freed only after it was unlinked and a flush. So a
+ * hardware walker sees at any time the old translation of an address, the new one, or (unmapping;
+ * break before make) none.
  *
- * What may fail for lack of memory comes first and changes no translation (pt_split_at); what follows cannot fail.
+ * What may fail for lack of memory comes first and changes no translation (pt_split_at); what
+ * follows cannot fail.
  */
 #include "mm/pt.h"
 
@@ -318,7 +320,7 @@ static enum err pt_split_borders(struct pt *pt, uint64_t va, uint64_t size)
 /* What was changed and waits for the flush. */
 struct pt_changes {
     uint64_t start, end; /* start ≥ end: nothing. */
-    uint64_t *tables;    /* Unlinked tables, each with the address of the next in its first entry. */
+    uint64_t *tables;    /* Unlinked ones, each with the address of the next in its first entry. */
 };
 
 #define PT_NO_CHANGES {.start = UINT64_MAX}
@@ -343,8 +345,9 @@ static void pt_commit(struct pt *pt, struct pt_changes *changes)
 }
 
 /*
- * Unlinks an empty table for va. A walker may still be in it: the address put there is a hole for it. All that the
- * table spanned is flushed, because hardware may keep the entry that pointed to it.
+ * Unlinks an empty table for va. A walker may still be in it: the address put there is a hole for
+ * it. All that the table spanned is flushed, because hardware may keep the entry that pointed to
+ * it.
  */
 static void pt_unlink(struct pt *pt, uint64_t *slot, unsigned level, uint64_t va,
                       struct pt_changes *changes)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one radix walker. A page-table format is data and pure functions; map, unmap, protect, split,
- * lookup and dirty harvesting are written once over it, for host tables and for guests' stage 2 on every
- * backend. Levels count from the leaf: level 0 maps 4 KiB, 1: 2 MiB, 2: 1 GiB.
+ * lookup and dirty harvesting are written once over it, for host tables and for guests' stage 2 on
+ * every backend. Levels count from the leaf: level 0 maps 4 KiB, 1: 2 MiB, 2: 1 GiB.
  *
- * Locking: the owner's. An entry is written with one 64-bit store, and a table is complete before it is linked, so a
- * hardware walker never sees a broken state; flushing the TLB is the owner's duty, through pt_ops.
+ * Locking: the owner's. An entry is written with one 64-bit store, and a table is complete before
+ * it is linked, so a hardware walker never sees a broken state; flushing the TLB is the owner's
+ * duty, through pt_ops.
  */
 #pragma once
 
@@ -32,7 +33,8 @@ struct pt_format {
     uint8_t addr_shift;     /* Address = (entry & addr_mask) << addr_shift. */
     uint64_t addr_mask;
     uint64_t table_bits;    /* Or-ed into an entry that points lower. */
-    bool break_before_make; /* A valid entry must be made a hole and flushed before it is changed to another translation. */
+    /* A valid entry must be made a hole and flushed before it becomes another translation. */
+    bool break_before_make;
     uint64_t (*leaf_bits)(unsigned level, struct pt_attr attr);
     struct pt_attr (*leaf_attr)(unsigned level, uint64_t pte);
     enum pte_kind (*kind)(uint64_t pte, unsigned level);
@@ -44,9 +46,15 @@ struct pt;
 struct pt_ops {
     void *(*table_alloc)(struct pt *pt, size_t size); /* Zeroed, aligned to size; NULL: none. */
     void (*table_free)(struct pt *pt, void *table, size_t size);
-    /* A valid translation of [addr, addr + size) was removed or changed: nobody may use it after the return. */
+    /*
+     * A valid translation of [addr, addr + size) was removed or changed: nobody may use it after
+     * the return.
+     */
     void (*flush)(struct pt *pt, uint64_t addr, uint64_t size);
-    /* A new table or entry must be visible to the hardware walker (cache cleaning, barrier). May be NULL. */
+    /*
+     * A new table or entry must be visible to the hardware walker (cache cleaning, barrier). May be
+     * NULL.
+     */
     void (*publish)(struct pt *pt, const void *start, size_t size);
 };
 
@@ -63,11 +71,15 @@ hpa_t pt_root(const struct pt *pt);
 uint64_t pt_size(const struct pt_format *format); /* Of the address space, in bytes. */
 
 /*
- * Map [va, va + size) to pa with the largest leaves that alignment allows. All page aligned. E_EXISTS when
- * something is mapped there (nothing is changed then), E_NOMEM (what was mapped is unmapped again), E_RANGE.
+ * Map [va, va + size) to pa with the largest leaves that alignment allows. All page aligned.
+ * E_EXISTS when something is mapped there (nothing is changed then), E_NOMEM (what was mapped is
+ * unmapped again), E_RANGE.
  */
 enum err pt_map(struct pt *pt, uint64_t va, hpa_t pa, uint64_t size, struct pt_attr attr);
-/* Holes inside the range are allowed. E_NOMEM: a large leaf had to be split. Empty tables are freed. */
+/*
+ * Holes inside the range are allowed. E_NOMEM: a large leaf had to be split. Empty tables are
+ * freed.
+ */
 enum err pt_unmap(struct pt *pt, uint64_t va, uint64_t size);
 /* Change the attributes of what is mapped; holes are skipped. */
 enum err pt_protect(struct pt *pt, uint64_t va, uint64_t size, struct pt_attr attr);
@@ -81,8 +93,14 @@ struct pt_leaf {
     uint64_t entry; /* Raw. */
 };
 
-/* The leaf that translates va. E_ABSENT when there is none; then leaf->level says where the walk ended. */
+/*
+ * The leaf that translates va. E_ABSENT when there is none; then leaf->level says where the walk
+ * ended.
+ */
 enum err pt_lookup(const struct pt *pt, uint64_t va, struct pt_leaf *leaf);
-/* Visit all leaves in [va, va + size) in order; the visitor may not change the table. Stops on an error, which it returns. */
+/*
+ * Visit all leaves in [va, va + size) in order; the visitor may not change the table. Stops on an
+ * error, which it returns.
+ */
 enum err pt_visit(const struct pt *pt, uint64_t va, uint64_t size,
                   enum err (*visit)(const struct pt_leaf *leaf, void *arg), void *arg);

@@ -18,7 +18,9 @@
 
 #define S1_SH_INNER 3u
 
-/* Not readable cannot be said: a mapping without rights is not made. nG is 0: there are no ASIDs. */
+/*
+ * Not readable cannot be said: a mapping without rights is not made. nG is 0: there are no ASIDs.
+ */
 static uint64_t s1_leaf_bits(unsigned level, struct pt_attr attr)
 {
     uint64_t bits = S1_VALID | S1_AP1 | S1_AF | field_put(S1_SH, S1_SH_INNER);

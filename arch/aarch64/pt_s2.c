@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stage-2 entries (VMSAv8-64), in the sizes of guest-physical addresses that hardware can have. Where
- * the lookup starts at level 1, up to 16 tables are joined to one root. Pure.
- * [Arm ARM D8.2 start level and concatenated tables, D8.3 descriptor formats, D8.4 permissions,
- * D8.6 memory attributes without FEAT_S2FWB]
+ * Stage-2 entries (VMSAv8-64), in the sizes of guest-physical addresses that hardware can have.
+ * Where the lookup starts at level 1, up to 16 tables are joined to one root. Pure. [Arm ARM D8.2
+ * start level and concatenated tables, D8.3 descriptor formats, D8.4 permissions, D8.6 memory
+ * attributes without FEAT_S2FWB]
  */
 #include "arch/aarch64/pt_aarch64.h"
 #include "kernel/bits.h"

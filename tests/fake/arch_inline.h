@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The short functions of the fake architecture: which pCPU runs and what time it is, the test says. */
+/*
+ * The short functions of the fake architecture: which pCPU runs and what time it is, the test says.
+ */
 #pragma once
 
 #include "kernel/types.h"
@@ -8,7 +10,6 @@ struct pcpu;
 
 extern _Thread_local struct pcpu *fake_this_cpu; /* &pcpus[0] until a test says otherwise. */
 extern _Atomic uint64_t fake_ticks;              /* Nanoseconds. */
-extern _Thread_local unsigned fake_irqs_unmasked;
 
 static inline struct pcpu *arch_this_cpu(void)
 {
@@ -23,16 +24,6 @@ static inline uint64_t arch_ticks(void)
 static inline uint64_t arch_tick_hz(void)
 {
     return 1000000000;
-}
-
-static inline void arch_irqs_mask(void)
-{
-    fake_irqs_unmasked = 0;
-}
-
-static inline void arch_irqs_unmask(void)
-{
-    fake_irqs_unmasked = 1;
 }
 
 static inline void arch_relax(void)

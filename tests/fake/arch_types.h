@@ -23,8 +23,9 @@ struct arch_regs {
 };
 
 /*
- * A scripted vCPU: arch_vcpu_run() first calls on_run, if there is one; when that returns false, it gives the
- * next exit of the script; at the script's end always EXIT_SYSTEM_DOWN, so that loops end.
+ * A scripted vCPU: arch_vcpu_run() first calls on_run, if there is one; when that returns false, it
+ * gives the next exit of the script; at the script's end always EXIT_SYSTEM_DOWN, so that loops
+ * end.
  */
 struct arch_vcpu {
     struct arch_regs regs; /* gpr[0] is the argument after arch_vcpu_start(). */
@@ -40,12 +41,14 @@ struct arch_vcpu {
     bool (*on_run)(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
     bool (*on_decode)(struct arch_vcpu *vcpu, const void *insn, unsigned size,
                       struct vcpu_exit *exit);
+    bool (*on_sysreg)(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
     void *test; /* The test's own. */
 
     unsigned runs, binds, starts, finishes, faults;
-    struct vcpu_exit *finished;  /* If set by the test: a copy of the last finished exit goes there. */
-    unsigned fault_last;         /* enum arch_fault */
-    uint64_t timer_deadline;     /* What arch_vcpu_timer_deadline() returns; starts TICKS_NEVER. */
+    struct vcpu_exit *finished; /* If the test sets it: the last finished exit is copied there. */
+    unsigned fault_last;        /* enum arch_fault */
+    uint64_t time_offset;
+    uint64_t timer_deadline;    /* What arch_vcpu_timer_deadline() returns; starts TICKS_NEVER. */
 
     uint64_t slots[VIRQ_SLOTS_MAX]; /* As ICH_LR<n>_EL2. */
     uint64_t control;               /* As ICH_HCR_EL2. */

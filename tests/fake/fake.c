@@ -17,7 +17,6 @@ struct fake fake;
 jmp_buf fake_death;
 _Thread_local struct pcpu *fake_this_cpu = &pcpus[0];
 _Atomic uint64_t fake_ticks;
-_Thread_local unsigned fake_irqs_unmasked;
 static bool fake_death_expected;
 static void *fake_ram_block;
 
@@ -330,6 +329,17 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
     return vcpu->on_decode && vcpu->on_decode(vcpu, insn, size, exit);
 }
 
+bool arch_vcpu_sysreg(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    return vcpu->on_sysreg && vcpu->on_sysreg(vcpu, exit);
+}
+
+void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset)
+{
+    assert(!vcpu->bound);
+    vcpu->time_offset = offset;
+}
+
 uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg)
 {
     return reg < 31 ? vcpu->regs.gpr[reg] : 0;
@@ -407,7 +417,9 @@ void arch_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
     vcpu->slots[slot] = value;
 }
 
-/* Slots in state "inactive" (63:62 are 0) that ask for a notice (41), being no hardware ones (61). */
+/*
+ * Slots in state "inactive" (63:62 are 0) that ask for a notice (41), being no hardware ones (61).
+ */
 uint64_t arch_virq_ended(const struct arch_vcpu *vcpu)
 {
     uint64_t slots = 0;

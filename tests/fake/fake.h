@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fake architecture, seen from the tests: what the kernel asked of it, and what it shall answer.
- * Everything here returns to its initial state before each test.
+ * The fake architecture, seen from the tests: what the kernel asked of it, and what it shall
+ * answer. Everything here returns to its initial state before each test.
  */
 #pragma once
 
@@ -52,7 +52,10 @@ void fake_be_cpu(unsigned id);
 void fake_advance(uint64_t ns);
 /* A host interrupt becomes pending. */
 void fake_irq_raise(uint32_t irq);
-/* Gives the page allocator (emptied first) so many bytes of fresh RAM, aligned to 2 MiB; returns it. */
+/*
+ * Gives the page allocator (emptied first) so many bytes of fresh RAM, aligned to 2 MiB; returns
+ * it.
+ */
 void *fake_ram(uint64_t size);
 
 /* For ASSERT_DIES(). */

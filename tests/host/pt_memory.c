@@ -11,7 +11,10 @@
 
 /* --- Made-up formats --- */
 
-/* Shaped as Sv48x4 and Sv39: address shifted by two, an entry with any of R, W, X is a leaf at any level. */
+/*
+ * Shaped as Sv48x4 and Sv39: address shifted by two, an entry with any of R, W, X is a leaf at any
+ * level.
+ */
 static uint64_t sv_leaf_bits(unsigned, struct pt_attr attr)
 {
     return 1 | (attr.read ? 2u : 0) | (attr.write ? 4u : 0) | (attr.execute ? 8u : 0) |
@@ -39,7 +42,8 @@ static const struct pt_format format_sv48x4 = {
 };
 
 static const struct pt_format format_sv39 = {
-    .name = "made-up: Sv39 with small leaves only", .levels = 3, .leaf_level_max = 0, .root_bits = 9,
+    .name = "made-up: Sv39 with small leaves only", .levels = 3, .leaf_level_max = 0,
+    .root_bits = 9,
     .addr_shift = 2, .addr_mask = BITS(53, 10), .table_bits = 1,
     .leaf_bits = sv_leaf_bits, .leaf_attr = sv_leaf_attr, .kind = sv_kind,
 };
@@ -82,7 +86,10 @@ const struct pt_format *const all_pt_formats[] = {
     &format_ept5,     NULL,
 };
 
-/* --- Memory: table, then what was last published of it, then when an entry was broken, then the head --- */
+/*
+ * --- Memory: table, then what was last published of it, then when an entry was broken, then the
+ * head ---
+ */
 
 struct table_head {
     size_t size;
@@ -136,7 +143,9 @@ static void memory_flush(struct pt *pt, uint64_t addr, uint64_t size)
     memory->flush_end = MAX(memory->flush_end, addr + size);
 }
 
-/* The level is not known here; what says so is the same for all levels but 0, where kinds differ. */
+/*
+ * The level is not known here; what says so is the same for all levels but 0, where kinds differ.
+ */
 static bool entry_valid(const struct pt_format *format, uint64_t entry)
 {
     return format->kind(entry, 0) != PTE_HOLE || format->kind(entry, 1) != PTE_HOLE;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory for page tables under test, which is not fooled: it keeps what each entry was when it was last
- * published, and checks every change of a linked table as a hardware walker with a TLB would suffer from it.
+ * Memory for page tables under test, which is not fooled: it keeps what each entry was when it was
+ * last published, and checks every change of a linked table as a hardware walker with a TLB would
+ * suffer from it.
  *
- * - Where the format wants break before make, a valid entry is never replaced by another valid one, unless
- *   only permissions change; and between the break and the make there is a flush.
+ * - Where the format wants break before make, a valid entry is never replaced by another valid one,
+ *   unless only permissions change; and between the break and the make there is a flush.
  * - A table that was linked is freed only after a flush that followed its unlinking.
  * - Nothing is written to a table without being published.
  */
@@ -24,7 +25,10 @@ struct pt_fake {
     void *test;
 };
 
-/* NULL at the end: all formats that there are, and made-up ones that show that nothing is tied to them. */
+/*
+ * NULL at the end: all formats that there are, and made-up ones that show that nothing is tied to
+ * them.
+ */
 extern const struct pt_format *const all_pt_formats[];
 
 void pt_memory_init(struct pt_fake *memory, const struct pt_format *format);

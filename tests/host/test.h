@@ -2,10 +2,11 @@
 /*
  * The host tests' harness. A test is named as the sentence it proves:
  *
- *     TEST(a_list_that_was_emptied_is_empty) { ...; ASSERT(list_empty(&head)); }
+ * TEST(a_list_that_was_emptied_is_empty) { ...; ASSERT(list_empty(&head)); }
  *
  * It registers itself. A failing assertion ends its test only. Each test starts with a fresh fake
- * (fake_reset()). No libc header but setjmp.h is drawn in, so that kernel headers may be included beside.
+ * (fake_reset()). No libc header but setjmp.h is drawn in, so that kernel headers may be included
+ * beside.
  */
 #pragma once
 

@@ -180,7 +180,10 @@ TEST(zeroed_pages_are_zero)
         ASSERT_EQ(block[i], 0);
 }
 
-/* Address space without memory behind it, until it is touched: begins at a multiple of 1 GiB plus offset. */
+/*
+ * Address space without memory behind it, until it is touched: begins at a multiple of 1 GiB plus
+ * offset.
+ */
 static char *sparse_map(uint64_t size)
 {
     void *at = mmap(NULL, size + GIB, PROT_READ | PROT_WRITE,

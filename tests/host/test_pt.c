@@ -192,7 +192,8 @@ TEST(attributes_come_back_as_they_were_given)
     FOR_ALL_FORMATS(f) {
         for (unsigned i = 0; i < 24; i++) {
             struct pt_attr attr = {.read = true, .write = i & 1, .execute = i & 2,
-                                   .dirty_log = (i & 4) && f != &pt_format_s1, .global = f == &pt_format_s1,
+                                   .dirty_log = (i & 4) && f != &pt_format_s1,
+                                   .global = f == &pt_format_s1,
                                    .memory = (enum pt_memory)(i >> 3)};
 
             for (unsigned level = 0; level <= f->leaf_level_max; level++) {
@@ -229,7 +230,9 @@ TEST(entries_of_aarch64_are_as_the_manual_has_them)
         ASSERT_EQ(v->t0sz, 64 - v->ipa_bits);
         ASSERT_EQ(v->sl0, v->format->levels - 2);
         ASSERT(v->format->root_bits <= 13); /* 16 tables. */
-        /* A lookup that could start lower with joined tables need not, but must not start too low. */
+        /*
+         * A lookup that could start lower with joined tables need not, but must not start too low.
+         */
         ASSERT(v->format->levels == 4 || v->ipa_bits <= 43);
     }
 }
@@ -288,7 +291,9 @@ TEST(a_table_without_memory_for_its_root_is_not_made)
     ASSERT_ERR(E_NOMEM, pt_init(&mem.pt, &pt_format_s2_40, &ops));
 }
 
-/* --- Random operations against a model, and every intermediate state against both of its ends --- */
+/*
+ * --- Random operations against a model, and every intermediate state against both of its ends ---
+ */
 
 /* The borders of cells: between two of them everything is alike. Offsets from a window's start. */
 static const uint64_t borders[] = {
