@@ -500,6 +500,42 @@ TEST(gic_tells_of_hardware_interrupts_that_hardware_did_not_end)
     ASSERT_EQ(guest_ack(0), SPURIOUS);
 }
 
+TEST(gic_does_not_take_a_software_interrupts_slot_for_a_hardware_one)
+{
+    guest_start(1, 4);
+    guest_set_edge(0, 27, true);
+    guest_set_bit(0, VGIC_ISPENDR, 27);
+    guest_settle(0);
+    ASSERT_EQ(guest_ack(0), 27);
+    guest_eoi(0, 27);
+    guest_hw(0, 27);
+    guest_settle(0);
+    ASSERT(vgic_hw_in_flight(&guest.vgic, 0, 27));
+    guest_settle(0);
+    take(0, 27);
+    end(0, 27);
+    ASSERT(!guest.physical[0][27]);
+}
+
+TEST(gic_brings_active_interrupts_back_when_there_is_room)
+{
+    guest_start(1, 2);
+    for (unsigned i = 0; i < 3; i++) {
+        guest_set_priority(0, 40 + i, (uint8_t)(0x80 - 8 * i));
+        accept_edge(40 + i);
+        take(0, 40 + i);
+    }
+    ASSERT_EQ(guest.cpu[0].arch.control & HCR_LRENPIE, HCR_LRENPIE);
+    guest_eoi(0, 42);
+    accept_edge(43); /* Any reason to look. */
+    guest_set_bit(0, VGIC_ICPENDR, 43);
+    guest_settle(0);
+    ASSERT_EQ(guest.cpu[0].arch.control & (HCR_LRENPIE | HCR_TDIR), 0);
+    end(0, 41);
+    end(0, 40);
+    ASSERT_EQ(guest_dist_read(0x304), 0);
+}
+
 TEST(gic_kicks_only_others_and_only_for_what_may_be_delivered)
 {
     guest_start(2, 4);

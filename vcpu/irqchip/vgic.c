@@ -121,6 +121,7 @@ static void vgic_reset_cpu(struct vgic_cpu *c)
     c->running = false;
     c->overflow = false;
     c->fresh = 0;
+    c->direct = 0;
     c->stale = c->slots; /* Whatever they hold goes. */
     c->control = UINT32_MAX;
     atomic_store_explicit(&c->dirty, true, memory_order_release);
@@ -172,13 +173,13 @@ void vgic_accept(struct vgic *vgic, unsigned cpu, uint32_t irq, bool edge)
     vgic_unlock(vgic, cpu);
 }
 
-void vgic_accept_hw(struct vgic *vgic, unsigned cpu, uint32_t irq, uint32_t physical_irq)
+[[gnu::noinline]] static void vgic_accept_hw_slow(struct vgic *vgic, unsigned cpu, uint32_t irq,
+                                                  uint32_t physical_irq)
 {
-    struct vgic_cpu *c = &vgic->cpus[cpu];
     struct vgic_bank *bank;
 
     assert(irq < vgic_irq_count(vgic));
-    if (likely(vgic_lr_offer(c, irq, LR_HW | field_put(LR_PINTID, physical_irq))))
+    if (vgic_lr_offer(&vgic->cpus[cpu], irq, LR_HW | field_put(LR_PINTID, physical_irq)))
         return;
     lock_take(&vgic->lock);
     bank = vgic_bank(vgic, cpu, irq / 32);
@@ -186,6 +187,12 @@ void vgic_accept_hw(struct vgic *vgic, unsigned cpu, uint32_t irq, uint32_t phys
     bank->physical[irq % 32] = (uint16_t)physical_irq;
     vgic_bank_pend(vgic, cpu, irq / 32, vgic_bit(irq));
     vgic_unlock(vgic, cpu);
+}
+
+void vgic_accept_hw(struct vgic *vgic, unsigned cpu, uint32_t irq, uint32_t physical_irq)
+{
+    if (unlikely(!vgic_lr_again(&vgic->cpus[cpu], irq, LR_HW)))
+        vgic_accept_hw_slow(vgic, cpu, irq, physical_irq);
 }
 
 bool vgic_hw_in_flight(struct vgic *vgic, unsigned cpu, uint32_t irq)
@@ -201,7 +208,7 @@ bool vgic_hw_in_flight(struct vgic *vgic, unsigned cpu, uint32_t irq)
     return in_flight;
 }
 
-static void vgic_fill_dirty(struct vgic *vgic, unsigned cpu)
+[[gnu::noinline]] static void vgic_fill_dirty(struct vgic *vgic, unsigned cpu)
 {
     lock_take(&vgic->lock);
     atomic_store_explicit(&vgic->cpus[cpu].dirty, false, memory_order_relaxed);

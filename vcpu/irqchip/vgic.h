@@ -82,14 +82,16 @@ struct vgic_cpu {
         bool asleep;      /* GICR_WAKER.ProcessorSleep. */
     } state;
     /* Of the vCPU's own pCPU, without lock. */
-    bool running;     /* Slots may differ from what the model knows: since a fill, until a sync. */
-    bool overflow;    /* More is deliverable than is in slots. */
-    uint16_t fresh;   /* Slots filled by the fast path, not yet known to the bank. */
-    uint16_t stale;   /* Slots where hardware is to get lr[]. */
-    uint16_t slots;   /* Bit for each that there is. */
-    uint32_t control; /* Our bits of ICH_HCR_EL2 as last set; ~0: not known. */
-    _Atomic bool dirty; /* Look again before entry. Set by anybody with the lock. */
-    uint32_t affinity;  /* Aff3.Aff2.Aff1.Aff0. */
+    bool running;    /* Slots may differ from what the model knows: since a fill, until a sync. */
+    bool overflow;   /* More is deliverable than is in slots. */
+    uint16_t direct; /* Slots filled by the fast path since the last sync, to be filled so again. */
+    uint8_t slot_of[VGIC_PRIVATE]; /* Where the fast path last put that interrupt. */
+    uint16_t fresh;                /* Slots filled by the fast path, not yet known to the bank. */
+    uint16_t stale;                /* Slots where hardware is to get lr[]. */
+    uint16_t slots;                /* Bit for each that there is. */
+    uint32_t control;              /* Our bits of ICH_HCR_EL2 as last set; ~0: not known. */
+    _Atomic bool dirty;            /* Look again before entry. Set by anybody with the lock. */
+    uint32_t affinity;             /* Aff3.Aff2.Aff1.Aff0. */
     struct arch_vcpu *arch;
 };
 

@@ -65,6 +65,22 @@ unsigned vgic_find_cpu(const struct vgic *vgic, uint32_t affinity);
  * is the pCPU's own.
  */
 bool vgic_lr_offer(struct vgic_cpu *c, uint32_t irq, uint64_t flags);
+/*
+ * The shortest way, for what comes again and again: the slot that it had, empty now, takes what it
+ * held. Whatever would make that value wrong has set dirty. No lock needed.
+ */
+static inline bool vgic_lr_again(struct vgic_cpu *c, uint32_t irq, uint64_t flags)
+{
+    unsigned slot = c->slot_of[irq % VGIC_PRIVATE];
+
+    if (c->state.slot_irq[slot] != irq || !(c->direct >> slot & 1) ||
+        (c->state.lr[slot] ^ flags) & LR_HW ||
+        atomic_load_explicit(&c->dirty, memory_order_relaxed) ||
+        !(arch_virq_empty(c->arch) >> slot & 1))
+        return false;
+    arch_virq_write(c->arch, slot, c->state.lr[slot]);
+    return true;
+}
 /* What hardware did goes into the model; slots keep nothing but active interrupts. */
 void vgic_lr_sync(struct vgic *vgic, unsigned cpu);
 /* What is pending goes into slots, most urgent first. */

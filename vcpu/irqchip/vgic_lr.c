@@ -53,6 +53,8 @@ bool vgic_lr_offer(struct vgic_cpu *c, uint32_t irq, uint64_t flags)
     s->used |= (uint16_t)BIT(slot);
     s->slot_irq[slot] = (uint16_t)irq;
     s->lr[slot] = flags;
+    c->direct |= (uint16_t)BIT(slot);
+    c->slot_of[irq] = (uint8_t)slot;
     c->running = true;
     arch_virq_write(c->arch, slot, flags);
     return true;
@@ -239,6 +241,7 @@ static void lr_take_all(struct vgic *vgic, unsigned cpu)
     for (unsigned left = c->state.used; left != 0; left &= left - 1)
         lr_take(vgic, cpu, bit_lowest(left));
     c->fresh = 0;
+    c->direct = 0;
     /* Requests that found nothing in a slot. */
     private->drop = private->activate = private->deactivate = 0;
 }

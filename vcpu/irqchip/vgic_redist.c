@@ -173,10 +173,25 @@ static void sgi_to_others(struct vgic *vgic, unsigned cpu, uint32_t irq, bool gr
     vgic_unlock(vgic, cpu);
 }
 
+/* To those in the list of the cluster: Aff3.Aff2.Aff1 and the range selector, as an affinity. */
+[[gnu::noinline]] static void sgi_to_list(struct vgic *vgic, unsigned cpu, uint32_t irq,
+                                          uint32_t cluster, uint32_t list, bool group1)
+{
+    lock_take(&vgic->lock);
+    for (; list != 0; list &= list - 1) {
+        unsigned target = vgic_find_cpu(vgic, cluster | bit_lowest(list));
+
+        if (target < vgic->cpu_count)
+            sgi_to_cpu(vgic, target, irq, group1);
+    }
+    vgic_unlock(vgic, cpu);
+}
+
 void vgic_send_sgi(struct vgic *vgic, unsigned cpu, uint64_t value, bool group1)
 {
+    struct vgic_cpu *c = &vgic->cpus[cpu];
     uint32_t irq = (uint32_t)field_get(SGIR_INTID, value);
-    uint32_t targets = (uint32_t)field_get(SGIR_TARGETS, value);
+    uint32_t list = (uint32_t)field_get(SGIR_TARGETS, value);
     uint32_t cluster =
         (uint32_t)(field_get(SGIR_AFF3, value) << 24 | field_get(SGIR_AFF2, value) << 16 |
                    field_get(SGIR_AFF1, value) << 8 | field_get(SGIR_RS, value) << 4);
@@ -186,18 +201,10 @@ void vgic_send_sgi(struct vgic *vgic, unsigned cpu, uint64_t value, bool group1)
         return;
     }
     /* To itself alone, and a list register is free: no lock. */
-    if (targets != 0 && (targets & (targets - 1)) == 0 && group1 &&
-        vgic->cpus[cpu].affinity == (cluster | bit_lowest(targets)) &&
-        vgic_lr_offer(&vgic->cpus[cpu], irq, 0))
+    if (group1 && c->affinity >> 4 == cluster >> 4 && list == 1u << (c->affinity & 15) &&
+        (vgic_lr_again(c, irq, 0) || vgic_lr_offer(c, irq, 0)))
         return;
-    lock_take(&vgic->lock);
-    for (; targets != 0; targets &= targets - 1) {
-        unsigned target = vgic_find_cpu(vgic, cluster | bit_lowest(targets));
-
-        if (target < vgic->cpu_count)
-            sgi_to_cpu(vgic, target, irq, group1);
-    }
-    vgic_unlock(vgic, cpu);
+    sgi_to_list(vgic, cpu, irq, cluster, list, group1);
 }
 
 void vgic_deactivate(struct vgic *vgic, unsigned cpu, uint32_t irq)

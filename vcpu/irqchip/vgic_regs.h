@@ -91,7 +91,7 @@ enum vgic_reg {
 #define LR_STATE                   BITS(63, 62)
 
 /* --- ICH_HCR_EL2 [12.4] --- */
-#define HCR_UIE                    BIT(1) /* Not used: with one list register in use it would never go away. */
+#define HCR_UIE                    BIT(1) /* Not used: would not go away. */
 #define HCR_LRENPIE                BIT(2)
 #define HCR_NPIE                   BIT(3)
 #define HCR_TDIR                   BIT(14)
