@@ -416,11 +416,10 @@ struct pt_request {
 static enum err pt_map_table(struct pt *pt, uint64_t *table, unsigned level,
                              struct pt_request *request);
 
-/* A new table for a hole, filled before it is linked; nothing has changed when it fails. */
+/* A new table for a hole, filled before it is linked; it is not linked when that fails. */
 static enum err pt_map_new_table(struct pt *pt, uint64_t *slot, unsigned level,
                                  struct pt_request *request)
 {
-    struct pt_request before = *request;
     uint64_t *table = pt_table_alloc(pt);
 
     if (!table)
@@ -428,7 +427,6 @@ static enum err pt_map_new_table(struct pt *pt, uint64_t *slot, unsigned level,
     if (pt_map_table(pt, table, level - 1, request) != OK) {
         pt_free_below(pt, table, level - 1);
         pt_table_free(pt, table);
-        *request = before;
         return E_NOMEM;
     }
     pt_link(pt, slot, table);
@@ -477,8 +475,8 @@ enum err pt_map(struct pt *pt, uint64_t va, hpa_t pa, uint64_t size, struct pt_a
         return E_RANGE;
     TRY(pt_visit(pt, va, size, pt_visit_mapped, NULL));
     err = pt_map_table(pt, pt->root, pt_root_level(pt->format), &request);
-    if (err != OK && request.va > va)
-        pt_clear(pt, va, request.va - va);
+    if (err != OK)
+        pt_clear(pt, va, size); /* All that is there is ours. */
     return err;
 }
 

@@ -237,6 +237,7 @@ bool pt_memory_walk(const struct pt *pt, uint64_t va, uint64_t *pa, uint64_t *ri
             return true;
         }
         table = (const uint64_t *)(uintptr_t)((entry & f->addr_mask) << f->addr_shift);
+        ASSERT(table_head((uint64_t *)table, PAGE_SIZE)->linked);
     }
     return false;
 }

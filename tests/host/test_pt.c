@@ -401,10 +401,19 @@ static uint64_t random_delta(uint64_t size)
     return pa - window; /* So va - window + pa. */
 }
 
+static bool same_rights(struct pt_attr a, struct pt_attr b)
+{
+    const struct pt_format *f = mem.pt.format;
+
+    return f->leaf_bits(0, a) == f->leaf_bits(0, b);
+}
+
 static void flushed_all_changes(unsigned first, unsigned end)
 {
     for (unsigned i = first; i < end; i++) {
         if (!cells[i].mapped)
+            continue;
+        if (cells_after[i].mapped && same_rights(cells[i].attr, cells_after[i].attr))
             continue;
         ASSERT(mem.flush_start <= window + borders[i]);
         ASSERT(mem.flush_end >= window + borders[i + 1]);
@@ -447,7 +456,7 @@ static void random_unmap_or_protect(unsigned first, unsigned end, bool unmap)
     breaks_allowed = mem.pt.format->break_before_make;
     err = unmap ? pt_unmap(&mem.pt, va, size) : pt_protect(&mem.pt, va, size, attr);
     breaks_allowed = false;
-    if (err == OK && unmap)
+    if (err == OK)
         flushed_all_changes(first, end);
     if (err != OK) {
         ASSERT(err == E_NOMEM && mem.allocs_left == 0);
