@@ -5,9 +5,11 @@
 #include "kernel/types.h"
 
 #define ARCH_NAME    "fake"
+#define ARCH_TAG     0x46u /* In register files and snapshots. */
 #define ARCH_MACHINE machine_fake
 
 #define VIRQ_SLOTS_MAX 16u
+#define ARCH_INSN_MAX  4u /* Bytes of an instruction. */
 
 struct vcpu_exit;
 
@@ -18,7 +20,7 @@ struct arch_pcpu {
 };
 
 struct arch_regs {
-    uint32_t arch; /* 'F'. */
+    uint32_t arch; /* ARCH_TAG */
     uint64_t gpr[32], pc;
 };
 

@@ -260,7 +260,7 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
     if (fake.vcpu_init_result != OK)
         return fake.vcpu_init_result;
     memset(vcpu, 0, sizeof(*vcpu));
-    vcpu->regs.arch = 'F';
+    vcpu->regs.arch = ARCH_TAG;
     vcpu->index = config->index;
     vcpu->vmid = config->vmid;
     vcpu->stage2_root = config->stage2_root;
@@ -273,7 +273,7 @@ void arch_vcpu_start(struct arch_vcpu *vcpu, gpa_t entry, uint64_t arg)
 {
     assert(!vcpu->bound);
     memset(&vcpu->regs, 0, sizeof(vcpu->regs));
-    vcpu->regs.arch = 'F';
+    vcpu->regs.arch = ARCH_TAG;
     vcpu->regs.pc = entry.v;
     vcpu->regs.gpr[0] = arg;
     vcpu->starts++;
@@ -370,7 +370,7 @@ void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *regs)
 
 enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs)
 {
-    if (regs->arch != 'F')
+    if (regs->arch != ARCH_TAG)
         return E_INVALID;
     vcpu->regs = *regs;
     return OK;
