@@ -6,7 +6,8 @@
 
 #define ARCH_NAME    "fake"
 #define ARCH_TAG     0x46u /* In register files and snapshots. */
-#define ARCH_MACHINE machine_fake
+/* The portable model of the aarch64 machine; the fake has the slots of a GICv3. */
+#define ARCH_MACHINE machine_aarch64
 
 #define VIRQ_SLOTS_MAX 16u
 #define ARCH_INSN_MAX  4u /* Bytes of an instruction. */
