@@ -14,8 +14,10 @@
 
 void vgic_lock_synced(struct vgic *vgic, unsigned cpu)
 {
+    const struct vgic_cpu *c = &vgic->cpus[cpu];
+
     lock_take(&vgic->lock);
-    if (vgic->cpus[cpu].running)
+    if (c->running && (c->state.used | c->state.evicted) != 0)
         vgic_lr_sync(vgic, cpu);
 }
 

@@ -65,7 +65,10 @@ struct vgic_bank {
     _Atomic uint32_t group; /* 1: group 1. */
     _Atomic uint32_t
         ready; /* May be delivered when pending: enabled, group enabled, not active elsewhere. */
-    _Atomic uint8_t priority[32];
+    union {
+        _Atomic uint8_t priority[32];
+        _Atomic uint32_t priorities[8]; /* The same by fours, as the guest reads them. */
+    };
     uint16_t physical[32]; /* Of lines in hw or hw_held. */
     uint8_t home[32];      /* Of SPIs that are held. */
 };

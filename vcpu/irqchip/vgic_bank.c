@@ -171,24 +171,22 @@ void vgic_bank_write(struct vgic *vgic, unsigned cpu, unsigned index, enum vgic_
 uint32_t vgic_priority_read(struct vgic *vgic, unsigned cpu, uint32_t irq, unsigned width)
 {
     const struct vgic_bank *bank = vgic_bank(vgic, cpu, irq / 32);
-    uint32_t v = 0;
 
-    for (unsigned i = 0; i < width; i++)
-        v |= (uint32_t)vgic_priority(bank, irq + i) << (8 * i);
-    return v;
+    if (width == 1)
+        return vgic_priority(bank, irq);
+    return atomic_load_explicit(&bank->priorities[irq % 32 / 4], memory_order_relaxed);
 }
 
 void vgic_priority_write(struct vgic *vgic, unsigned cpu, uint32_t irq, unsigned width, uint32_t v)
 {
     struct vgic_bank *bank = vgic_bank(vgic, cpu, irq / 32);
-    uint32_t changed = 0;
 
-    for (unsigned i = 0; i < width; i++) {
-        atomic_store_explicit(&bank->priority[(irq + i) % 32],
-                              (uint8_t)(v >> (8 * i) & VGIC_PRIORITY_MASK), memory_order_relaxed);
-        changed |= vgic_bit(irq + i);
-    }
-    bank_touch(vgic, cpu, irq / 32, changed);
+    v &= VGIC_PRIORITY_MASK * 0x01010101u;
+    if (width == 1)
+        atomic_store_explicit(&bank->priority[irq % 32], (uint8_t)v, memory_order_relaxed);
+    else
+        atomic_store_explicit(&bank->priorities[irq % 32 / 4], v, memory_order_relaxed);
+    bank_touch(vgic, cpu, irq / 32, (width == 1 ? 1u : 0xfu) << irq % 32);
 }
 
 /* Bit n of 16 goes to bit 2n + 1 [GICD_ICFGR: the upper bit of two says edge]. */

@@ -102,7 +102,7 @@ void vgic_bank_write(struct vgic *vgic, unsigned cpu, unsigned index, enum vgic_
                      uint32_t v);
 /* Clear active of the lines, wherever they are. */
 void vgic_bank_deactivate(struct vgic *vgic, unsigned cpu, unsigned index, uint32_t bits);
-/* IPRIORITYR: width 1 or 4 from line `first` of the bank on. Reading needs no lock. */
+/* IPRIORITYR: width 1, or 4 where irq is a multiple of 4. Reading needs no lock. */
 uint32_t vgic_priority_read(struct vgic *vgic, unsigned cpu, uint32_t irq, unsigned width);
 void vgic_priority_write(struct vgic *vgic, unsigned cpu, uint32_t irq, unsigned width, uint32_t v);
 /* ICFGR: the 16 lines of the half. */

@@ -470,11 +470,14 @@ static void lr_set_control(struct vgic_cpu *c)
 void vgic_lr_fill(struct vgic *vgic, unsigned cpu)
 {
     struct vgic_cpu *c = &vgic->cpus[cpu];
-    struct lr_choice choice = {0};
-    unsigned free;
+    struct lr_choice choice;
+    unsigned free = 0;
 
     lr_take_all(vgic, cpu);
-    free = bit_count((uint16_t)(c->slots & ~c->state.used));
+    for (unsigned left = c->slots & ~c->state.used & 0xffffu; left != 0; left &= left - 1)
+        free++;
+    choice.count = 0;
+    choice.more = false;
     choice.max = MAX(free, 1);
     lr_choose(vgic, cpu, &choice);
     if (choice.count > 0 && free == 0)
