@@ -536,6 +536,25 @@ TEST(gic_brings_active_interrupts_back_when_there_is_room)
     ASSERT_EQ(guest_dist_read(0x304), 0);
 }
 
+TEST(gic_leaves_slots_filled_when_it_is_only_asked)
+{
+    guest_start(1, 2);
+    for (unsigned i = 0; i < 3; i++)
+        vgic_accept(&guest.vgic, 0, 40 + i, true);
+    guest_enter(0);
+    for (unsigned i = 0; i < 3; i++) {
+        ASSERT(guest_get_bit(0, VGIC_ISPENDR, 40 + i));
+        ASSERT(vgic_has_pending(&guest.vgic, 0));
+        ASSERT(!vgic_hw_in_flight(&guest.vgic, 0, 27));
+        ASSERT_EQ(guest_ack(0), 40 + i); /* Nothing has filled between. */
+        if (guest_maintenance(0))
+            guest_settle(0);
+        ASSERT(guest_get_bit(0, VGIC_ISACTIVER, 40 + i));
+        guest_eoi(0, 40 + i);
+    }
+    ASSERT_EQ(guest_dist_read(0x304), 0);
+}
+
 TEST(gic_kicks_only_others_and_only_for_what_may_be_delivered)
 {
     guest_start(2, 4);

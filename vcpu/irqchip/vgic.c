@@ -31,6 +31,17 @@ void vgic_unlock(struct vgic *vgic, unsigned self)
         vgic->owner->kick(vgic->owner, bit_lowest(kicks));
 }
 
+void vgic_unlock_synced(struct vgic *vgic, unsigned self)
+{
+    struct vgic_cpu *c = &vgic->cpus[self];
+
+    if (c->running && atomic_load_explicit(&c->dirty, memory_order_relaxed)) {
+        vgic_lr_fill(vgic, self); /* What it finds out itself is in the slots then. */
+        atomic_store_explicit(&c->dirty, false, memory_order_relaxed);
+    }
+    vgic_unlock(vgic, self);
+}
+
 void vgic_notify_cpu(struct vgic *vgic, unsigned cpu)
 {
     atomic_store_explicit(&vgic->cpus[cpu].dirty, true, memory_order_release);
@@ -206,18 +217,14 @@ bool vgic_hw_in_flight(struct vgic *vgic, unsigned cpu, uint32_t irq)
     vgic_lock_synced(vgic, cpu);
     bank = vgic_bank(vgic, cpu, irq / 32);
     in_flight = ((bank->hw | bank->hw_held) & vgic_bit(irq)) != 0;
-    vgic_unlock(vgic, cpu);
+    vgic_unlock_synced(vgic, cpu);
     return in_flight;
 }
 
 [[gnu::noinline]] static void vgic_fill_dirty(struct vgic *vgic, unsigned cpu)
 {
     lock_take(&vgic->lock);
-    atomic_store_explicit(&vgic->cpus[cpu].dirty, false, memory_order_relaxed);
-    vgic_lr_fill(vgic, cpu);
-    /* What filling itself found out about is in the slots now. */
-    atomic_store_explicit(&vgic->cpus[cpu].dirty, false, memory_order_relaxed);
-    vgic_unlock(vgic, cpu);
+    vgic_unlock_synced(vgic, cpu);
 }
 
 void vgic_fill(struct vgic *vgic, unsigned cpu)
@@ -255,15 +262,28 @@ static bool vgic_bank_waits(struct vgic *vgic, unsigned cpu, unsigned index)
     return false;
 }
 
+/* Short cut: a slot is pending, and nothing has changed that could take it out. No lock needed. */
+static bool vgic_slot_waits(const struct vgic_cpu *c)
+{
+    if (!c->running || atomic_load_explicit(&c->dirty, memory_order_relaxed))
+        return false;
+    for (unsigned left = c->state.used; left != 0; left &= left - 1)
+        if ((arch_virq_read(c->arch, bit_lowest(left)) & LR_STATE) == LR_PENDING)
+            return true;
+    return false;
+}
+
 bool vgic_has_pending(struct vgic *vgic, unsigned cpu)
 {
     bool found;
 
+    if (vgic_slot_waits(&vgic->cpus[cpu]))
+        return true;
     vgic_lock_synced(vgic, cpu);
     found = vgic_bank_waits(vgic, cpu, 0);
     for (uint32_t busy = vgic->state.spi_busy; busy != 0 && !found; busy &= busy - 1)
         found = vgic_bank_waits(vgic, cpu, bit_lowest(busy) + 1);
-    vgic_unlock(vgic, cpu);
+    vgic_unlock_synced(vgic, cpu);
     return found;
 }
 

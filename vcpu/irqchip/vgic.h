@@ -158,8 +158,12 @@ void vgic_accept_hw(struct vgic *vgic, unsigned cpu, uint32_t irq, uint32_t phys
  */
 bool vgic_hw_in_flight(struct vgic *vgic, unsigned cpu, uint32_t irq);
 
-/* Before entry, bound: what is pending goes into list registers, most urgent first. Cheap when
- * nothing changed. */
+/*
+ * Before entry, bound: what is pending goes into list registers, most urgent first. Cheap when
+ * nothing changed. Needed after bind, kick, vgic_accept(), vgic_accept_hw(), vgic_send_sgi(),
+ * vgic_sync() and writes of registers. Reads and the two questions leave the list registers as good
+ * as they were.
+ */
 void vgic_fill(struct vgic *vgic, unsigned cpu);
 /* Bound: take back the state of the list registers into the model (before unbind, on maintenance).
  */

@@ -86,7 +86,7 @@ static bool dist_write_control(struct vgic *vgic, unsigned cpu, uint32_t offset,
             return true;
         vgic_lock_synced(vgic, cpu);
         dist_message(vgic, cpu, irq, offset == GICD_SETSPI_NSR);
-        vgic_unlock(vgic, cpu);
+        vgic_unlock_synced(vgic, cpu);
         return true;
     case GICD_STATUSR:
         return width == 4;
@@ -162,7 +162,7 @@ static bool dist_lines(struct vgic *vgic, unsigned cpu, uint32_t offset, uint64_
         vgic_bank_write(vgic, cpu, index, reg, (uint32_t)*v);
     else
         *v = vgic_bank_read(vgic, cpu, index, reg);
-    vgic_unlock(vgic, cpu);
+    vgic_unlock_synced(vgic, cpu);
     return true;
 }
 

@@ -42,6 +42,8 @@ static inline uint8_t vgic_priority(const struct vgic_bank *bank, uint32_t irq)
 
 /* Takes the lock, and what the slots of cpu (the calling pCPU's) hold is made known. */
 void vgic_lock_synced(struct vgic *vgic, unsigned cpu);
+/* Drops it; what the sync took out of the slots, and what is new, goes there before. */
+void vgic_unlock_synced(struct vgic *vgic, unsigned self);
 
 /* Drops the lock, and kicks whom vgic_notify() named, except self. */
 void vgic_unlock(struct vgic *vgic, unsigned self);

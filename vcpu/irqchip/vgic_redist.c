@@ -68,7 +68,7 @@ static bool redist_lines(struct vgic *vgic, unsigned cpu, unsigned target, uint3
         vgic_bank_write(vgic, target, 0, reg, (uint32_t)*v);
     else
         *v = vgic_bank_read(vgic, target, 0, reg);
-    vgic_unlock(vgic, cpu);
+    vgic_unlock_synced(vgic, cpu);
     return true;
 }
 
@@ -213,5 +213,5 @@ void vgic_deactivate(struct vgic *vgic, unsigned cpu, uint32_t irq)
         return;
     vgic_lock_synced(vgic, cpu);
     vgic_bank_deactivate(vgic, cpu, irq / 32, vgic_bit(irq));
-    vgic_unlock(vgic, cpu);
+    vgic_unlock_synced(vgic, cpu);
 }
