@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+# The only makefile. Adding a file to a folder is all the configuration there is: sources are found
+# by wildcard, and everything outside arch/ is compiled for every architecture.
+
+ARCH  ?= aarch64
+O     := build/$(ARCH)
+HOST  := build/host
+CACHE := $(or $(CAISSON_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/caisson)
+ARCHS := $(patsubst arch/%/arch.mk,%,$(wildcard arch/*/arch.mk))
+CONFIG ?= tools/configs/demo-$(ARCH).dts
+PYTHON := /usr/bin/python3
+
+ifeq ($(filter $(ARCH),$(ARCHS)),)
+$(error there is no architecture '$(ARCH)' here yet; there is: $(ARCHS))
+endif
+include arch/$(ARCH)/arch.mk
+
+CC      := $(CROSS)gcc
+OBJCOPY := $(CROSS)objcopy
+OBJDUMP := $(CROSS)objdump
+NM      := $(CROSS)nm
+
+WARNINGS := -Wall -Wextra -Werror
+DIALECT  := -std=gnu2x -fno-strict-aliasing -fno-common -I. -MMD -MP
+# No header of a C library: its limits.h is not looked for (_LIBC_LIMITS_H_), the compiler's is.
+CFLAGS   := $(DIALECT) $(ARCH_FLAGS) -O2 -g -ffreestanding -nostdlib -nostdinc -D_LIBC_LIMITS_H_ \
+            -fpie -fvisibility=hidden -ffunction-sections -fdata-sections -fno-stack-protector \
+            -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -Iarch/$(ARCH) \
+            -isystem kernel/libfdt -isystem $(CACHE)/libfdt
+COMPILE   = $(CC) $(CFLAGS) -isystem $$($(CC) -print-file-name=include)
+LDFLAGS  := -static-pie -nostdlib -Wl,-z,max-page-size=4096,-z,noexecstack,--gc-sections \
+            -Wl,--build-id=none,--fatal-warnings,--no-undefined $(ARCH_LDFLAGS)
+
+DIRS   := kernel mm drivers vcpu $(patsubst %/,%,$(wildcard vcpu/*/)) boot arch/$(ARCH)
+SRCS   := $(filter-out boot/efi.c boot/efi_blob.S, \
+          $(sort $(wildcard $(DIRS:%=%/*.c) $(DIRS:%=%/*.S))))
+LIBFDT := fdt fdt_ro fdt_wip fdt_rw fdt_sw fdt_addresses fdt_strerror fdt_check fdt_empty_tree
+OBJS   := $(SRCS:%=$O/%.o) $(LIBFDT:%=$O/libfdt/%.o)
+
+# What tools/setup provides; its presence in the cache lets a build work without it.
+READY  := $(CACHE)/libfdt/libfdt.h $(CACHE)/$(ARCH)/gnu-efi.done
+
+.PHONY: all setup run test host-test boot-test bench tidy format image disk debug clean help
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $O/caisson.efi $O/caisson.img $O/initrd.gz $(HOST)/caisson ## the hypervisor and its tools (ARCH=…)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "ARCH=… is one of: $(ARCHS); CONFIG=FILE.dts the guests of image, disk and run."
+
+setup: ## install what is missing on this machine, fill the cache
+	@tools/setup $(ARCH)
+
+$(READY):
+	@tools/setup $(ARCH)
+
+# --- The hypervisor: linked twice, the second time with the symbol table of the first. ---
+
+$O/%.o: % Makefile arch/$(ARCH)/arch.mk | $(READY)
+	@mkdir -p $(@D)
+	@$(COMPILE) $(WARNINGS) -c -o $@ $<
+
+$O/libfdt/%.o: Makefile arch/$(ARCH)/arch.mk | $(READY)
+	@mkdir -p $(@D)
+	@$(COMPILE) -include kernel/libfdt/libfdt_env.h -c -o $@ $(CACHE)/libfdt/$*.c
+
+$O/hypervisor.lds: linker/hypervisor.lds.S Makefile | $(READY)
+	@mkdir -p $(@D)
+	@$(CC) -E -P -x assembler-with-cpp -I. -MMD -MP -MT $@ -MF $@.d -o $@ $<
+
+$O/symtab-1.S: tools/mksymtab
+	@mkdir -p $(@D)
+	@tools/mksymtab </dev/null >$@
+
+$O/symtab-2.S: $O/caisson-1.elf tools/mksymtab
+	@$(NM) -n --defined-only $< | tools/mksymtab >$@
+
+$O/caisson-1.elf $O/caisson-2.elf: $O/caisson-%.elf: $(OBJS) $O/hypervisor.lds $O/symtab-%.S
+	@$(COMPILE) -c -o $O/symtab-$*.o $O/symtab-$*.S
+	@$(CC) $(LDFLAGS) -T $O/hypervisor.lds -o $@ $(OBJS) $O/symtab-$*.o -lgcc
+
+$O/caisson.elf: $O/caisson-2.elf
+	@$(NM) -n --defined-only $< | tools/mksymtab | cmp - $O/symtab-2.S
+	@! $(OBJDUMP) -h $< | grep ' set_' || { echo "linker/hypervisor.lds.S lacks this set"; exit 1; }
+	@cp $< $@
+
+$O/caisson.img: $O/caisson.elf
+	@$(OBJCOPY) -O binary $< $@
+	@echo "$@: $$(stat -c %s $@) bytes"
+
+# --- The EFI program around it. ---
+
+EFI_ROOT   := $(CACHE)/$(ARCH)/root/usr
+EFI_CFLAGS := -std=gnu2x $(ARCH_FLAGS) -O2 -g -fpic -fshort-wchar -ffreestanding -fno-strict-aliasing \
+              -fno-stack-protector -fno-stack-check -I. -isystem $(EFI_ROOT)/include/efi -MMD -MP \
+              -DEFI_ARCH_HEADER='"boot/efi_$(ARCH).h"'
+
+$O/boot/efi.c.o: boot/efi.c Makefile | $(READY)
+	@mkdir -p $(@D)
+	@$(CC) $(EFI_CFLAGS) $(WARNINGS) -c -o $@ $<
+
+$O/boot/efi_blob.S.o: boot/efi_blob.S $O/caisson.img
+	@$(CC) -DIMAGE='"$O/caisson.img"' -c -o $@ $<
+
+$O/caisson.efi: $O/boot/efi.c.o $O/boot/efi_blob.S.o
+	@$(CC) -nostdlib -shared -Wl,-Bsymbolic,-znocombreloc,--no-warn-rwx-segments,-z,noexecstack \
+	    -Wl,--no-undefined -T $(EFI_ROOT)/lib/elf_$(ARCH)_efi.lds -o $O/caisson-efi.so \
+	    $(EFI_ROOT)/lib/crt0-efi-$(ARCH).o $^ -L$(EFI_ROOT)/lib -lefi -lgnuefi -lgcc
+	@$(OBJCOPY) -j .text -j .sdata -j .data -j .dynamic -j .rodata -j '.rel*' -j '.rela*' \
+	    -j .reloc $(EFI_FORMAT) $O/caisson-efi.so $@
+
+# --- The host's side: the tool `caisson`, and the unit tests. ---
+
+HOST_CC      := gcc
+HOST_CFLAGS  := $(DIALECT) $(WARNINGS) -g -Itests/fake -isystem $(CACHE)/libfdt
+TOOL_CFLAGS  := $(HOST_CFLAGS) -O2 -D_GNU_SOURCE -DHOST_TOOL=1
+UNIT_CFLAGS  := $(HOST_CFLAGS) -O1 -DHOST_TEST=1 -fsanitize=address,undefined \
+                -fno-sanitize-recover=all -fno-omit-frame-pointer
+HOST_SHARED  := $(wildcard vcpu/config*.c) kernel/fdt.c kernel/str.c kernel/err.c kernel/fmt.c
+TOOL_SRCS    := $(wildcard tools/caisson/*.c) $(HOST_SHARED)
+UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% boot/%, $(SRCS)))) \
+                $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn.c)
+TOOL_OBJS    := $(TOOL_SRCS:%=$(HOST)/tool/%.o) $(LIBFDT:%=$(HOST)/tool/libfdt/%.o)
+UNIT_OBJS    := $(UNIT_SRCS:%=$(HOST)/unit/%.o) $(LIBFDT:%=$(HOST)/unit/libfdt/%.o)
+
+define host_rules
+$(HOST)/$1/%.o: % Makefile | $(READY)
+	@mkdir -p $$(@D)
+	@$(HOST_CC) $2 -c -o $$@ $$<
+
+$(HOST)/$1/libfdt/%.o: Makefile | $(READY)
+	@mkdir -p $$(@D)
+	@$(HOST_CC) $(filter-out $(WARNINGS),$2) -c -o $$@ $(CACHE)/libfdt/$$*.c
+endef
+$(eval $(call host_rules,tool,$(TOOL_CFLAGS)))
+$(eval $(call host_rules,unit,$(UNIT_CFLAGS)))
+
+$(HOST)/caisson: $(TOOL_OBJS)
+	@$(HOST_CC) -o $@ $^
+
+$(HOST)/unit-test: $(UNIT_OBJS) $O/symtab-1.S
+	@$(HOST_CC) $(UNIT_CFLAGS) -Wl,--defsym,_image_start=0 -o $@ $^
+
+# --- Images to start. ---
+
+$O/initrd.gz: tools/mkinitrd tools/guest-init | $(READY)
+	@mkdir -p $(@D)
+	@tools/mkinitrd $(CACHE)/$(ARCH)/busybox tools/guest-init $@
+
+$O/vmlinuz: | $(READY)
+	@mkdir -p $(@D) && ln -sfn $(CACHE)/$(ARCH)/vmlinuz $@
+
+$O/$(EFI_NAME): $O/caisson.efi $(HOST)/caisson $(CONFIG) $O/initrd.gz $O/vmlinuz
+	@$(HOST)/caisson pack --arch $(ARCH) $(CONFIG) --efi $O/caisson.efi -I $O -o $@
+
+$O/disk.img: $O/$(EFI_NAME)
+	@$(HOST)/caisson disk $< -o $@
+
+image: $O/$(EFI_NAME) ## the one file to boot: hypervisor and guests of CONFIG
+
+disk: $O/disk.img ## a disk that boots it
+
+run: setup ## build everything and start it in QEMU (Ctrl-A X ends it)
+	@$(MAKE) --no-print-directory disk
+	@tools/qemu.sh $(ARCH) $O/disk.img
+
+debug: setup ## the same, waiting for gdb on port 1234
+	@$(MAKE) --no-print-directory disk
+	@echo "gdb-multiarch -ex 'target remote :1234' $O/caisson.elf   (arch: $(GDB_ARCH))"
+	@tools/qemu.sh $(ARCH) $O/disk.img -S -s
+
+# --- Tests. ---
+
+# With no ARCH given, boot tests are run for every architecture there is.
+TEST_ARCHS := $(if $(filter file,$(origin ARCH)),$(ARCHS),$(ARCH))
+
+test: ## everything; the last line is the sum (ARCH=… for one architecture)
+	@tools/setup $(TEST_ARCHS)
+	@tools/test-summary "$(MAKE) tidy" "$(MAKE) host-test" \
+	    $(TEST_ARCHS:%="$(MAKE) boot-test ARCH=%")
+
+host-test: $(HOST)/unit-test $(HOST)/caisson ## tests on this machine, with sanitizers
+	@$<
+	@$(PYTHON) -B -m pytest -p no:cacheprovider -q tests/tool
+
+boot-test: all $O/vmlinuz ## boot the guests in an emulator
+	@ARCH=$(ARCH) $(PYTHON) -B -m pytest -p no:cacheprovider -q tests/boot --arch $(ARCH)
+
+bench: all $O/vmlinuz ## measure the costs, in instructions
+	@$(PYTHON) -B tests/bench/bench.py --arch $(ARCH)
+
+tidy: ## the style and arrow checks
+	@tools/tidy
+
+format: ## lay out the sources as .clang-format says
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove build/
+	@rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Starts a disk image in QEMU, the way the tests do. Ctrl-A X ends it.
+#
+#   tools/qemu.sh ARCH DISK [QEMU arguments...]
+#
+# Environment: SMP=2  MEM=2G  CPU=…      the machine
+#              GIC=2|3  ACPI=off         aarch64: interrupt controller; device tree in ACPI's place
+#              ICOUNT=1                  one instruction is one nanosecond of the machine's time
+#              DIRECT=CAISSON.IMG        start this flat image without UEFI; DISK is then a compiled
+#                                        configuration, or - for none
+set -euo pipefail
+
+[ $# -ge 2 ] || { sed -n '3,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+arch=$1 disk=$2
+shift 2
+cache=${CAISSON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/caisson}
+
+case $arch in
+aarch64)
+    machine="virt,virtualization=on,gic-version=${GIC:-3}${ACPI:+,acpi=$ACPI}"
+    cpu=${CPU:-cortex-a72}
+    firmware=(-bios "$cache/aarch64/root/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
+    ;;
+*)  echo "qemu.sh: no machine for '$arch' yet; there is: aarch64" >&2; exit 2 ;;
+esac
+
+what=("${firmware[@]}" -drive "file=$disk,if=none,id=disk,format=raw,snapshot=on"
+      -device virtio-blk-pci,drive=disk,bootindex=0)
+if [ -n "${DIRECT:-}" ]; then
+    what=(-kernel "$DIRECT")
+    [ "$disk" = - ] || what+=(-initrd "$disk")
+fi
+clock=()
+[ -z "${ICOUNT:-}" ] || clock=(-icount shift=0,sleep=off -seed 1 -rtc clock=vm,base=2026-01-01)
+
+exec "qemu-system-$arch" -accel tcg -M "$machine" -cpu "$cpu" -smp "${SMP:-2}" -m "${MEM:-2G}" \
+    -nographic -nodefaults -serial mon:stdio "${clock[@]}" "${what[@]}" "$@"
