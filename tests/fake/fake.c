@@ -7,6 +7,7 @@
 #include "kernel/assert.h"
 #include "kernel/fmt.h"
 #include "kernel/ipi.h"
+#include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "mm/page.h"
 #include "mm/pt.h"
@@ -36,6 +37,7 @@ void fake_reset(void)
     }
     pcpu_count = 4;
     fake_be_cpu(0);
+    log_attach(NULL);
 }
 
 void fake_be_cpu(unsigned id)

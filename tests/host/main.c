@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs all host tests, or those whose name contains the first argument ("_" and " " are alike). */
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/host/test.h"
+
+#define TEST_SECONDS 120u
 
 static struct test *tests, **tests_end = &tests;
 static jmp_buf test_end;
@@ -84,10 +88,18 @@ uint64_t test_random_below(uint64_t limit)
     return test_random() % limit;
 }
 
+/* A lock that a dead test left behind, for one. */
+static void test_hangs(int)
+{
+    printf("FAIL %s: takes longer than %u s\n", test_sentence(test_current), TEST_SECONDS);
+    _exit(1);
+}
+
 static bool test_run(const struct test *test)
 {
     test_current = test->name;
     test_random_seed(1);
+    alarm(TEST_SECONDS);
     fake_reset();
     test_running = true;
     if (setjmp(test_end) != 0) {
@@ -105,6 +117,7 @@ int main(int argc, char **argv)
     static char filter[256];
     unsigned passed = 0, failed = 0;
 
+    signal(SIGALRM, test_hangs);
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; argc > 1 && argv[1][i] && i < sizeof(filter) - 1; i++)
         filter[i] = argv[1][i] == ' ' ? '_' : argv[1][i];
