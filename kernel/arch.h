@@ -2,12 +2,13 @@
 /*
  * Seam 1: what a processor owes the kernel. Each architecture (and tests/fake) gives two headers:
  *
- * arch_types.h   struct arch_pcpu, struct arch_vcpu, struct arch_vm; ARCH_NAME, ARCH_MACHINE
- * arch_inline.h  arch_this_cpu()  arch_irqs_mask() arch_irqs_unmask()  arch_relax()
+ * arch_types.h   struct arch_pcpu, struct arch_vcpu, struct arch_trap_frame; ARCH_NAME, ARCH_MACHINE
+ * arch_inline.h  arch_this_cpu()  arch_relax()
  *                arch_ticks() arch_tick_hz()  arch_wmb() arch_rmb() arch_mb()
  *                arch_read8/16/32/64() arch_write8/16/32/64() for device registers
  *
- * The hypervisor runs with interrupts masked, but for an instant in arch_idle().
+ * The hypervisor runs with interrupts masked, always: they end a guest's run, or arch_idle(), and are
+ * then taken by irq_handle().
  */
 #pragma once
 
@@ -27,12 +28,16 @@ struct fmt_sink;
 
 /* Vectors, control registers, features. First thing on every pCPU; logs and stops it if unfit. */
 void arch_cpu_init(struct pcpu *cpu);
+/* What the hardware and the firmware's tables call this processor. */
+uint64_t arch_hw_id(void);
 /* One line for the log: model and features in use. Size as for fmt_buf(). */
 void arch_cpu_describe(char *buf, size_t size);
-/* Wait until an interrupt is pending; it is taken before the return (irq_handle()). */
+/* Wait until an interrupt is pending, or longer than needed; it is left for irq_handle(). */
 void arch_idle(void);
+/* Go on in fn on another stack; what was on the present one is given up. */
+[[gnu::noreturn]] void arch_stack_use(void *top, void (*fn)(void));
 /* This pCPU does nothing any more. */
-[[noreturn]] void arch_halt(void);
+[[gnu::noreturn]] void arch_halt(void);
 /* Return addresses of the calls under way, innermost first; frame NULL: of the caller. */
 struct arch_trap_frame;
 unsigned arch_backtrace(const struct arch_trap_frame *frame, uintptr_t *addrs, unsigned max);
@@ -75,6 +80,8 @@ bool arch_irq_is_percpu(uint32_t irq);
  */
 bool arch_irq_take(uint32_t *irq);
 void arch_irq_end(uint32_t irq, bool keep);
+/* A per-pCPU interrupt's state on this pCPU: active ones do not arrive until their guest ends them. */
+void arch_irq_set_active(uint32_t irq, bool active);
 /* Make pcpu take an IPI. Writes to memory before it are visible to the receiver. */
 void arch_ipi_send(struct pcpu *cpu);
 /* Set this pCPU's timer to an absolute time of arch_ticks(); TICKS_NEVER turns it off. */

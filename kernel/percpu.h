@@ -16,12 +16,12 @@ struct pcpu {
     uint64_t hw_id;
     _Atomic bool online;
     uint32_t ranks_held; /* Bit r: a lock of rank r is held. */
-    void *stack_top;
+    void *stack_top; /* With arch: offsets known to assembly. */
+    struct arch_pcpu arch;
     struct timer_queue timers;
     struct sched_queue sched;
     _Atomic(struct work *) work; /* Functions other pCPUs want run here, newest first. */
     _Atomic bool ipi_under_way;  /* An IPI was sent and not yet taken: no need for another. */
-    struct arch_pcpu arch;
 };
 
 extern struct pcpu pcpus[CPUS_MAX];

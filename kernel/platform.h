@@ -44,6 +44,7 @@ struct platform {
     uint32_t uart_reg_shift; /* 16550: registers are 1 << shift apart. */
 
     enum platform_conduit psci; /* How the firmware is called. */
+    uint64_t wall_epoch;        /* Unix time at arch_ticks() == 0; 0: unknown. */
 };
 
 extern struct platform platform; /* Filled in once by boot; read-only afterwards. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Seam 2: what a backend owes a vCPU. The same meaning on VMX, SVM, EL2 and H. struct arch_vcpu and struct arch_vm are
- * embedded in the portable structs. Interrupts are masked in all of these.
+ * Seam 2: what a backend owes a vCPU. The same meaning on VMX, SVM, EL2 and H. struct arch_vcpu is
+ * embedded in the portable one. Interrupts are masked in all of these.
  *
  * "Bound" means: this vCPU's state is loaded on the calling pCPU. Functions that say so work on bound and unbound
  * vCPUs alike; the others say which they want.
@@ -44,6 +44,9 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
 /* Reset to the architecture's state for a CPU that starts at entry with one argument. Unbound. */
 void arch_vcpu_start(struct arch_vcpu *vcpu, gpa_t entry, uint64_t arg);
 
+/* The guest's clock shows arch_ticks() - offset from its next bind. Unbound. */
+void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset);
+
 void arch_vcpu_bind(struct arch_vcpu *vcpu);
 void arch_vcpu_unbind(struct arch_vcpu *vcpu);
 /*
@@ -53,6 +56,19 @@ void arch_vcpu_unbind(struct arch_vcpu *vcpu);
 void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 /* Complete an MMIO, PIO or system-register exit: load the register for a read, step over. */
 void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);
+
+/*
+ * A stage-2 fault on data without a syndrome: make an MMIO exit of it by decoding the instruction (size bytes
+ * at the guest's pc). False: not an instruction that we know. Its MMIO exits may be several: finish each.
+ */
+bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
+                      struct vcpu_exit *exit);
+
+/*
+ * System registers that the backend itself answers: identification without what is not virtualized, and those of
+ * hidden debug facilities. False: not one of these; nothing was changed. True: exit is ready to be finished.
+ */
+bool arch_vcpu_sysreg(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 
 /* General registers by the architecture's number; bound or not. */
 uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What aarch64 keeps for each processor and vCPU; embedded in the portable structs. */
+#pragma once
+
+#include "arch/aarch64/insn.h"
+#include "kernel/types.h"
+
+#define ARCH_NAME    "aarch64"
+#define ARCH_TAG     0x41363420u /* In register files and snapshots. */
+#define ARCH_MACHINE machine_aarch64
+
+struct arch_vcpu;
+
+struct arch_pcpu {
+    void *trap_stack_top;      /* For traps of our own, so that a stack overflow is reported too. */
+    volatile void *gicr;       /* GICv3: this CPU's redistributor. */
+    uint64_t sgi_target;       /* GICv3: ICC_SGI1R_EL1 affinity fields; GICv2: bit of the CPU interface. */
+    struct arch_vcpu *bound;   /* The vCPU whose state is loaded. */
+    const struct arch_vcpu *last_ran[16]; /* By VMID's low bits: whose translations the TLB may hold. */
+};
+
+#define ARCH_INSN_MAX 4u /* Bytes of an instruction. */
+
+#define VIRQ_SLOTS_MAX 16u
+
+/* The EL1 registers of sysreg.def, by index. */
+enum sysreg_index {
+#define X(name, text) SYS_##name,
+#include "sysreg.def"
+#undef X
+    SYS_COUNT,
+};
+
+struct arch_fp_state {
+    alignas(16) uint8_t v[32][16];
+    uint64_t fpcr, fpsr;
+};
+
+struct arch_gic_state {
+    uint64_t hcr, vmcr;
+    uint64_t lr[VIRQ_SLOTS_MAX];
+    uint32_t ap0r[4], ap1r[4];
+    uint64_t ended; /* GICv2: EISR when it was saved. */
+};
+
+/* A load or store under way that was decoded by us, for it has two registers or a write-back: see insn.h. */
+struct arch_insn_state {
+    struct a64_insn_access access;
+    bool active;
+    uint8_t done;    /* Accesses finished. */
+    uint64_t gpa;    /* Of the first. */
+    uint64_t base;   /* The base register's new value. */
+};
+
+/* The complete register file of a vCPU. */
+struct arch_regs {
+    uint32_t arch; /* ARCH_TAG */
+    uint64_t x[31], pc, pstate;
+    uint64_t sys[SYS_COUNT];
+    struct arch_fp_state fp;
+};
+
+struct arch_vcpu {
+    uint64_t x[31];
+    uint64_t pc, pstate; /* Offsets 248 and 256 are known to vcpu_entry.S. */
+
+    bool bound;
+    bool trap_wait;
+    unsigned index;
+    uint16_t vmid;
+    uint64_t hcr, vttbr, vmpidr;
+    uint64_t cntvoff;
+    uint64_t sys[SYS_COUNT];
+    struct arch_gic_state gic;
+    struct arch_insn_state insn;
+    struct arch_fp_state fp;
+};
+
+/* Saved by the vectors when our own code traps. Layout known to trap.S. */
+struct arch_trap_frame {
+    uint64_t x[31];
+    uint64_t sp, elr, spsr, esr, far;
+};

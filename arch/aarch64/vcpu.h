@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of the EL2 backend. */
+#pragma once
+
+#include "vcpu/arch_vcpu.h"
+
+/* vcpu_entry.S */
+unsigned vcpu_enter(struct arch_vcpu *vcpu);
+void fp_save(struct arch_fp_state *state);
+void fp_restore(const struct arch_fp_state *state);
+
+/* An EL1 register of sysreg.def, wherever it is now. */
+uint64_t vcpu_sys(const struct arch_vcpu *vcpu, enum sysreg_index index);
+
+/* guest_fault.c: the next access of a decoded load or store; and its completion. */
+void insn_next(const struct arch_vcpu *vcpu, struct vcpu_exit *exit);
+void insn_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);
+/* A register gets the value of a load. */
+void vcpu_load_reg(struct arch_vcpu *vcpu, unsigned reg, uint64_t value, unsigned width,
+                   unsigned reg_width, bool sign_extend);

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the hardware's cause (ESR_EL2) to the portable exit, and the completion of accesses. The order of the cases
+ * is that of how often they come. [Arm ARM D19.2.40, ESR_EL2]
+ */
+#include "arch/aarch64/asm.h"
+#include "arch/aarch64/sysreg.h"
+#include "arch/aarch64/vcpu.h"
+#include "kernel/assert.h"
+
+static void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr, bool firmware)
+{
+    exit->kind = EXIT_HYPERCALL;
+    exit->advance = firmware; /* The return address of a trapped SMC is the SMC itself. */
+    exit->call.nr = vcpu->x[0];
+    for (unsigned i = 0; i < 6; i++)
+        exit->call.args[i] = vcpu->x[1 + i];
+    exit->call.imm = (uint16_t)esr;
+    exit->call.firmware = firmware;
+}
+
+static void exit_sysreg(const struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr)
+{
+    exit->kind = esr & ISS_SYS_READ ? EXIT_SYSREG_READ : EXIT_SYSREG_WRITE;
+    exit->advance = true;
+    exit->sysreg.addr = (uint32_t)(esr & ISS_SYS_REG);
+    exit->sysreg.reg = (uint8_t)field_get(ISS_SYS_RT, esr);
+    exit->sysreg.value = arch_vcpu_gpr(vcpu, exit->sysreg.reg);
+}
+
+static uint64_t exit_mask(unsigned width)
+{
+    return width == 8 ? ~0ull : BIT(width * 8) - 1;
+}
+
+/*
+ * The guest-physical address of an abort. HPFAR_EL2 holds it, but not for permission faults outside of table
+ * walks [Arm ARM D19.2.62]: those are translated again.
+ */
+static gpa_t exit_gpa(const struct arch_vcpu *vcpu, uint64_t esr, uint64_t far)
+{
+    gpa_t addr;
+
+    if ((esr & FSC_TYPE) == FSC_PERMISSION && !(esr & ISS_S1PTW) &&
+        arch_vcpu_translate(vcpu, gva(far), NULL, NULL, &addr) == OK)
+        return addr;
+    return gpa(field_get(BITS(43, 4), sysreg_read("hpfar_el2")) << PAGE_SHIFT |
+               (far & (PAGE_SIZE - 1)));
+}
+
+static bool exit_is_stage2(uint64_t esr)
+{
+    uint64_t type = esr & FSC_TYPE;
+
+    return type == FSC_TRANSLATION || type == FSC_PERMISSION || type == FSC_ACCESS;
+}
+
+static void exit_stage2_fault(const struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr,
+                              uint64_t far, bool execute)
+{
+    exit->kind = EXIT_STAGE2_FAULT;
+    exit->advance = false;
+    exit->fault.gpa = exit_gpa(vcpu, esr, far);
+    exit->fault.gva = gva(far);
+    exit->fault.gva_valid = true;
+    exit->fault.execute = execute;
+    exit->fault.write = !execute && (esr & ISS_WNR);
+    exit->fault.table_walk = esr & ISS_S1PTW;
+}
+
+static void exit_unknown(struct vcpu_exit *exit, uint64_t esr)
+{
+    exit->kind = EXIT_UNKNOWN;
+    exit->advance = false;
+    exit->code = esr;
+}
+
+static void exit_data_abort(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr)
+{
+    uint64_t far = sysreg_read("far_el2");
+
+    exit->cause[1] = far;
+    if (!exit_is_stage2(esr)) {
+        exit_unknown(exit, esr);
+        return;
+    }
+    if (esr & ISS_CM) { /* Cache maintenance where no memory is: nothing to be done. */
+        exit->kind = EXIT_NOTHING;
+        vcpu->pc += 4;
+        return;
+    }
+    if (!(esr & ISS_ISV) || (esr & ISS_S1PTW)) {
+        exit_stage2_fault(vcpu, exit, esr, far, false);
+        return;
+    }
+    exit->kind = esr & ISS_WNR ? EXIT_MMIO_WRITE : EXIT_MMIO_READ;
+    exit->advance = true;
+    exit->mmio.gpa = exit_gpa(vcpu, esr, far);
+    exit->mmio.width = (uint8_t)(1u << field_get(ISS_SAS, esr));
+    exit->mmio.reg = (uint8_t)field_get(ISS_SRT, esr);
+    exit->mmio.reg_width = esr & ISS_SF ? 8 : 4;
+    exit->mmio.sign_extend = esr & ISS_SSE;
+    exit->mmio.data = arch_vcpu_gpr(vcpu, exit->mmio.reg) & exit_mask(exit->mmio.width);
+}
+
+static void exit_debug(const struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr)
+{
+    exit->kind = EXIT_DEBUG;
+    exit->advance = false;
+    exit->debug.pc = vcpu->pc;
+    exit->debug.syndrome = esr;
+    exit->debug.imm = (uint16_t)esr;
+}
+
+/* Instructions of features that we hide trap so; to the guest they do not exist. */
+static bool exit_is_hidden(unsigned ec)
+{
+    return (ec >= EC_CP15_32 && ec <= EC_LS64) || ec == EC_MRRC || ec == EC_SVE || ec == EC_SME;
+}
+
+static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr)
+{
+    if (exit_is_hidden((unsigned)field_get(ESR_EC, esr))) {
+        arch_vcpu_inject_fault(vcpu, FAULT_UNDEFINED, exit);
+        exit->kind = EXIT_NOTHING;
+    } else {
+        exit_unknown(exit, esr);
+    }
+}
+
+static void exit_sync(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr)
+{
+    switch (field_get(ESR_EC, esr)) {
+    case EC_HVC64:
+        exit_call(vcpu, exit, esr, false);
+        return;
+    case EC_DATA_ABORT_LOWER:
+        exit_data_abort(vcpu, exit, esr);
+        return;
+    case EC_SYSREG:
+        exit_sysreg(vcpu, exit, esr);
+        return;
+    case EC_WFX:
+        exit->kind = esr & BIT(0) ? EXIT_WFE : EXIT_WFI;
+        exit->advance = true;
+        return;
+    case EC_SMC64:
+        exit_call(vcpu, exit, esr, true);
+        return;
+    case EC_FETCH_ABORT_LOWER:
+        exit->cause[1] = sysreg_read("far_el2");
+        if (exit_is_stage2(esr))
+            exit_stage2_fault(vcpu, exit, esr, exit->cause[1], true);
+        else
+            exit_unknown(exit, esr);
+        return;
+    case EC_BREAKPOINT_LOWER:
+    case EC_STEP_LOWER:
+    case EC_WATCHPOINT_LOWER:
+    case EC_BRK64:
+        exit_debug(vcpu, exit, esr);
+        return;
+    default:
+        exit_other(vcpu, exit, esr);
+    }
+}
+
+void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    unsigned vector;
+
+    if (unlikely(vcpu->insn.active)) {
+        insn_next(vcpu, exit);
+        return;
+    }
+    vector = vcpu_enter(vcpu) & ~VECTOR_32BIT;
+    if (vector == VECTOR_SYNC) {
+        uint64_t esr = sysreg_read("esr_el2");
+
+        exit->cause[0] = esr;
+        exit_sync(vcpu, exit, esr);
+        return;
+    }
+    exit->cause[0] = 0;
+    exit->advance = false;
+    if (vector == VECTOR_IRQ || vector == VECTOR_FIQ) {
+        exit->kind = EXIT_INTERRUPT;
+        return;
+    }
+    exit->kind = EXIT_INTERNAL_ERROR; /* A SError: what it was is in the syndrome. */
+    exit->cause[0] = exit->code = sysreg_read("esr_el2");
+}
+
+void vcpu_load_reg(struct arch_vcpu *vcpu, unsigned reg, uint64_t value, unsigned width,
+                   unsigned reg_width, bool sign_extend)
+{
+    value &= exit_mask(width);
+    if (sign_extend && width < 8 && (value & BIT(width * 8 - 1)))
+        value |= ~exit_mask(width);
+    arch_vcpu_set_gpr(vcpu, reg, value & exit_mask(reg_width));
+}
+
+void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    if (unlikely(vcpu->insn.active)) {
+        insn_finish(vcpu, exit);
+        return;
+    }
+    if (exit->kind == EXIT_MMIO_READ)
+        vcpu_load_reg(vcpu, exit->mmio.reg, exit->mmio.data, exit->mmio.width,
+                      exit->mmio.reg_width, exit->mmio.sign_extend);
+    else if (exit->kind == EXIT_SYSREG_READ)
+        arch_vcpu_set_gpr(vcpu, exit->sysreg.reg, exit->sysreg.value);
+    if (exit->advance)
+        vcpu->pc += exit->cause[0] & ESR_IL ? 4 : 2;
+}

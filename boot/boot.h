@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of boot/, and what an architecture's first instructions call. */
+#pragma once
+
+#include "kernel/types.h"
+
+struct memmap;
+struct pcpu;
+
+/* Called by start.S with the MMU off; arg: struct handoff or a device tree. Touches static memory only. */
+const struct memmap *boot_memmap(const void *arg);
+/* The same, when we are at a level from which we cannot run: says so on the UART, if one is known. */
+void boot_wrong_level(const void *arg, unsigned level);
+/* The start of the hypervisor, on the early map and the boot stack. */
+[[gnu::noreturn]] void boot_main(const void *arg, const struct memmap *memory);
+/* The start of every other processor, on its own stack and the final map. */
+[[gnu::noreturn]] void secondary_main(struct pcpu *cpu);
+
+/* Wakes the other processors and waits until they are in their scheduler. secondary.c */
+void secondary_start_all(void);

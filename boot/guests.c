@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the configuration to running VMs. One that is wrong or does not fit is named, the others start. */
+#include "boot/guests.h"
+
+#include "kernel/log.h"
+#include "kernel/percpu.h"
+#include "kernel/string.h"
+#include "mm/page.h"
+#include "vcpu/config.h"
+#include "vcpu/console.h"
+#include "vcpu/machine.h"
+#include "vcpu/machine_ops.h"
+#include "vcpu/vm.h"
+
+extern const struct machine_ops ARCH_MACHINE;
+
+static struct config config; /* Large, and VMs point into it. */
+
+static void guests_mistake([[maybe_unused]] struct config_report *report, const char *path,
+                           const char *text)
+{
+    log_error("%s: %s", path, text);
+}
+
+static void guests_create(void)
+{
+    for (unsigned i = 0; i < config.vm_count; i++)
+        if (vm_create(&config.vms[i], &vms[vm_count]) == OK)
+            vm_count++;
+}
+
+static void guests_focus(void)
+{
+    struct vm *vm = config.console ? vm_find(config.console) : vm_count ? vms[0] : NULL;
+
+    if (vm)
+        console_focus(vm_console(vm));
+}
+
+void guests_start(const void *blob, uint64_t size)
+{
+    const struct config_context context = {
+        .machine = machine_find(ARCH_NAME),
+        .cpu_count = pcpu_count,
+        .ram_size = page_total_count() * PAGE_SIZE,
+        .packed = true,
+    };
+    struct config_report report = {.mistake = guests_mistake};
+
+    if (size == 0) {
+        log_warn("no guest configuration came with this image; 'caisson pack' puts one in");
+        return;
+    }
+    if (ARCH_MACHINE.init() != OK) {
+        log_error("guests cannot run: their interrupts are not to be had");
+        return;
+    }
+    if (config_parse(&config, blob, size, &context, &report) == E_ABSENT)
+        log_error("what was packed is not a configuration of Caisson");
+    if (config.log_set)
+        log_set_level(config.log);
+    guests_create();
+    guests_focus();
+    for (unsigned i = 0; i < vm_count; i++)
+        if (vms[i]->config->autostart && vm_start(vms[i]) != OK)
+            log_error("%s: not started", vms[i]->config->name);
+}

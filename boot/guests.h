@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The guests of the configuration: created, and started. */
+#pragma once
+
+#include "kernel/types.h"
+
+/* size 0: there is no configuration. Mistakes are logged with their node; what is right is started. Boot. */
+void guests_start(const void *blob, uint64_t size);

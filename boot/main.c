@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The order of start, on one page. What each step does is elsewhere. */
+#include "boot/boot.h"
+#include "boot/guests.h"
+#include "boot/handoff.h"
+#include "drivers/chardev.h"
+#include "drivers/platform.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/percpu.h"
+#include "kernel/version.h"
+#include "mm/hostmap.h"
+#include "mm/memmap.h"
+#include "mm/page.h"
+#include "vcpu/arch_vcpu.h"
+#include "vcpu/console.h"
+
+#define STACK_SIZE (16 * KIB)
+
+static const struct memmap *map;
+static const struct handoff *handoff; /* NULL: started directly, with a tree. */
+static const void *tree;              /* NULL: none. */
+
+static void boot_memory(void)
+{
+    for (unsigned i = 0; i < map->count; i++)
+        if (map->ranges[i].kind == MEM_FREE)
+            page_add(hpa(map->ranges[i].base), map->ranges[i].size);
+    if (hostmap_init(map) != OK)
+        panic("not enough memory for our own page tables");
+}
+
+/* What the machine has: from the device tree when there is one, else from ACPI. */
+static void boot_platform(void)
+{
+    enum err err = E_ABSENT;
+    struct fdt fdt;
+
+    if (tree && fdt_open(&fdt, tree, handoff ? handoff->fdt_size : 2 * MIB) == OK)
+        err = platform_from_fdt(&fdt);
+    else if (handoff && handoff->rsdp)
+        err = platform_from_acpi(handoff->rsdp);
+    console_init(chardev_console_open()); /* Now what went wrong can be seen. */
+    if (err != OK)
+        panic("the firmware does not describe this machine well enough");
+    if (handoff && handoff->wall_seconds)
+        platform.wall_epoch = handoff->wall_seconds - ticks_to_ns(arch_ticks()) / 1000000000;
+}
+
+/* Dense ids; the processor that boots is 0. */
+static void boot_number_cpus(void)
+{
+    uint64_t boot_hw_id = arch_hw_id();
+
+    for (unsigned i = 0; i < platform.cpu_count; i++) {
+        struct platform_cpu cpu = platform.cpus[i];
+
+        if (cpu.hw_id == boot_hw_id) {
+            platform.cpus[i] = platform.cpus[0];
+            platform.cpus[0] = cpu;
+        }
+    }
+    for (unsigned i = 0; i < platform.cpu_count; i++) {
+        pcpu(i)->id = i;
+        pcpu(i)->hw_id = platform.cpus[i].hw_id;
+    }
+    pcpu_count = platform.cpu_count;
+}
+
+static void boot_this_cpu(void)
+{
+    char text[128];
+
+    timer_init_cpu();
+    sched_init_cpu();
+    if (arch_irqchip_init(&platform) != OK || arch_irqchip_init_cpu() != OK ||
+        arch_timer_init_cpu() != OK || arch_virt_enable() != OK)
+        panic("this machine lacks what Caisson needs; see above");
+    arch_cpu_describe(text, sizeof(text));
+    log_info("cpu: %u x %s", pcpu_count, text);
+}
+
+/* The configuration: packed into the EFI program, or the initrd of a direct start. */
+static void boot_guests(void)
+{
+    struct platform_chosen chosen = {};
+    struct fdt fdt;
+
+    if (handoff) {
+        guests_start((const void *)(uintptr_t)handoff->config, handoff->config_size);
+        return;
+    }
+    if (fdt_open(&fdt, tree, 2 * MIB) == OK && platform_fdt_chosen(&fdt, &chosen) == OK)
+        guests_start((const void *)(uintptr_t)chosen.initrd_base, chosen.initrd_size);
+}
+
+/* On a stack with a guard page. */
+static void boot_rest(void)
+{
+    boot_platform();
+    boot_number_cpus();
+    boot_this_cpu();
+    log_info("memory: %llu of %llu MiB free",
+             (unsigned long long)(page_free_count() * PAGE_SIZE / MIB),
+             (unsigned long long)(page_total_count() * PAGE_SIZE / MIB));
+    atomic_store(&this_cpu()->online, true);
+    secondary_start_all();
+    boot_guests();
+    console_start();
+    sched_loop();
+}
+
+void boot_main(const void *arg, const struct memmap *memory)
+{
+    arch_cpu_init(pcpu(0));
+    log_info("Caisson " CAISSON_VERSION " for " ARCH_NAME);
+    map = memory;
+    handoff = ((const struct handoff *)arg)->magic == HANDOFF_MAGIC ? arg : NULL;
+    tree = handoff ? (const void *)(uintptr_t)handoff->fdt : arg;
+    boot_memory();
+    this_cpu()->stack_top = hostmap_stack_alloc(STACK_SIZE);
+    if (!this_cpu()->stack_top)
+        panic("not enough memory for a stack");
+    arch_stack_use(this_cpu()->stack_top, boot_rest);
+}

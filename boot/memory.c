@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory map, from whoever started us: the EFI loader's handoff, or a device tree. The first code that runs, with the MMU
+ * off: static memory, no locks, no log.
+ */
+#include "boot/boot.h"
+#include "boot/handoff.h"
+#include "drivers/platform.h"
+#include "mm/memmap.h"
+
+extern const char _image_start[], _image_end[];
+
+static struct memmap map;
+
+static enum mem_kind memory_kind(uint32_t handoff_kind)
+{
+    switch (handoff_kind) {
+    case HANDOFF_FREE:
+        return MEM_FREE;
+    case HANDOFF_KEEP:
+        return MEM_KEEP;
+    case HANDOFF_ACPI:
+        return MEM_FIRMWARE;
+    case HANDOFF_MMIO:
+        return MEM_DEVICE;
+    default:
+        return MEM_RESERVED;
+    }
+}
+
+/* A map that is too full loses ranges at its end: less memory, nothing wrong. */
+static void memory_set(uint64_t base, uint64_t size, enum mem_kind kind)
+{
+    if (memmap_set(&map, base, size, kind) != OK)
+        return;
+}
+
+static void memory_from_handoff(const struct handoff *handoff)
+{
+    for (uint32_t i = 0; i < handoff->range_count && i < HANDOFF_RANGES_MAX; i++)
+        memory_set(handoff->ranges[i].base, handoff->ranges[i].size,
+                   memory_kind(handoff->ranges[i].kind));
+}
+
+static void memory_from_fdt(const void *blob)
+{
+    struct platform_chosen chosen;
+    struct fdt fdt;
+
+    if (fdt_open(&fdt, blob, 2 * MIB) != OK || platform_fdt_memory(&fdt, &map) != OK)
+        return;
+    memory_set((uintptr_t)blob, fdt.size, MEM_KEEP);
+    if (platform_fdt_chosen(&fdt, &chosen) == OK && chosen.initrd_size)
+        memory_set(chosen.initrd_base, chosen.initrd_size, MEM_KEEP);
+}
+
+const struct memmap *boot_memmap(const void *arg)
+{
+    const struct handoff *handoff = arg;
+
+    if (handoff && handoff->magic == HANDOFF_MAGIC)
+        memory_from_handoff(handoff);
+    else if (handoff)
+        memory_from_fdt(arg);
+    memory_set((uintptr_t)_image_start, (uint64_t)(_image_end - _image_start), MEM_KEEP);
+    return &map;
+}

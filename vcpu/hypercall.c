@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our own calls. */
+#include "vcpu/hypercall.h"
+
+#include "vcpu/vcpu.h"
+
+#define CALLS 1u
+
+bool hypercall(struct vcpu *vcpu, [[maybe_unused]] struct vcpu_exit *exit, uint64_t function)
+{
+    static const uint32_t uid[4] = {0x7c65e5d2, 0x9c3b4a1e, 0x8d0fc415, 0x5017a1b2};
+
+    switch (function) {
+    case HYPERCALL_YIELD:
+        arch_vcpu_set_return(&vcpu->arch, 0, 0);
+        sched_give_way(&vcpu->sched);
+        return true;
+    case HYPERCALL_COUNT:
+        arch_vcpu_set_return(&vcpu->arch, 0, CALLS);
+        return true;
+    case HYPERCALL_UID:
+        for (unsigned i = 0; i < 4; i++)
+            arch_vcpu_set_return(&vcpu->arch, i, uid[i]);
+        return true;
+    case HYPERCALL_REVISION:
+        arch_vcpu_set_return(&vcpu->arch, 0, 0);
+        arch_vcpu_set_return(&vcpu->arch, 1, 1);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What makes a VM of one architecture a machine: its interrupt controller, devices, timers and firmware calls. One
+ * per architecture, chosen by arch_types.h (ARCH_MACHINE); the rest of vcpu/ does not know which.
+ */
+#pragma once
+
+#include "kernel/err.h"
+#include "vcpu/exit.h"
+
+struct vcpu;
+struct vm;
+
+struct machine_ops {
+    const char *arch;
+    size_t state_size; /* Of vm->machine_state, which the VM allocates zeroed. */
+
+    /* Once, on the boot processor: host interrupts that belong to guests. */
+    enum err (*init)(void);
+    /* Devices and interrupt controller of a new VM, whose vCPUs exist. */
+    enum err (*create)(struct vm *vm);
+    /* Before the VM's memory goes away; no vCPU runs, no locks held. */
+    void (*destroy)(struct vm *vm);
+    /* All devices to their power-on state; no vCPU runs. */
+    void (*reset)(struct vm *vm);
+
+    /* The vCPU has been bound, is about to be unbound. */
+    void (*bound)(struct vcpu *vcpu);
+    void (*unbinding)(struct vcpu *vcpu);
+    /* VCPU_REQ_IRQ: bring the IRQ queue into the interrupt controller and that into hardware. Bound. */
+    void (*refresh)(struct vcpu *vcpu);
+    /* Whether an interrupt is deliverable: wait-for-interrupt returns. Bound or not; the queue may hold more. */
+    bool (*pending)(struct vcpu *vcpu);
+
+    /* A system register of the machine; false: not one of its. The caller finishes the exit. Bound. */
+    bool (*sysreg)(struct vcpu *vcpu, struct vcpu_exit *exit);
+    /*
+     * A hypercall or firmware call: answers it, or turns *exit into the kind that it asks for (EXIT_CPU_UP,
+     * EXIT_SYSTEM_DOWN, …). Bound.
+     */
+    void (*call)(struct vcpu *vcpu, struct vcpu_exit *exit);
+    /* The firmware's word for the outcome of EXIT_CPU_UP. */
+    uint64_t (*cpu_up_result)(enum err err);
+    /* Index of the vCPU that exit->cpu.target names; false: none. */
+    bool (*cpu_find)(const struct vm *vm, uint64_t target, unsigned *index);
+};

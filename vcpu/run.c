@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The run loop: enters the guest and answers its exits. vcpu_turn() is the hot path; its budgets are in design
+ * numbers (make bench): a hypercall round trip in 150 instructions, a device register in 220.
+ */
+#include "kernel/irq.h"
+#include "kernel/percpu.h"
+#include "kernel/string.h"
+#include "vcpu/machine_ops.h"
+#include "vcpu/vm.h"
+
+/* Looks at what others asked; false: leave the loop. */
+static bool run_requests(struct vcpu *vcpu)
+{
+    uint32_t requests = atomic_load_explicit(&vcpu->requests, memory_order_acquire);
+
+    if (requests & ~(uint32_t)VCPU_REQ_IRQ)
+        return false; /* vcpu_run() sees to it, unbound. */
+    /* Cleared before the look: what comes after sets it again. */
+    atomic_fetch_and_explicit(&vcpu->requests, (uint32_t)~VCPU_REQ_IRQ, memory_order_acq_rel);
+    vcpu->vm->machine->refresh(vcpu);
+    return true;
+}
+
+static bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct vdev *dev =
+        bus_find(&vcpu->vm->bus, exit->mmio.gpa.v, exit->mmio.width, &vcpu->bus_hint);
+    uint64_t offset;
+
+    if (unlikely(!dev))
+        return false;
+    offset = exit->mmio.gpa.v - dev->base;
+    if (exit->kind == EXIT_MMIO_READ)
+        exit->mmio.data = dev->ops->read(dev, vcpu->index, offset, exit->mmio.width);
+    else
+        dev->ops->write(dev, vcpu->index, offset, exit->mmio.width, exit->mmio.data);
+    arch_vcpu_finish(&vcpu->arch, exit);
+    return true;
+}
+
+/* An access that no device answers: ROM ignores writes, everything else is the guest's end. */
+static void run_no_device(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    const struct guest_region *region = guestmap_find(&vcpu->vm->map, exit->mmio.gpa);
+
+    if (region && region->kind == REGION_ROM && exit->kind == EXIT_MMIO_WRITE)
+        arch_vcpu_finish(&vcpu->arch, exit);
+    else
+        vm_fault(vcpu, "access to an address where nothing is", exit);
+}
+
+/* The instruction at the guest's pc, read through its own tables. */
+static bool run_fetch(struct vcpu *vcpu, uint8_t insn[ARCH_INSN_MAX])
+{
+    gpa_t addr;
+
+    return arch_vcpu_translate(&vcpu->arch, gva(arch_vcpu_pc(&vcpu->arch)), NULL, NULL, &addr) ==
+               OK &&
+           guest_read(&vcpu->vm->map, addr, insn, ARCH_INSN_MAX) == OK;
+}
+
+static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct vcpu_exit original = *exit;
+    uint8_t insn[ARCH_INSN_MAX];
+
+    if (exit->fault.execute) {
+        vm_fault(vcpu, "instruction fetch where no memory is", exit);
+        return;
+    }
+    if (exit->fault.table_walk) {
+        vm_fault(vcpu, "page tables where no memory is", exit);
+        return;
+    }
+    if (!run_fetch(vcpu, insn) || !arch_vcpu_decode(&vcpu->arch, insn, sizeof(insn), exit)) {
+        vm_fault(vcpu, "access by an instruction that cannot be emulated", &original);
+        return;
+    }
+    if (!run_mmio(vcpu, exit))
+        run_no_device(vcpu, exit); /* More accesses of the instruction follow as exits. */
+}
+
+static void run_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    if (vcpu->vm->machine->sysreg(vcpu, exit) || arch_vcpu_sysreg(&vcpu->arch, exit))
+        arch_vcpu_finish(&vcpu->arch, exit);
+    else
+        arch_vcpu_inject_fault(&vcpu->arch, FAULT_UNDEFINED, exit);
+}
+
+/* Wait for an interrupt: false when the vCPU is to block. */
+static bool run_wait(struct vcpu *vcpu)
+{
+    if (atomic_load(&vcpu->requests) != 0 || vcpu->vm->machine->pending(vcpu))
+        return true;
+    vcpu->waiting = true;
+    return false;
+}
+
+static void run_cpu_up(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    struct vm *vm = vcpu->vm;
+    enum err err = E_ABSENT;
+    unsigned index;
+
+    if (vm->machine->cpu_find(vm, exit->cpu.target, &index))
+        err = vcpu_power_on(&vm->vcpus[index], gpa(exit->cpu.entry), exit->cpu.arg);
+    arch_vcpu_set_return(&vcpu->arch, 0, vm->machine->cpu_up_result(err));
+}
+
+static void run_stop(struct vcpu *vcpu, enum vm_stop_reason reason)
+{
+    /* Refused when a stop is under way: then this vCPU is asked to park as well. */
+    if (vm_stop(vcpu->vm, reason) != OK)
+        return;
+}
+
+/* All but the hot ones. False: leave the loop. */
+static bool run_rare(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    switch (exit->kind) {
+    case EXIT_NOTHING:
+    case EXIT_HYPERCALL: /* Answered. */
+        return true;
+    case EXIT_WFE:
+        arch_vcpu_finish(&vcpu->arch, exit);
+        sched_give_way(&vcpu->sched);
+        return true;
+    case EXIT_STAGE2_FAULT:
+        run_stage2_fault(vcpu, exit);
+        return true;
+    case EXIT_CPU_UP:
+        run_cpu_up(vcpu, exit);
+        return true;
+    case EXIT_CPU_DOWN:
+        vcpu->power = VCPU_OFF;
+        return false;
+    case EXIT_IDLE:
+        return run_wait(vcpu);
+    case EXIT_SYSTEM_DOWN:
+        run_stop(vcpu, VM_STOP_POWEROFF);
+        return true;
+    case EXIT_SYSTEM_RESET:
+        run_stop(vcpu, VM_STOP_RESET);
+        return true;
+    case EXIT_FAIL_ENTRY:
+        vm_fault(vcpu, "the hardware refused to enter the guest", exit);
+        return true;
+    case EXIT_INTERNAL_ERROR:
+        vm_fault(vcpu, "a system error reached the guest", exit);
+        return true;
+    default:
+        vm_fault(vcpu, "an exit that we do not handle", exit);
+        return true;
+    }
+}
+
+static void run_trace(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    struct vcpu_trace *trace = &vcpu->trace[vcpu->exit_count++ % VCPU_TRACE];
+
+    trace->pc = arch_vcpu_pc(&vcpu->arch);
+    trace->cause = exit->cause[0];
+    trace->kind = exit->kind;
+}
+
+static bool run_exit(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    switch (exit->kind) {
+    case EXIT_INTERRUPT:
+        irq_handle();
+        return true;
+    case EXIT_MMIO_READ:
+    case EXIT_MMIO_WRITE:
+        if (unlikely(!run_mmio(vcpu, exit)))
+            run_no_device(vcpu, exit);
+        return true;
+    case EXIT_SYSREG_READ:
+    case EXIT_SYSREG_WRITE:
+        run_sysreg(vcpu, exit);
+        return true;
+    case EXIT_WFI:
+    case EXIT_HALT:
+        arch_vcpu_finish(&vcpu->arch, exit);
+        return run_wait(vcpu);
+    case EXIT_HYPERCALL:
+        if (exit->advance)
+            arch_vcpu_finish(&vcpu->arch, exit);
+        vcpu->vm->machine->call(vcpu, exit);
+        if (likely(exit->kind == EXIT_HYPERCALL))
+            return true;
+        return run_rare(vcpu, exit);
+    default:
+        return run_rare(vcpu, exit);
+    }
+}
+
+bool vcpu_turn(struct vcpu *vcpu)
+{
+    struct vcpu_exit exit;
+
+    if (unlikely(atomic_load_explicit(&vcpu->requests, memory_order_relaxed) != 0) &&
+        !run_requests(vcpu))
+        return false;
+    if (unlikely(sched_leave(&this_cpu()->sched)))
+        return false;
+    arch_vcpu_run(&vcpu->arch, &exit);
+    run_trace(vcpu, &exit);
+    return run_exit(vcpu, &exit);
+}

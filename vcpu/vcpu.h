@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A virtual processor: the backend's state, its place in the scheduler, its IRQ queue, and what others ask of it. Only the
+ * pCPU that it is assigned to touches arch and runs it; others set bits in `requests` and kick.
+ */
+#pragma once
+
+#include "kernel/sched.h"
+#include "vcpu/arch_vcpu.h"
+#include "vcpu/bus.h"
+#include "vcpu/virq.h"
+
+struct vm;
+
+/* What vcpu_turn() looks at before it enters the guest: one word, so that nothing to do costs nothing. */
+enum vcpu_request {
+    VCPU_REQ_IRQ = 1 << 0,    /* The IRQ queue or the interrupt controller has something. */
+    VCPU_REQ_START = 1 << 1,  /* Power on at entry, arg. */
+    VCPU_REQ_STOP = 1 << 2,   /* Leave the guest and stay out: the VM stops. */
+    VCPU_REQ_CANCEL = 1 << 3, /* vcpu_cancel(). */
+};
+
+enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
+
+/* The last exits, for fault reports. */
+#define VCPU_TRACE 16u
+
+struct vcpu_trace {
+    uint64_t pc, cause;
+    enum exit_kind kind;
+};
+
+struct vcpu {
+    struct arch_vcpu arch;
+    struct vm *vm;
+    unsigned index;
+    _Atomic uint32_t requests; /* enum vcpu_request */
+    struct vdev *bus_hint;
+    struct sched_entity sched;
+    struct virq_queue virq;
+    _Atomic(enum vcpu_power) power;
+    bool waiting;        /* It executed WFI or its like, and is to block. */
+    bool parked;         /* Stopped and acknowledged. */
+    gpa_t entry;         /* For VCPU_REQ_START. */
+    uint64_t arg;
+    struct timer wake;   /* A guest timer's deadline, while blocked. */
+    uint64_t exit_count;
+    unsigned trace_next;
+    struct vcpu_trace trace[VCPU_TRACE];
+};
+
+/* The vCPU whose state is loaded on this pCPU, or NULL. */
+struct vcpu *vcpu_current(void);
+
+/* Off, on the pCPU given. stage-2 root and VMID come from vm->map. */
+enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu,
+                   uint8_t priority, bool trap_wait);
+
+/* Ask something of the vCPU, and make it look soon. Any pCPU, any context, also with locks above RANK_SCHED. */
+void vcpu_request(struct vcpu *vcpu, uint32_t requests);
+/* Post an interrupt and make the vCPU look. Any pCPU, in every state of the vCPU. */
+void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
+/* Power on at entry: E_EXISTS when it is on or about to be. */
+enum err vcpu_power_on(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
+
+/* Load on, unload from this pCPU. */
+void vcpu_bind(struct vcpu *vcpu);
+void vcpu_unbind(struct vcpu *vcpu);
+
+/* Enter the guest once and handle its exit; false: leave the loop. Bound. run.c */
+bool vcpu_turn(struct vcpu *vcpu);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Firmware calls of Arm guests. A function number says its own calling convention: bit 30 set, the arguments are 64 bits wide.
+ * [Arm DEN0022F 5, DEN0028F 2 and 7]
+ */
+#include "vcpu/vpsci.h"
+
+#include "kernel/bits.h"
+#include "vcpu/hypercall.h"
+#include "vcpu/machine.h"
+#include "vcpu/vm.h"
+
+#define SMCCC_64   BIT(30)
+
+#define SMCCC_VERSION       0x80000000u
+#define SMCCC_ARCH_FEATURES  0x80000001u
+#define SMCCC_VERSION_1_1   0x00010001u
+
+/* Without the bit that makes them 64 bits wide. */
+#define PSCI_VERSION           0x84000000u
+#define PSCI_CPU_SUSPEND       0x84000001u
+#define PSCI_CPU_OFF           0x84000002u
+#define PSCI_CPU_ON            0x84000003u
+#define PSCI_AFFINITY_INFO     0x84000004u
+#define PSCI_MIGRATE_INFO_TYPE 0x84000006u
+#define PSCI_SYSTEM_OFF        0x84000008u
+#define PSCI_SYSTEM_RESET      0x84000009u
+#define PSCI_FEATURES          0x8400000au
+#define PSCI_SYSTEM_RESET2     0x84000012u
+#define PSCI_VERSION_1_1       0x00010001u
+
+#define PSCI_SUCCESS         0
+#define PSCI_NOT_SUPPORTED   (-1)
+#define PSCI_INVALID_PARAM   (-2)
+#define PSCI_ALREADY_ON      (-4)
+#define PSCI_ON_PENDING      (-5)
+#define PSCI_INVALID_ADDRESS (-9)
+
+#define PSCI_NO_TRUSTED_OS 2
+#define AFFINITY_ON         0
+#define AFFINITY_OFF        1
+#define AFFINITY_ON_PENDING 2
+
+#define MPIDR_AFFINITY (BITS(39, 32) | BITS(23, 0))
+
+bool vpsci_cpu_find(const struct vm *vm, uint64_t target, unsigned *index)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        if (machine_mpidr(i) == target) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t vpsci_cpu_up_result(enum err err)
+{
+    switch (err) {
+    case OK:
+        return PSCI_SUCCESS;
+    case E_EXISTS:
+        return (uint64_t)PSCI_ALREADY_ON;
+    case E_BUSY:
+        return (uint64_t)PSCI_ON_PENDING;
+    case E_RANGE:
+        return (uint64_t)PSCI_INVALID_ADDRESS;
+    default:
+        return (uint64_t)PSCI_INVALID_PARAM;
+    }
+}
+
+static int64_t vpsci_affinity_info(const struct vm *vm, uint64_t target, uint64_t level)
+{
+    unsigned index;
+
+    if (level != 0 || !vpsci_cpu_find(vm, target, &index))
+        return PSCI_INVALID_PARAM;
+    switch (atomic_load(&vm->vcpus[index].power)) {
+    case VCPU_ON:
+        return AFFINITY_ON;
+    case VCPU_ON_PENDING:
+        return AFFINITY_ON_PENDING;
+    case VCPU_OFF:
+        break;
+    }
+    return AFFINITY_OFF;
+}
+
+static int64_t vpsci_features(uint64_t function)
+{
+    switch (function & ~SMCCC_64) {
+    case PSCI_CPU_SUSPEND: /* Both are 0: original format of the power state, no OS-initiated mode. */
+    case PSCI_CPU_ON:
+    case PSCI_AFFINITY_INFO:
+    case PSCI_SYSTEM_RESET2:
+        return PSCI_SUCCESS;
+    }
+    switch (function) {
+    case PSCI_VERSION:
+    case PSCI_CPU_OFF:
+    case PSCI_MIGRATE_INFO_TYPE:
+    case PSCI_SYSTEM_OFF:
+    case PSCI_SYSTEM_RESET:
+    case PSCI_FEATURES:
+    case SMCCC_VERSION:
+        return PSCI_SUCCESS;
+    }
+    return PSCI_NOT_SUPPORTED;
+}
+
+static void vpsci_cpu_on(struct vcpu_exit *exit, uint64_t target, uint64_t entry, uint64_t arg)
+{
+    exit->kind = EXIT_CPU_UP;
+    exit->cpu.target = target;
+    exit->cpu.entry = entry;
+    exit->cpu.arg = arg;
+}
+
+/* Those of PSCI whose arguments may be 64 bits wide; function is without that bit. False: unknown. */
+static bool vpsci_wide(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t function,
+                       const uint64_t args[3])
+{
+    switch (function) {
+    case PSCI_CPU_ON:
+        vpsci_cpu_on(exit, args[0], args[1], args[2]);
+        return true;
+    case PSCI_CPU_SUSPEND: /* A power-down state may be answered by a standby [5.4.3]. */
+        arch_vcpu_set_return(&vcpu->arch, 0, PSCI_SUCCESS);
+        exit->kind = EXIT_IDLE;
+        return true;
+    case PSCI_AFFINITY_INFO:
+        arch_vcpu_set_return(&vcpu->arch, 0,
+                             (uint64_t)vpsci_affinity_info(vcpu->vm, args[0], args[1]));
+        return true;
+    case PSCI_SYSTEM_RESET2:
+        if (args[0] != 0) { /* Only SYSTEM_WARM_RESET is architectural. */
+            arch_vcpu_set_return(&vcpu->arch, 0, (uint64_t)PSCI_INVALID_PARAM);
+            return true;
+        }
+        exit->kind = EXIT_SYSTEM_RESET;
+        return true;
+    }
+    return false;
+}
+
+/* Those that do not end in a value. */
+static bool vpsci_power(struct vcpu_exit *exit, uint64_t function)
+{
+    switch (function) {
+    case PSCI_CPU_OFF:
+        exit->kind = EXIT_CPU_DOWN;
+        return true;
+    case PSCI_SYSTEM_OFF:
+        exit->kind = EXIT_SYSTEM_DOWN;
+        return true;
+    case PSCI_SYSTEM_RESET:
+        exit->kind = EXIT_SYSTEM_RESET;
+        return true;
+    }
+    return false;
+}
+
+static int64_t vpsci_value(uint64_t function, uint64_t arg)
+{
+    switch (function) {
+    case PSCI_MIGRATE_INFO_TYPE:
+        return PSCI_NO_TRUSTED_OS;
+    case PSCI_FEATURES:
+        return vpsci_features(arg);
+    case SMCCC_ARCH_FEATURES:
+        return arg == SMCCC_VERSION || arg == SMCCC_ARCH_FEATURES ? 0 : PSCI_NOT_SUPPORTED;
+    }
+    return PSCI_NOT_SUPPORTED;
+}
+
+/* The rest, out of the hot path. */
+static void vpsci_call_rare(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t function)
+{
+    bool wide = function & SMCCC_64;
+    uint64_t mask = wide ? ~0ull : BITS(31, 0);
+    const uint64_t args[3] = {exit->call.args[0] & mask, exit->call.args[1] & mask,
+                              exit->call.args[2] & mask};
+
+    if (vpsci_power(exit, function) || vpsci_wide(vcpu, exit, function & ~SMCCC_64, args) ||
+        hypercall(vcpu, exit, function))
+        return;
+    arch_vcpu_set_return(&vcpu->arch, 0, (uint64_t)vpsci_value(function, args[0] & BITS(31, 0)));
+}
+
+void vpsci_call(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t function = exit->call.nr & BITS(31, 0); /* W0 [DEN0028F 2.6]. */
+
+    if (function == PSCI_VERSION || function == SMCCC_VERSION)
+        arch_vcpu_set_return(&vcpu->arch, 0, PSCI_VERSION_1_1);
+    else
+        vpsci_call_rare(vcpu, exit, function);
+}
+
+_Static_assert(PSCI_VERSION_1_1 == SMCCC_VERSION_1_1, "answered as one");
