@@ -9,6 +9,7 @@ CACHE := $(or $(CAISSON_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/caisson)
 ARCHS := $(patsubst arch/%/arch.mk,%,$(wildcard arch/*/arch.mk))
 CONFIG ?= tools/configs/demo-$(ARCH).dts
 PYTHON := /usr/bin/python3
+PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -q
 
 ifeq ($(filter $(ARCH),$(ARCHS)),)
 $(error there is no architecture '$(ARCH)' here yet; there is: $(ARCHS))
@@ -40,7 +41,7 @@ OBJS   := $(SRCS:%=$O/%.o) $(LIBFDT:%=$O/libfdt/%.o)
 # What tools/setup provides; its presence in the cache lets a build work without it.
 READY  := $(CACHE)/libfdt/libfdt.h $(CACHE)/$(ARCH)/gnu-efi.done
 
-.PHONY: all setup run test host-test boot-test bench tidy format image disk debug clean help
+.PHONY: all setup run test host-test tool-test boot-test bench tidy format image disk debug clean help
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -148,7 +149,7 @@ $(HOST)/unit-test: $(UNIT_OBJS) $O/symtab-1.S
 
 $O/initrd.gz: tools/mkinitrd tools/guest-init | $(READY)
 	@mkdir -p $(@D)
-	@tools/mkinitrd $(CACHE)/$(ARCH)/busybox tools/guest-init $@
+	@tools/mkinitrd $(CACHE)/$(ARCH)/busybox tools/guest-init $(CACHE)/$(ARCH)/modules/ $@
 
 $O/vmlinuz: | $(READY)
 	@mkdir -p $(@D) && ln -sfn $(CACHE)/$(ARCH)/vmlinuz $@
@@ -179,17 +180,20 @@ TEST_ARCHS := $(if $(filter file,$(origin ARCH)),$(ARCHS),$(ARCH))
 
 test: ## everything; the last line is the sum (ARCH=… for one architecture)
 	@tools/setup $(TEST_ARCHS)
-	@tools/test-summary "$(MAKE) tidy" "$(MAKE) host-test" \
+	@tools/test-summary "$(MAKE) tidy" "$(MAKE) host-test" "$(MAKE) tool-test" \
 	    $(TEST_ARCHS:%="$(MAKE) boot-test ARCH=%")
 
 host-test: $(HOST)/unit-test $(HOST)/caisson ## tests on this machine, with sanitizers
 	@$<
 	@$(PYTHON) -B -m pytest -p no:cacheprovider -q tests/tool
 
-boot-test: all $O/vmlinuz ## boot the guests in an emulator
-	@ARCH=$(ARCH) $(PYTHON) -B -m pytest -p no:cacheprovider -q tests/boot --arch $(ARCH)
+tool-test: $(HOST)/caisson ## the program `caisson`, as people call it
+	@$(PYTEST) tests/tool
 
-bench: all $O/vmlinuz ## measure the costs, in instructions
+boot-test: all guests $O/vmlinuz ## boot the guests in an emulator
+	@$(PYTEST) tests/boot --arch $(ARCH)
+
+bench: all guests $O/vmlinuz ## measure the costs, in instructions
 	@$(PYTHON) -B tests/bench/bench.py --arch $(ARCH)
 
 tidy: ## the style and arrow checks
@@ -201,4 +205,5 @@ format: ## lay out the sources as .clang-format says
 clean: ## remove build/
 	@rm -rf build
 
+include $(wildcard tests/guests.mk)
 -include $(shell find build -name '*.d' 2>/dev/null)
