@@ -3,6 +3,7 @@
 #include "boot/guests.h"
 
 #include "kernel/log.h"
+#include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "mm/page.h"
@@ -37,6 +38,12 @@ static void guests_focus(void)
         console_focus(vm_console(vm));
 }
 
+void guests_init(void)
+{
+    if (ARCH_MACHINE.init() != OK)
+        panic("the interrupts that guests need are not to be had");
+}
+
 void guests_start(const void *blob, uint64_t size)
 {
     const struct config_context context = {
@@ -49,10 +56,6 @@ void guests_start(const void *blob, uint64_t size)
 
     if (size == 0) {
         log_warn("no guest configuration came with this image; 'caisson pack' puts one in");
-        return;
-    }
-    if (ARCH_MACHINE.init() != OK) {
-        log_error("guests cannot run: their interrupts are not to be had");
         return;
     }
     if (config_parse(&config, blob, size, &context, &report) == E_ABSENT)

@@ -103,6 +103,7 @@ static void boot_rest(void)
     log_info("memory: %llu of %llu MiB free",
              (unsigned long long)(page_free_count() * PAGE_SIZE / MIB),
              (unsigned long long)(page_total_count() * PAGE_SIZE / MIB));
+    guests_init(); /* Before the others start: they enable what is attached here. */
     atomic_store(&this_cpu()->online, true);
     secondary_start_all();
     boot_guests();
