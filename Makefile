@@ -41,7 +41,7 @@ OBJS   := $(SRCS:%=$O/%.o) $(LIBFDT:%=$O/libfdt/%.o)
 # What tools/setup provides; its presence in the cache lets a build work without it.
 READY  := $(CACHE)/libfdt/libfdt.h $(CACHE)/$(ARCH)/gnu-efi.done
 
-.PHONY: all setup run test host-test tool-test boot-test bench tidy format image disk debug clean help
+.PHONY: all setup run test host-test tool-test boot-test bench tidy format image disk debug clean help guests
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -170,7 +170,7 @@ run: setup ## build everything and start it in QEMU (Ctrl-A X ends it)
 
 debug: setup ## the same, waiting for gdb on port 1234
 	@$(MAKE) --no-print-directory disk
-	@echo "gdb-multiarch -ex 'target remote :1234' $O/caisson.elf   (arch: $(GDB_ARCH))"
+	@echo "gdb-multiarch -ex 'target remote :1234' $O/caisson.elf"
 	@tools/qemu.sh $(ARCH) $O/disk.img -S -s
 
 # --- Tests. ---
@@ -183,9 +183,8 @@ test: ## everything; the last line is the sum (ARCH=… for one architecture)
 	@tools/test-summary "$(MAKE) tidy" "$(MAKE) host-test" "$(MAKE) tool-test" \
 	    $(TEST_ARCHS:%="$(MAKE) boot-test ARCH=%")
 
-host-test: $(HOST)/unit-test $(HOST)/caisson ## tests on this machine, with sanitizers
+host-test: $(HOST)/unit-test ## unit tests on this machine, with sanitizers
 	@$<
-	@$(PYTHON) -B -m pytest -p no:cacheprovider -q tests/tool
 
 tool-test: $(HOST)/caisson ## the program `caisson`, as people call it
 	@$(PYTEST) tests/tool

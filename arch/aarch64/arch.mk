@@ -4,4 +4,3 @@ ARCH_FLAGS := -mgeneral-regs-only -mstrict-align -march=armv8-a -mno-outline-ato
               -mbranch-protection=none
 EFI_NAME   := BOOTAA64.EFI
 EFI_FORMAT := --target efi-app-aarch64
-GDB_ARCH   := aarch64
