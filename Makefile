@@ -25,11 +25,11 @@ WARNINGS := -Wall -Wextra -Werror
 DIALECT  := -std=gnu2x -fno-strict-aliasing -fno-common -I. -MMD -MP
 # No header of a C library: its limits.h is not looked for (_LIBC_LIMITS_H_), the compiler's is.
 CFLAGS   := $(DIALECT) $(ARCH_FLAGS) -O2 -g -ffreestanding -nostdlib -nostdinc -D_LIBC_LIMITS_H_ \
-            -fpie -fvisibility=hidden -ffunction-sections -fdata-sections -fno-stack-protector \
+            -flto=auto -fpie -fvisibility=hidden -ffunction-sections -fdata-sections -fno-stack-protector \
             -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -Iarch/$(ARCH) \
             -isystem kernel/libfdt -isystem $(CACHE)/libfdt
 COMPILE   = $(CC) $(CFLAGS) -isystem $$($(CC) -print-file-name=include)
-LDFLAGS  := -static-pie -nostdlib -Wl,-z,max-page-size=4096,-z,noexecstack,--gc-sections \
+LDFLAGS  := -O2 -flto=auto -fpie $(ARCH_FLAGS) -static-pie -nostdlib -Wl,-z,max-page-size=4096,-z,noexecstack,--gc-sections \
             -Wl,--build-id=none,--fatal-warnings,--no-undefined $(ARCH_LDFLAGS)
 
 DIRS   := kernel mm drivers vcpu $(patsubst %/,%,$(wildcard vcpu/*/)) boot arch/$(ARCH)
@@ -63,6 +63,9 @@ $(READY):
 $O/%.o: % Makefile arch/$(ARCH)/arch.mk | $(READY)
 	@mkdir -p $(@D)
 	@$(COMPILE) $(WARNINGS) -c -o $@ $<
+
+# The compiler calls these by itself, after it has looked for what is used.
+$O/kernel/string.c.o: CFLAGS += -fno-lto
 
 $O/libfdt/%.o: Makefile arch/$(ARCH)/arch.mk | $(READY)
 	@mkdir -p $(@D)

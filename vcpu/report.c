@@ -113,8 +113,8 @@ static void report_trace(const struct vcpu *vcpu, struct fmt_sink *out)
     for (uint64_t i = vcpu->exit_count - count; i < vcpu->exit_count; i++) {
         const struct vcpu_trace *trace = &vcpu->trace[i % VCPU_TRACE];
 
-        fmt_print(out, "    pc %016llx  %-12s cause %08llx\n", (unsigned long long)trace->pc,
-                  exit_kind_text(trace->kind), (unsigned long long)trace->cause);
+        fmt_print(out, "    pc %016llx  %-12s cause %08x\n", (unsigned long long)trace->pc,
+                  exit_kind_text(trace->kind), trace->cause);
     }
 }
 

@@ -161,7 +161,7 @@ static void run_trace(struct vcpu *vcpu, const struct vcpu_exit *exit)
     struct vcpu_trace *trace = &vcpu->trace[vcpu->exit_count++ % VCPU_TRACE];
 
     trace->pc = arch_vcpu_pc(&vcpu->arch);
-    trace->cause = exit->cause[0];
+    trace->cause = (uint32_t)exit->cause[0];
     trace->kind = exit->kind;
 }
 

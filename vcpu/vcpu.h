@@ -26,8 +26,9 @@ enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
 #define VCPU_TRACE 16u
 
 struct vcpu_trace {
-    uint64_t pc, cause;
-    enum exit_kind kind;
+    uint64_t pc;
+    uint32_t cause; /* The low half: all of a syndrome but on x86, where kind tells enough. */
+    uint32_t kind;  /* enum exit_kind */
 };
 
 struct vcpu {

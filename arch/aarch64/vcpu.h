@@ -5,7 +5,6 @@
 #include "vcpu/arch_vcpu.h"
 
 /* vcpu_entry.S */
-unsigned vcpu_enter(struct arch_vcpu *vcpu);
 void fp_save(struct arch_fp_state *state);
 void fp_restore(const struct arch_fp_state *state);
 

@@ -8,18 +8,13 @@
         .text
 
 /*
- * unsigned vcpu_enter(struct arch_vcpu *vcpu): run the guest until a vector is taken; returns which. On the stack
- * while the guest runs: callee-saved registers of ours, and on top the vcpu.
+ * x0 = vcpu: run the guest until a vector is taken; returns which in x0. Called from vcpu_exit.c only, which expects every
+ * other register but sp and x29 to be changed. On the stack while the guest runs: x29, the return address, the vcpu.
  */
         .global vcpu_enter
 vcpu_enter:
-        stp     x29, x30, [sp, #-112]!
-        stp     x19, x20, [sp, #32]
-        stp     x21, x22, [sp, #48]
-        stp     x23, x24, [sp, #64]
-        stp     x25, x26, [sp, #80]
-        stp     x27, x28, [sp, #96]
-        str     x0, [sp, #-16]!
+        stp     x29, x30, [sp, #-32]!
+        str     x0, [sp, #16]
         ldp     x1, x2, [x0, #VCPU_PC]
         msr     elr_el2, x1
         msr     spsr_el2, x2
@@ -46,7 +41,7 @@ vcpu_enter:
 /* From the vectors: the guest's x0, x1 are on the stack, x1 = what to return. */
         .global vcpu_exit_common
 vcpu_exit_common:
-        ldr     x0, [sp, #16]
+        ldr     x0, [sp, #32]
         stp     x2, x3, [x0, #16]
         stp     x4, x5, [x0, #32]
         stp     x6, x7, [x0, #48]
@@ -62,17 +57,12 @@ vcpu_exit_common:
         stp     x26, x27, [x0, #208]
         stp     x28, x29, [x0, #224]
         str     x30, [x0, #240]
-        ldp     x2, x3, [sp], #32
+        ldp     x2, x3, [sp], #16
         stp     x2, x3, [x0]
         mrs     x2, elr_el2
         mrs     x3, spsr_el2
         stp     x2, x3, [x0, #VCPU_PC]
-        ldp     x19, x20, [sp, #32]
-        ldp     x21, x22, [sp, #48]
-        ldp     x23, x24, [sp, #64]
-        ldp     x25, x26, [sp, #80]
-        ldp     x27, x28, [sp, #96]
-        ldp     x29, x30, [sp], #112
+        ldp     x29, x30, [sp], #32
         mov     x0, x1
         ret
 
