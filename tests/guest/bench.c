@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Costs as a guest sees them, in ticks of its clock: one tick is one instruction where bench.py
+ * runs it. Each figure is the median of many, less the cost of the measuring itself. Prints "bench
+ * <name> <value> <min> <max>".
+ */
+#include "guest.h"
+
+#define SAMPLES 401u
+
+static uint32_t samples[SAMPLES];
+static uint64_t overhead;
+
+/* The clock without barriers: on the emulator that counts, every instruction waits for the last. */
+static void sample(unsigned i, uint64_t value)
+{
+    samples[i] = (uint32_t)value;
+}
+
+static void sort(void)
+{
+    for (unsigned i = 1; i < SAMPLES; i++) {
+        uint32_t value = samples[i];
+        unsigned at = i;
+
+        for (; at > 0 && samples[at - 1] > value; at--)
+            samples[at] = samples[at - 1];
+        samples[at] = value;
+    }
+}
+
+static void show(const char *name, uint64_t less)
+{
+    sort();
+    print("bench %s %lu %lu %lu\n", name, samples[SAMPLES / 2] - less, samples[0] - less,
+          samples[SAMPLES - 1] - less);
+}
+
+/* What is between the two looks at the clock when nothing is. */
+static void measure_overhead(void)
+{
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        uint64_t start = bench_clock();
+
+        sample(i, bench_clock() - start);
+    }
+    sort();
+    overhead = samples[SAMPLES / 2];
+    print("# the clock itself: %lu\n", overhead);
+}
+
+static void measure_hypercall(void)
+{
+    for (unsigned i = 0; i < SAMPLES; i++)
+        sample(i, bench_hypercall());
+    show("hypercall", overhead);
+}
+
+static void measure_read(const char *name, uint64_t address)
+{
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        uint64_t start = bench_clock();
+
+        mmio_read(address);
+        sample(i, bench_clock() - start);
+    }
+    show(name, overhead);
+}
+
+static void bench_taken(unsigned irq)
+{
+    if (irq == TIMER_IRQ)
+        timer_off();
+}
+
+/* Spinning one instruction at a time until the handler has run. */
+static void measure_timer(void)
+{
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        uint64_t deadline = clock_read() + 20000 + i * 3;
+
+        sample(i, bench_spin_until(deadline) - deadline);
+    }
+    show("timer", 0);
+}
+
+static void measure_wait(const char *name)
+{
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        uint64_t deadline = clock_read() + 50000 + i * 3;
+
+        sample(i, bench_wait_until(deadline) - deadline);
+    }
+    show(name, 0);
+}
+
+static void measure_ipi(void)
+{
+    for (unsigned i = 0; i < SAMPLES; i++)
+        sample(i, bench_ipi());
+    show("ipi", 0);
+}
+
+static volatile bool yielding;
+
+static void yielder(void)
+{
+    irq_disable();
+    while (yielding)
+        cpu_yield();
+}
+
+/* Two vCPUs on one pCPU give it to each other: there and back is two switches. */
+static void measure_yield(void)
+{
+    yielding = true;
+    cpu_call(1, yielder);
+    for (unsigned i = 0; i < 100; i++)
+        cpu_yield();
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        uint64_t start = bench_clock();
+
+        cpu_yield();
+        sample(i, (bench_clock() - start - overhead) / 2);
+    }
+    yielding = false;
+    show("yield", 0);
+}
+
+static void measure_controller(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t address;
+    } rows[] = {BENCH_CONTROLLER};
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        measure_read(rows[i].name, rows[i].address);
+}
+
+void guest_main(void)
+{
+    irq_handler = bench_taken;
+    irq_line_enable(TIMER_IRQ);
+    measure_overhead();
+    measure_hypercall();
+    measure_read("device", BENCH_DEVICE);
+    measure_controller();
+    irq_enable();
+    measure_timer();
+    measure_ipi();
+    measure_wait("wait");
+    irq_disable();
+    if (fdt_cpu_count() > 1 && cpus_start(2) == 2)
+        measure_yield();
+    check(true, "the costs were measured");
+}

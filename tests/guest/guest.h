@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a kilobyte guest can use. A guest is one file with a guest_main(), which checks and
+ * returns; the runtime prints the sum and powers the machine off. Portable guests use only this
+ * page; machine.h (tests/guest/<arch>/) has what differs: addresses and interrupt numbers.
+ *
+ * All guests are built with x18 (or what the architecture has) kept free: the first instruction of
+ * the interrupt vector puts the clock there, see irq_stamp().
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "machine.h"
+
+#define CPUS_MAX 8u
+#define PAGE     4096u
+
+/* Returns when the guest's checks are done. */
+void guest_main(void);
+
+/* --- lib.c: report. Only CPU 0 prints and checks. --- */
+
+/* %s %c %u %x; %lu and %lx for 64 bits. */
+[[gnu::format(printf, 1, 2)]] void print(const char *format, ...);
+/* One line: "ok <sentence>" or "FAIL <sentence>". */
+void check(bool ok, const char *sentence);
+/* The same, with "expected X, got Y" when they differ. */
+void check_eq(uint64_t got, uint64_t expected, const char *sentence);
+/* A failure that is not a check's: unexpected exceptions. */
+void report_failure(void);
+/* "guest done: N passed, N failed", then power off. */
+[[gnu::noreturn]] void report_end(void);
+uint64_t random_next(void);
+/* First part of the runtime that is C, on CPU 0. */
+[[gnu::noreturn]] void runtime_main(const void *tree);
+
+/* Spins until condition holds; false after ms milliseconds. */
+#define WAIT_FOR(condition, ms)                                                                    \
+    ({                                                                                             \
+        uint64_t wait_end_ = clock_read() + clock_hz() / 1000 * (ms);                              \
+        bool wait_ok_ = false;                                                                     \
+        while (!(wait_ok_ = (condition)) && clock_read() < wait_end_)                              \
+            cpu_relax();                                                                           \
+        wait_ok_;                                                                                  \
+    })
+#define LATE_MS 20000u /* What never takes so long, on a loaded machine either. */
+
+/* --- fdt.c: the device tree. --- */
+
+void fdt_set(const void *tree);
+/* Property of the first node whose name starts with node ("memory@"); NULL: none. */
+const void *fdt_find(const char *node, const char *property, uint32_t *size);
+uint64_t fdt_cells(const void *value, unsigned cells);
+unsigned fdt_cpu_count(void);
+/* The value of "word=number" in the command line, or other. */
+uint64_t fdt_argument(const char *word, uint64_t other);
+void fdt_memory(uint64_t *base, uint64_t *size);
+const void *fdt_start(void);
+uint64_t fdt_size(void);
+
+/* --- cpus.c: work for other CPUs. --- */
+
+/* Starts CPUs 1 to count - 1; they wait for work. Returns how many run, CPU 0 included. */
+unsigned cpus_start(unsigned count);
+void cpu_call(unsigned cpu, void (*fn)(void));
+/* Until its work is done; false when it takes too long. */
+bool cpu_join(unsigned cpu);
+/* fn on CPUs 0 to count - 1 at once. */
+bool cpus_run(unsigned count, void (*fn)(void));
+[[gnu::noreturn]] void cpu_serve(void);
+
+/* --- <arch>/: the processor. --- */
+
+unsigned cpu_id(void);
+/* Starts at cpu_serve(); false: refused. */
+bool cpu_start(unsigned cpu);
+void cpu_relax(void);
+/* Until an interrupt is pending, masked or not. */
+void cpu_wait(void);
+/* What a null hypercall is here. */
+void hypercall(void);
+/* Gives the pCPU to another vCPU. */
+void cpu_yield(void);
+[[gnu::noreturn]] void power_off(void);
+[[gnu::noreturn]] void machine_reset(void);
+
+void irq_enable(void);
+void irq_disable(void);
+void irq_line_enable(unsigned irq);
+void irq_line_disable(unsigned irq);
+/* Called for each interrupt, which is then ended. */
+extern void (*irq_handler)(unsigned irq);
+/* When set: called instead of all that; acknowledges and ends by itself. */
+extern void (*irq_raw)(void);
+/* The clock at the first instruction of this CPU's last interrupt. */
+uint64_t irq_stamp(void);
+/* IPI_IRQ on that CPU. */
+void ipi_send(unsigned cpu);
+
+uint64_t clock_read(void);
+uint64_t clock_hz(void);
+/* TIMER_IRQ of this CPU, at or after the deadline. Level: timer_off() ends it. */
+void timer_set(uint64_t deadline);
+void timer_off(void);
+/* The deadline has passed, the line is high. */
+bool timer_due(void);
+
+/* Exceptions: while expected, the instruction is stepped over and noted. Per CPU. */
+struct fault {
+    unsigned count;
+    uint64_t cause, address;
+};
+void fault_expect(void);
+/* What came since fault_expect(). */
+struct fault fault_taken(void);
+
+/* Where exceptions go from now on. */
+void vectors_set(uint64_t address);
+
+void uart_put(char c);
+/* -1: nothing typed. */
+int uart_get(void);
+/* UART_IRQ while something typed waits. */
+void uart_irq_enable(void);
+/* A clock that goes on over a reset, in seconds. */
+uint32_t rtc_read(void);
+void rtc_write(uint32_t seconds);
+
+static inline uint32_t mmio_read(uint64_t address)
+{
+    return *(volatile uint32_t *)address;
+}
+
+static inline void mmio_write(uint64_t address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}
+
+#define LOAD(x)     __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define STORE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
+#define ADD(x, v)   __atomic_add_fetch(&(x), (v), __ATOMIC_SEQ_CST)
+
+/* --- <arch>/bench_*.S: for the benchmark. --- */
+
+uint64_t bench_clock(void);
+uint64_t bench_hypercall(void);
+/* The clock at the first instruction of the timer's handler; interrupts are enabled. */
+uint64_t bench_spin_until(uint64_t deadline);
+uint64_t bench_wait_until(uint64_t deadline);
+/* Ticks from the instruction that sends an IPI to oneself to the handler's first. */
+uint64_t bench_ipi(void);
