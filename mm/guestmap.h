@@ -30,9 +30,6 @@ struct guest_region {
 
 #define GUEST_REGIONS_MAX 16u
 
-/* The backend's: see vcpu/arch_vcpu.h, which mm/ may not include. */
-void arch_stage2_flush(uint16_t vmid, hpa_t root, gpa_t start, uint64_t size);
-
 struct guestmap {
     struct lock lock;
     struct pt pt;

@@ -29,8 +29,6 @@ extern struct virt_caps virt_caps;
 /* Turn virtualization on, on the calling pCPU. E_UNSUPPORTED: logged why. */
 enum err arch_virt_enable(void);
 const struct pt_format *arch_stage2_format(void);
-/* Stage-2 translations of the VM in [gpa, gpa + size) have changed: flush them on all pCPUs. */
-void arch_stage2_flush(uint16_t vmid, hpa_t root, gpa_t start, uint64_t size);
 
 struct arch_vcpu_config {
     uint16_t vmid;
