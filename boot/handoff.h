@@ -7,8 +7,7 @@
  * argument register; it lies in memory of kind HANDOFF_KEEP. A pair (address, size) of zeroes means
  * "there is none".
  */
-#ifndef BOOT_HANDOFF_H
-#define BOOT_HANDOFF_H
+#pragma once
 
 #include <stdint.h>
 
@@ -50,5 +49,3 @@ struct handoff {
 
 _Static_assert(sizeof(struct handoff_range) == 24, "layout shared by loader and hypervisor");
 _Static_assert(sizeof(struct handoff) % 8 == 0, "layout shared by loader and hypervisor");
-
-#endif
