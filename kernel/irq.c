@@ -65,21 +65,20 @@ enum err irq_attach(uint32_t irq, enum irq_trigger trigger, irq_handler handler,
 
 void irq_handle(void)
 {
-    uint32_t taken;
+    irq_handler handler = NULL;
+    enum irq_result result = IRQ_DONE;
+    uint32_t taken, irq;
 
-    while (arch_irq_take(&taken)) {
-        uint32_t irq = taken; /* In a register: the address of the other is known outside. */
-        irq_handler handler = NULL;
-        enum irq_result result = IRQ_DONE;
-
-        if (likely(irq < IRQS_MAX))
-            handler = atomic_load_explicit(&slots[irq].handler, memory_order_acquire);
-        if (likely(handler))
-            result = handler(irq, slots[irq].arg);
-        else
-            irq_handle_unclaimed(irq);
-        arch_irq_end(irq, result == IRQ_KEEP);
-    }
+    if (!arch_irq_take(&taken))
+        return;
+    irq = taken; /* In a register: the address of the other is known outside. */
+    if (likely(irq < IRQS_MAX))
+        handler = atomic_load_explicit(&slots[irq].handler, memory_order_acquire);
+    if (likely(handler))
+        result = handler(irq, slots[irq].arg);
+    else
+        irq_handle_unclaimed(irq);
+    arch_irq_end(irq, result == IRQ_KEEP);
 }
 
 void irq_init_cpu(void)

@@ -23,7 +23,10 @@ typedef enum irq_result (*irq_handler)(uint32_t irq, void *arg);
 /* Registers the handler and enables the interrupt; a per-pCPU one on every pCPU that comes up. */
 enum err irq_attach(uint32_t irq, enum irq_trigger trigger, irq_handler handler, void *arg);
 
-/* Acknowledges and handles all interrupts that are pending on this pCPU. Interrupts masked. */
+/*
+ * Acknowledges and handles the most urgent interrupt that is pending on this pCPU, if there is one. Others stay
+ * pending: they end the next run of a guest, or the next arch_idle(), at once. Interrupts masked.
+ */
 void irq_handle(void);
 
 /* Enables on this pCPU what irq_attach() registered for per-pCPU interrupts. For secondaries. */

@@ -18,6 +18,7 @@ struct pcpu {
     uint32_t ranks_held; /* Bit r: a lock of rank r is held. */
     void *stack_top; /* With arch: offsets known to assembly. */
     struct arch_pcpu arch;
+    void *guest; /* For vcpu/: the vCPU whose state is loaded here. */
     struct timer_queue timers;
     struct sched_queue sched;
     _Atomic(struct work *) work; /* Functions other pCPUs want run here, newest first. */

@@ -152,7 +152,6 @@ static enum irq_result machine_vtimer_irq(uint32_t irq, [[maybe_unused]] void *a
     if (!vcpu)
         return IRQ_DONE; /* It fired while the vCPU was being unbound: at its next bind again. */
     vgic_accept_hw(&machine_of(vcpu->vm)->vgic, vcpu->index, PPI_VTIMER, irq);
-    vgic_fill(&machine_of(vcpu->vm)->vgic, vcpu->index);
     return IRQ_KEEP;
 }
 

@@ -12,18 +12,11 @@
 #include "vcpu/machine_ops.h"
 #include "vcpu/vm.h"
 
-static struct vcpu *current[CPUS_MAX];
-
-struct vcpu *vcpu_current(void)
-{
-    return current[this_cpu()->id];
-}
-
 void vcpu_bind(struct vcpu *vcpu)
 {
     assert(!vcpu_current());
     arch_vcpu_bind(&vcpu->arch);
-    current[this_cpu()->id] = vcpu;
+    this_cpu()->guest = vcpu;
     vcpu->vm->machine->bound(vcpu);
 }
 
@@ -31,7 +24,7 @@ void vcpu_unbind(struct vcpu *vcpu)
 {
     assert(vcpu_current() == vcpu);
     vcpu->vm->machine->unbinding(vcpu);
-    current[this_cpu()->id] = NULL;
+    this_cpu()->guest = NULL;
     arch_vcpu_unbind(&vcpu->arch);
 }
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "kernel/percpu.h"
 #include "kernel/sched.h"
 #include "vcpu/arch_vcpu.h"
 #include "vcpu/bus.h"
@@ -51,7 +52,10 @@ struct vcpu {
 };
 
 /* The vCPU whose state is loaded on this pCPU, or NULL. */
-struct vcpu *vcpu_current(void);
+static inline struct vcpu *vcpu_current(void)
+{
+    return this_cpu()->guest;
+}
 
 /* Off, on the pCPU given. stage-2 root and VMID come from vm->map. */
 enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu,

@@ -65,6 +65,7 @@ struct arch_vcpu {
     uint64_t pc, pstate; /* Offsets 248 and 256 are known to vcpu_entry.S. */
 
     bool bound;
+    uint8_t gic_version_bound; /* Whose list registers hold its interrupts: 2, 3; 0: gic, below. */
     bool trap_wait;
     unsigned index;
     uint16_t vmid;

@@ -166,6 +166,7 @@ void arch_vcpu_bind(struct arch_vcpu *vcpu)
     fp_restore(&vcpu->fp);
     gich_load(&vcpu->gic);
     vcpu->bound = true;
+    vcpu->gic_version_bound = (uint8_t)gic_version;
     this_cpu()->arch.bound = vcpu;
 }
 
@@ -181,6 +182,7 @@ void arch_vcpu_unbind(struct arch_vcpu *vcpu)
     sysreg_write("hcr_el2", HCR_HOST);
     isb();
     vcpu->bound = false;
+    vcpu->gic_version_bound = 0;
     this_cpu()->arch.bound = NULL;
 }
 

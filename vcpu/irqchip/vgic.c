@@ -192,19 +192,26 @@ void vgic_accept(struct vgic *vgic, unsigned cpu, uint32_t irq, bool edge)
     struct vgic_bank *bank;
 
     assert(irq < vgic_irq_count(vgic));
-    if (vgic_lr_offer(&vgic->cpus[cpu], irq, LR_HW | field_put(LR_PINTID, physical_irq)))
+    if (vgic_lr_offer(&vgic->cpus[cpu], irq, LR_HW | field_put(LR_PINTID, physical_irq))) {
+        vgic_fill(vgic, cpu);
         return;
+    }
     lock_take(&vgic->lock);
     bank = vgic_bank(vgic, cpu, irq / 32);
     bank->hw |= vgic_bit(irq);
     bank->physical[irq % 32] = (uint16_t)physical_irq;
     vgic_bank_pend(vgic, cpu, irq / 32, vgic_bit(irq));
     vgic_unlock(vgic, cpu);
+    vgic_fill(vgic, cpu);
 }
 
 void vgic_accept_hw(struct vgic *vgic, unsigned cpu, uint32_t irq, uint32_t physical_irq)
 {
-    if (unlikely(!vgic_lr_again(&vgic->cpus[cpu], irq, LR_HW)))
+    struct vgic_cpu *c = &vgic->cpus[cpu];
+
+    if (likely(vgic_lr_again(c, irq, LR_HW)))
+        c->running = true; /* As a fill would; nothing else is to be filled. */
+    else
         vgic_accept_hw_slow(vgic, cpu, irq, physical_irq);
 }
 

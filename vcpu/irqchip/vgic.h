@@ -149,7 +149,7 @@ void vgic_accept(struct vgic *vgic, unsigned cpu, uint32_t irq, bool edge);
  * (LR.HW = 1): the virtual timer. Fast path: goes straight into a free list register when nothing
  * more urgent stands in the way, without lock. Where the guest has it disabled it stays in flight
  * until it is enabled; the physical one stays active that long. A line that falls before the guest
- * acknowledges is not noticed: the guest takes a spurious interrupt.
+ * acknowledges is not noticed: the guest takes a spurious interrupt. Needs no vgic_fill() after it.
  */
 void vgic_accept_hw(struct vgic *vgic, unsigned cpu, uint32_t irq, uint32_t physical_irq);
 /*
@@ -160,8 +160,7 @@ bool vgic_hw_in_flight(struct vgic *vgic, unsigned cpu, uint32_t irq);
 
 /*
  * Before entry, bound: what is pending goes into list registers, most urgent first. Cheap when
- * nothing changed. Needed after bind, kick, vgic_accept(), vgic_accept_hw(), vgic_send_sgi(),
- * vgic_sync() and writes of registers. Reads and the two questions leave the list registers as good
+ * nothing changed. Needed after bind, kick, vgic_accept(), vgic_send_sgi(), vgic_sync() and writes of registers. Reads and the two questions leave the list registers as good
  * as they were.
  */
 void vgic_fill(struct vgic *vgic, unsigned cpu);
