@@ -132,7 +132,7 @@ static void machine_bound(struct vcpu *vcpu)
 
     if (vgic_hw_in_flight(&m->vgic, vcpu->index, PPI_VTIMER))
         arch_irq_set_active(platform.timer_irq_virt, true);
-    machine_refresh(vcpu);
+    vgic_fill(&m->vgic, vcpu->index); /* The IRQ queue has its own request bit. */
 }
 
 static void machine_unbinding(struct vcpu *vcpu)

@@ -15,6 +15,11 @@
     X(6, "c12_6") X(7, "c12_7") X(8, "c13_0") X(9, "c13_1") X(10, "c13_2") X(11, "c13_3")          \
     X(12, "c13_4") X(13, "c13_5") X(14, "c13_6") X(15, "c13_7")
 
+#define LR_LIST_DOWN(X)                                                                            \
+    X(15, "c13_7") X(14, "c13_6") X(13, "c13_5") X(12, "c13_4") X(11, "c13_3") X(10, "c13_2")      \
+    X(9, "c13_1") X(8, "c13_0") X(7, "c12_7") X(6, "c12_6") X(5, "c12_5") X(4, "c12_4")            \
+    X(3, "c12_3") X(2, "c12_2") X(1, "c12_1") X(0, "c12_0")
+
 static uint64_t lr_read(unsigned slot)
 {
     switch (slot) {
@@ -42,6 +47,35 @@ static void lr_write(unsigned slot, uint64_t value)
 #undef X
     }
     unreachable();
+}
+
+/* All that there are, from the last down: one jump, then straight on. */
+static void lr_store_all(uint64_t *lr, unsigned count)
+{
+    switch (count) {
+#define X(n, reg)                                                                                  \
+    case n + 1:                                                                                    \
+        lr[n] = sysreg_read("s3_4_c12_" reg);                                                      \
+        [[fallthrough]];
+        LR_LIST_DOWN(X)
+#undef X
+    case 0:
+        return;
+    }
+}
+
+static void lr_load_all(const uint64_t *lr, unsigned count)
+{
+    switch (count) {
+#define X(n, reg)                                                                                  \
+    case n + 1:                                                                                    \
+        sysreg_write("s3_4_c12_" reg, lr[n]);                                                      \
+        [[fallthrough]];
+        LR_LIST_DOWN(X)
+#undef X
+    case 0:
+        return;
+    }
 }
 
 uint64_t arch_virq_read(const struct arch_vcpu *vcpu, unsigned slot)
@@ -149,8 +183,7 @@ void gich_load(const struct arch_gic_state *state)
     }
     sysreg_write(ICH_VMCR_EL2, state->vmcr);
     gich_load_aprs(state, gich_apr_count());
-    for (unsigned i = 0; i < virt_caps.virq_slots; i++)
-        lr_write(i, state->lr[i]);
+    lr_load_all(state->lr, virt_caps.virq_slots);
     sysreg_write(ICH_HCR_EL2, state->hcr | ICH_HCR_EN);
 }
 
@@ -164,8 +197,7 @@ void gich_store(struct arch_gic_state *state)
     state->hcr = sysreg_read(ICH_HCR_EL2);
     state->ended = sysreg_read(ICH_EISR_EL2);
     gich_store_aprs(state, gich_apr_count());
-    for (unsigned i = 0; i < virt_caps.virq_slots; i++)
-        state->lr[i] = lr_read(i);
+    lr_store_all(state->lr, virt_caps.virq_slots);
     sysreg_write(ICH_HCR_EL2, 0); /* No maintenance interrupt while no guest is bound. */
 }
 

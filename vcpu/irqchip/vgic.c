@@ -217,15 +217,16 @@ void vgic_accept_hw(struct vgic *vgic, unsigned cpu, uint32_t irq, uint32_t phys
 
 bool vgic_hw_in_flight(struct vgic *vgic, unsigned cpu, uint32_t irq)
 {
-    const struct vgic_bank *bank;
-    bool in_flight;
+    const struct vgic_cpu *c = &vgic->cpus[cpu];
+    const struct vgic_bank *bank = &c->state.private;
 
-    assert(irq < vgic_irq_count(vgic));
-    vgic_lock_synced(vgic, cpu);
-    bank = vgic_bank(vgic, cpu, irq / 32);
-    in_flight = ((bank->hw | bank->hw_held) & vgic_bit(irq)) != 0;
-    vgic_unlock_synced(vgic, cpu);
-    return in_flight;
+    assert(irq < VGIC_PRIVATE);
+    if (c->running && (c->state.used | c->state.evicted) != 0) {
+        vgic_lock_synced(vgic, cpu);
+        vgic_unlock_synced(vgic, cpu);
+    }
+    /* Without lock: only this pCPU changes them. */
+    return ((bank->hw | bank->hw_held) & vgic_bit(irq)) != 0;
 }
 
 [[gnu::noinline]] static void vgic_fill_dirty(struct vgic *vgic, unsigned cpu)
@@ -245,9 +246,15 @@ void vgic_fill(struct vgic *vgic, unsigned cpu)
 
 void vgic_sync(struct vgic *vgic, unsigned cpu)
 {
+    struct vgic_cpu *c = &vgic->cpus[cpu];
+
+    if ((c->state.used | c->state.evicted) == 0 && !c->overflow) {
+        c->running = false; /* Slots are empty, and only this pCPU fills them. */
+        return;
+    }
     lock_take(&vgic->lock);
     vgic_lr_sync(vgic, cpu);
-    vgic->cpus[cpu].running = false;
+    c->running = false;
     vgic_unlock(vgic, cpu);
 }
 
