@@ -8,7 +8,7 @@
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static const char *const action_words[] = {"stop", "restart", "pause", NULL};
+static const char *const action_words[] = {"stop", "restart", NULL};
 static const char *const kind_words[] = {"ram", "rom", "device", "shared", NULL};
 static const char *const log_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const boot_words[] = {"kernel", "initrd",       "fdt", "cmdline",

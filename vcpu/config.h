@@ -27,7 +27,7 @@ struct machine_layout;
 #define CONFIG_PRIORITY_MAX     31u
 #define CONFIG_MEMORY_MIN       MIB
 
-enum config_action { ACTION_STOP, ACTION_RESTART, ACTION_PAUSE };
+enum config_action { ACTION_STOP, ACTION_RESTART };
 enum config_region_kind { CONFIG_RAM, CONFIG_ROM, CONFIG_DEVICE, CONFIG_SHARED };
 
 /* A file named by the configuration. */

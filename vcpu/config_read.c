@@ -237,7 +237,7 @@ bool config_flag(struct config_reader *r, int node, const char *name, bool *valu
     return true;
 }
 
-/* "stop, restart or pause" */
+/* "stop, restart or another" */
 static void words_join(const char *const *words, char *buf, size_t size)
 {
     size_t used = 0;

@@ -36,7 +36,7 @@ TEST(every_property_of_a_configuration_is_read)
           {"vm", "cpus", NULL, 3, 0}, {"vm", "affinity", "0-1,3", 0, 0},
           {"vm", "memory", "1G", 0, 0}, {"vm", "memory-host", "0x80000000", 0, 0},
           {"vm", "priority", "31", 0, 0}, {"vm", "autostart", "no", 0, 0},
-          {"vm", "on-crash", "restart", 0, 0}, {"vm", "on-reset", "pause", 0, 0},
+          {"vm", "on-crash", "restart", 0, 0}, {"vm", "on-reset", "stop", 0, 0},
           {"vm", "on-poweroff", "restart", 0, 0}, {"boot", "initrd", "initrd.gz", 0, 0},
           {"boot", "fdt", "my.dtb", 0, 0}, {"boot", "cmdline", "quiet", 0, 0},
           {"boot", "format", "raw", 0, 0}, {"boot", "load-address", NULL, 0x40200000, 0},
@@ -52,7 +52,7 @@ TEST(every_property_of_a_configuration_is_read)
     ASSERT_EQ(vm->priority, 31);
     ASSERT(!vm->autostart && vm->raw);
     ASSERT_EQ(vm->on_crash, ACTION_RESTART);
-    ASSERT_EQ(vm->on_reset, ACTION_PAUSE);
+    ASSERT_EQ(vm->on_reset, ACTION_STOP);
     ASSERT_EQ(vm->on_poweroff, ACTION_RESTART);
     ASSERT_STR(vm->initrd.name, "initrd.gz");
     ASSERT_STR(vm->fdt.name, "my.dtb");
@@ -126,7 +126,7 @@ static const struct {
      "'exclusive' must be empty (yes), \"yes\" or \"no\""},
     {{"vm", "on-crash", "explode", 0, 0},
      "/vms/a",
-     "'on-crash' is \"explode\"; it must be stop, restart or pause"},
+     "'on-crash' is \"explode\"; it must be stop or restart"},
     {{"vm", "affinity", NULL, 1, 0},
      "/vms/a",
      "'affinity' must be a string with pCPUs, such as \"0-1,3\""},
