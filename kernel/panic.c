@@ -42,12 +42,12 @@ static void panic_print_backtrace(const struct arch_trap_frame *frame)
 
     fmt_print(sink, "backtrace:\n");
     for (unsigned i = 0; i < count; i++) {
-        uintptr_t offset = 0;
-        const char *name = symbol_name(addrs[i], &offset);
+        uintptr_t offset = 0, call = i > 0 || !frame; /* A return address is behind its call, */
+        const char *name = symbol_name(addrs[i] - call, &offset); /* maybe in the next function. */
 
         fmt_print(sink, "  #%u 0x%016lx", i, (unsigned long)addrs[i]);
         if (name)
-            fmt_print(sink, " %s+%#lx", name, (unsigned long)offset);
+            fmt_print(sink, " %s+%#lx", name, (unsigned long)(offset + call));
         fmt_print(sink, "\n");
     }
     log_close();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shell's commands about VMs, and those about the machine. */
 #include "kernel/log.h"
+#include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/shell.h"
 #include "kernel/string.h"
@@ -78,6 +79,11 @@ SHELL_CMD(memory, "", "Show how much of the machine's memory is free", 0, 0)
 SHELL_CMD(log, "", "Show the hypervisor's log again, with debug lines", 0, 0)
 {
     log_replay(out);
+}
+
+SHELL_CMD(panic, "", "Stop the hypervisor with the report of a panic, to see one", 0, 0)
+{
+    panic("asked for at the prompt");
 }
 
 SHELL_CMD(poweroff, "", "Power the machine off, whatever its VMs do", 0, 0)
