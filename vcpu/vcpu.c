@@ -51,14 +51,23 @@ void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge)
 
 enum err vcpu_power_on(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
 {
-    enum vcpu_power off = VCPU_OFF;
+    struct vm *vm = vcpu->vm;
+    enum err err = OK;
 
-    if (!atomic_compare_exchange_strong(&vcpu->power, &off, VCPU_ON_PENDING))
-        return E_EXISTS;
-    vcpu->entry = entry;
-    vcpu->arg = arg;
-    vcpu_request(vcpu, VCPU_REQ_START);
-    return OK;
+    /* Under the lock: so a stop finds the request, or has come before and no vCPU is left behind. */
+    lock_take(&vm->lock);
+    if (vm->state != VM_RUNNING) {
+        err = E_STATE;
+    } else if (vcpu->power == VCPU_OFF) {
+        vcpu->entry = entry;
+        vcpu->arg = arg;
+        vcpu->power = VCPU_ON_PENDING;
+        vcpu_request(vcpu, VCPU_REQ_START);
+    } else {
+        err = vcpu->power == VCPU_ON ? E_EXISTS : E_BUSY;
+    }
+    lock_drop(&vm->lock);
+    return err;
 }
 
 /* Whether there is a reason not to sleep. Unbound. */

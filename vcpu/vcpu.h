@@ -65,7 +65,10 @@ enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cp
 void vcpu_request(struct vcpu *vcpu, uint32_t requests);
 /* Post an interrupt and make the vCPU look. Any pCPU, in every state of the vCPU. */
 void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
-/* Power on at entry: E_EXISTS when it is on or about to be. */
+/*
+ * Power on at entry: E_EXISTS when it is on, E_BUSY when it is about to be, E_STATE unless the VM
+ * is running. Takes vm->lock.
+ */
 enum err vcpu_power_on(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
 
 /* Load on, unload from this pCPU. */

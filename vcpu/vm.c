@@ -64,18 +64,33 @@ static void vm_free(void *object, size_t size)
         page_free(object, page_order(size));
 }
 
-/* The pCPU of the mask that has the fewest vCPUs; a mask of 0 means any. */
-static unsigned vm_place(uint64_t mask)
+/* vCPUs on the pCPU, of all VMs and of the one that is being made. */
+static unsigned vm_load_of(const struct vm *made, unsigned cpu)
 {
-    static unsigned load[CPUS_MAX];
-    unsigned best = CPUS_MAX;
+    unsigned load = 0;
 
-    for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
-        if (pcpu(cpu)->online && (!mask || mask >> cpu & 1) &&
-            (best == CPUS_MAX || load[cpu] < load[best]))
-            best = cpu;
-    if (best != CPUS_MAX)
-        load[best]++;
+    for (unsigned i = 0; i <= vm_count; i++) {
+        const struct vm *vm = i < vm_count ? vms[i] : made;
+
+        for (unsigned v = 0; vm && v < vm->vcpu_count; v++)
+            load += vm->vcpus[v].sched.cpu == cpu;
+    }
+    return load;
+}
+
+/* The pCPU of the mask that has the fewest vCPUs; a mask of 0 means any. CPUS_MAX: there is none. */
+static unsigned vm_place(const struct vm *vm, uint64_t mask)
+{
+    unsigned best = CPUS_MAX, best_load = UINT_MAX;
+
+    for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
+        unsigned load = vm_load_of(vm, cpu);
+
+        if (!pcpu(cpu)->online || (mask && !(mask >> cpu & 1)) || load >= best_load)
+            continue;
+        best = cpu;
+        best_load = load;
+    }
     return best;
 }
 
@@ -128,7 +143,7 @@ static enum err vm_create_vcpus(struct vm *vm)
     if (!vm->vcpus)
         return E_NOMEM;
     for (unsigned i = 0; i < config->cpu_count; i++) {
-        unsigned cpu = vm_place(config->affinity[i]);
+        unsigned cpu = vm_place(vm, config->affinity[i]);
 
         if (cpu == CPUS_MAX) {
             log_error("/vms/%s: vCPU %u has an affinity to no pCPU that there is (0-%u)",
@@ -218,19 +233,27 @@ static void vm_set_state(struct vm *vm, enum vm_state state)
     lock_drop(&vm->lock);
 }
 
-enum err vm_start(struct vm *vm)
+/* Takes the start, so that nobody else does; restart: only if one is still wanted. */
+static bool vm_claim_start(struct vm *vm, bool restart)
 {
-    struct loader_result boot;
     bool allowed;
-    enum err err;
 
     lock_take(&vm->lock);
-    allowed = vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED;
-    if (allowed)
+    allowed = restart ? vm->restart_pending
+                      : vm->state == VM_CREATED || vm->state == VM_STOPPED ||
+                            vm->state == VM_FAILED;
+    if (allowed) {
         vm->state = VM_STARTING;
+        vm->restart_pending = false;
+    }
     lock_drop(&vm->lock);
-    if (!allowed)
-        return E_STATE;
+    return allowed;
+}
+
+static enum err vm_start_claimed(struct vm *vm)
+{
+    struct loader_result boot;
+    enum err err;
 
     vm->machine->reset(vm);
     err = vm_load(vm, &boot);
@@ -249,24 +272,39 @@ enum err vm_start(struct vm *vm)
     atomic_store(&vm->running, vm->vcpu_count);
     vm_set_state(vm, VM_RUNNING);
     log_info("%s: started, entry %#llx", vm->config->name, (unsigned long long)boot.entry.v);
-    return vcpu_power_on(&vm->vcpus[0], boot.entry, boot.arg);
+    err = vcpu_power_on(&vm->vcpus[0], boot.entry, boot.arg);
+    return err == E_STATE ? OK : err; /* E_STATE: it was started, and somebody has stopped it. */
+}
+
+enum err vm_start(struct vm *vm)
+{
+    return vm_claim_start(vm, false) ? vm_start_claimed(vm) : E_STATE;
+}
+
+/* Unless somebody was faster, or wants it to stay stopped. */
+static void vm_start_again(struct vm *vm)
+{
+    if (vm_claim_start(vm, true) && vm_start_claimed(vm) != OK)
+        log_error("%s: could not be restarted", vm->config->name);
 }
 
 /* --- Stop --- */
 
 enum err vm_stop(struct vm *vm, enum vm_stop_reason reason)
 {
-    bool allowed;
+    bool running, waiting;
 
     lock_take(&vm->lock);
-    allowed = vm->state == VM_RUNNING;
-    if (allowed) {
+    running = vm->state == VM_RUNNING;
+    waiting = vm->restart_pending;
+    vm->restart_pending = false;
+    if (running) {
         vm->state = VM_STOPPING;
         vm->reason = reason;
     }
     lock_drop(&vm->lock);
-    if (!allowed)
-        return E_STATE;
+    if (!running)
+        return waiting ? OK : E_STATE;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_request(&vm->vcpus[i], VCPU_REQ_STOP);
     return OK;
@@ -274,8 +312,9 @@ enum err vm_stop(struct vm *vm, enum vm_stop_reason reason)
 
 void vm_vcpu_parked(struct vm *vm)
 {
+    /* Always on the same pCPU, because the restart timer belongs to one. */
     if (atomic_fetch_sub(&vm->running, 1) == 1)
-        ipi_work(this_cpu()->id, &vm->stopped_work);
+        ipi_work(vm->vcpus[0].sched.cpu, &vm->stopped_work);
 }
 
 static enum config_action vm_action(const struct vm *vm)
@@ -305,7 +344,7 @@ static uint64_t vm_restart_delay_ms(struct vm *vm)
     return MIN(delay, RESTART_DELAY_MS_MAX);
 }
 
-/* On the pCPU where the last vCPU parked; no guest, no locks. */
+/* All vCPUs have parked: no guest, no locks. On the pCPU of vCPU 0. */
 static void vm_stopped(struct work *work)
 {
     static const char *const reasons[] = {
@@ -315,29 +354,25 @@ static void vm_stopped(struct work *work)
         [VM_STOP_CRASH] = "crashed",
     };
     struct vm *vm = container_of(work, struct vm, stopped_work);
-    enum config_action action = vm_action(vm);
+    const enum vm_stop_reason reason = vm->reason;
+    bool restart = vm_action(vm) == ACTION_RESTART;
 
     guestmap_clear_ram(&vm->map);
-    vm_set_state(vm, VM_STOPPED);
-    log_info("%s: %s%s", vm->config->name, reasons[vm->reason],
-             action == ACTION_RESTART ? ", restarting" : "");
-    if (action != ACTION_RESTART)
-        return;
-    if (vm->reason == VM_STOP_CRASH)
+    log_info("%s: %s%s", vm->config->name, reasons[reason], restart ? ", restarting" : "");
+    if (reason == VM_STOP_CRASH && restart)
         timer_arm(&vm->restart_timer,
                   arch_ticks() + ticks_from_ns(vm_restart_delay_ms(vm) * 1000000));
-    else if (vm_start(vm) != OK)
-        log_error("%s: could not be restarted", vm->config->name);
+    lock_take(&vm->lock);
+    vm->state = VM_STOPPED;
+    vm->restart_pending = restart;
+    lock_drop(&vm->lock);
+    if (reason != VM_STOP_CRASH)
+        vm_start_again(vm);
 }
 
 static void vm_restart_work(struct work *work)
 {
-    struct vm *vm = container_of(work, struct vm, restart_work);
-
-    enum err err = vm_start(vm);
-
-    if (err != OK && err != E_STATE) /* E_STATE: somebody was faster. */
-        log_error("%s: could not be restarted", vm->config->name);
+    vm_start_again(container_of(work, struct vm, restart_work));
 }
 
 /* A timer runs in an interrupt: the start itself is work. */

@@ -44,7 +44,8 @@ struct vm {
     _Atomic unsigned running;    /* vCPUs that have not parked. */
     struct work stopped_work;    /* Runs when all have. */
     struct work restart_work;
-    struct timer restart_timer;  /* A crashed VM restarts with a delay, which grows. */
+    bool restart_pending;        /* Stopped, but to be started again: until somebody does, or stops it. */
+    struct timer restart_timer;  /* On the pCPU of vCPU 0. A crashed VM restarts with a delay, which grows. */
     unsigned crash_count;        /* In a row. */
     uint64_t started_ticks;
     unsigned start_count;
@@ -63,7 +64,8 @@ struct vm *vm_find(const char *name);
 enum err vm_start(struct vm *vm);
 /*
  * Makes all vCPUs leave the guest; when they have, the VM is stopped and its memory cleared, and then what the
- * configuration says for the reason is done. Any pCPU, any context without locks. E_STATE unless running.
+ * configuration says for the reason is done. A stopped VM that waits for its restart stays stopped. Any pCPU, any context
+ * without locks. E_STATE otherwise.
  */
 enum err vm_stop(struct vm *vm, enum vm_stop_reason reason);
 /* A vCPU acknowledges a stop: called by vcpu.c. */
