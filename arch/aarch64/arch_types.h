@@ -50,6 +50,7 @@ struct arch_insn_state {
     uint8_t done;    /* Accesses finished. */
     uint64_t gpa;    /* Of the first. */
     uint64_t base;   /* The base register's new value. */
+    uint64_t cause[2];
 };
 
 /* The complete register file of a vCPU. */

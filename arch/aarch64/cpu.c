@@ -23,6 +23,10 @@ _Static_assert(offsetof(struct arch_trap_frame, sp) == 248, "known to assembly")
 
 #define MMFR0_TGRAN4 BITS(31, 28)
 #define MMFR1_VH     BITS(11, 8)
+#define MMFR0_FGT    BITS(59, 56)
+#define MMFR1_HCX    BITS(43, 40)
+#define PFR0_MPAM    BITS(43, 40)
+#define MPAM2_TRAP   BITS(49, 48) /* TRAPMPAM0EL1, TRAPMPAM1EL1 */
 
 extern const char vectors[];
 
@@ -30,6 +34,27 @@ _Static_assert(PT_S1_MAIR == MAIR_VALUE, "start.S and the format agree");
 
 hpa_t host_root;
 const struct pt_format *arch_host_format = &pt_format_s1;
+
+/*
+ * Trap controls that firmware may have left with any value: fine-grained traps, HCRX, MPAM. Off, but that guests may not
+ * name cache partitions. The registers are there only with their feature.
+ */
+static void cpu_quiet_traps(void)
+{
+    uint64_t mmfr0 = sysreg_read("id_aa64mmfr0_el1");
+
+    if (field_get(MMFR0_FGT, mmfr0)) {
+        sysreg_write("s3_4_c1_c1_4", 0); /* HFGRTR_EL2, HFGWTR_EL2, HFGITR_EL2, */
+        sysreg_write("s3_4_c1_c1_5", 0);
+        sysreg_write("s3_4_c1_c1_6", 0);
+        sysreg_write("s3_4_c3_c1_4", 0); /* HDFGRTR_EL2, HDFGWTR_EL2. */
+        sysreg_write("s3_4_c3_c1_5", 0);
+    }
+    if (field_get(MMFR1_HCX, sysreg_read("id_aa64mmfr1_el1")))
+        sysreg_write("s3_4_c1_c2_2", 0); /* HCRX_EL2 */
+    if (field_get(PFR0_MPAM, sysreg_read("id_aa64pfr0_el1")))
+        sysreg_write("s3_4_c10_c5_0", MPAM2_TRAP);
+}
 
 void arch_cpu_init(struct pcpu *cpu)
 {
@@ -40,13 +65,16 @@ void arch_cpu_init(struct pcpu *cpu)
     sysreg_write("tpidr_el2", cpu);
     sysreg_write("vbar_el2", vectors);
     sysreg_write("hcr_el2", HCR_HOST);
-    sysreg_write("cptr_el2", CPTR_RES1 | CPTR_TZ | CPTR_TTA);
+    sysreg_write("cptr_el2", CPTR_RES1 | CPTR_TZ | CPTR_TTA | CPTR_TAM);
     sysreg_write("hstr_el2", 0);
     sysreg_write("cnthctl_el2", CNTHCTL_EL1PCTEN);
     sysreg_write("cntvoff_el2", 0);
     sysreg_write("cnthp_ctl_el2", 0);
     sysreg_write("cntv_ctl_el0", 0);
+    cpu_quiet_traps();
     isb();
+    if (sysreg_read("hcr_el2") & HCR_E2H)
+        panic("this processor's EL2 works in VHE mode only, which is not supported");
     if (field_get(MMFR0_TGRAN4, sysreg_read("id_aa64mmfr0_el1")) == 0xf)
         panic("this processor cannot use 4 KiB pages");
     __asm__ volatile("msr daifclr, #4"); /* A SError of our own is reported at once. */
@@ -118,7 +146,7 @@ void arch_cache_clean(const void *start, size_t size)
     uintptr_t end = (uintptr_t)start + size;
 
     for (uintptr_t at = ALIGN_DOWN((uintptr_t)start, line); at < end; at += line)
-        __asm__ volatile("dc cvac, %0" : : "r"(at) : "memory");
+        __asm__ volatile("dc civac, %0" : : "r"(at) : "memory");
     dsb_sy();
     __asm__ volatile("ic ialluis; dsb ish; isb" : : : "memory");
 }

@@ -93,27 +93,26 @@ void arch_irq_set_active(uint32_t irq, bool active)
     arch_mb();
 }
 
-static uint32_t gic_ack(void)
+/* Acknowledge: the interrupt's number; *iar is what is to be written back to end it. */
+static uint32_t gic_ack(uint32_t *iar)
 {
-    uint32_t iar;
-
-    if (gic_version == 2)
-        return gicv2_ack();
-    iar = (uint32_t)sysreg_read(ICC_IAR1_EL1);
+    if (unlikely(gic_version == 2)) {
+        *iar = gicv2_ack();
+        return *iar & 0x3ff; /* Above is the sender of a SGI. */
+    }
+    *iar = (uint32_t)sysreg_read(ICC_IAR1_EL1);
     dsb_sy(); /* The acknowledge is seen before what the handler does [IHI 0069, 4.1.1]. */
-    return iar;
+    return *iar;
 }
 
 bool arch_irq_take(uint32_t *irq)
 {
     for (;;) {
-        uint32_t iar = gic_ack(), id = iar & 0xffffff;
+        uint32_t iar, id = gic_ack(&iar);
 
-        if (gic_version == 2)
-            id &= 0x3ff;
-        if (id >= 16) {
+        if (likely(id >= 16)) {
             *irq = id;
-            return id < GIC_SPURIOUS;
+            return id < GIC_SPURIOUS || id > GIC_SPECIAL_MAX;
         }
         arch_irq_end(iar, false);
         ipi_taken();

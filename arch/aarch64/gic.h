@@ -10,7 +10,8 @@ struct platform;
 struct pcpu;
 struct arch_gic_state;
 
-#define GIC_SPURIOUS   1020u /* And above. */
+#define GIC_SPURIOUS    1020u /* To GIC_SPECIAL_MAX: no interrupt. Above are LPIs. */
+#define GIC_SPECIAL_MAX 1023u
 #define GIC_SGI_KICK   0u    /* The one IPI. */
 #define GIC_PRIORITY   0xa0u
 

@@ -12,6 +12,8 @@
 #define GICD_CTLR_ARE  BIT(4) /* As non-secure or single-state software sees it. */
 #define GICD_CTLR_G1   BIT(1)
 
+#define GICR_CTLR      0x0000u
+#define GICR_CTLR_RWP  BIT(3)
 #define GICR_WAKER     0x0014u
 #define GICR_TYPER     0x0008u
 #define GICR_SGI       0x10000u
@@ -22,10 +24,19 @@
 #define TYPER_VLPIS    BIT(1)
 #define TYPER_LAST     BIT(4)
 
-static void gicv3_wait(volatile char *reg)
+/* Waits until the bits of a register are clear: a controller without power never gets there. */
+static enum err gicv3_wait(volatile char *reg, uint64_t bits, const char *what)
 {
-    while (arch_read32(reg) & GICD_CTLR_RWP)
+    uint64_t end = arch_ticks() + arch_tick_hz();
+
+    while (arch_read32(reg) & bits) {
+        if (arch_ticks() > end) {
+            log_error("cpu%u: the GIC's %s does not finish", this_cpu()->id, what);
+            return E_TIMEOUT;
+        }
         arch_relax();
+    }
+    return OK;
 }
 
 enum err gicv3_init(const struct platform *platform)
@@ -35,11 +46,11 @@ enum err gicv3_init(const struct platform *platform)
     TRY(hostmap_device(platform->gicd, GICD_SIZE, &regs));
     gicd = regs;
     arch_write32(gicd + GICD_CTLR, 0);
-    gicv3_wait(gicd + GICD_CTLR);
+    TRY(gicv3_wait(gicd + GICD_CTLR, GICD_CTLR_RWP, "distributor"));
     gicd_reset_spis();
+    TRY(gicv3_wait(gicd + GICD_CTLR, GICD_CTLR_RWP, "distributor"));
     arch_write32(gicd + GICD_CTLR, GICD_CTLR_ARE | GICD_CTLR_G1);
-    gicv3_wait(gicd + GICD_CTLR);
-    return OK;
+    return gicv3_wait(gicd + GICD_CTLR, GICD_CTLR_RWP, "distributor");
 }
 
 /* MPIDR affinity as GICR_TYPER has it: Aff3.Aff2.Aff1.Aff0 in 32 bits. */
@@ -98,10 +109,11 @@ enum err gicv3_init_cpu(struct pcpu *cpu)
                            field_get(BITS(15, 8), cpu->hw_id) << 16 |
                            (cpu->hw_id & 0xf0) >> 4 << 44 | BIT(cpu->hw_id & 0xf);
     arch_write32(gicr + GICR_WAKER, (uint32_t)(arch_read32(gicr + GICR_WAKER) & ~WAKER_SLEEP));
-    while (arch_read32(gicr + GICR_WAKER) & WAKER_ASLEEP)
-        arch_relax();
+    TRY(gicv3_wait(gicr + GICR_WAKER, WAKER_ASLEEP, "redistributor"));
+    arch_write32(gicr + GICR_CTLR, 0); /* No LPIs: nobody here would end them. */
+    arch_write32(gicr + GICR_SGI + GICD_ICENABLER, ~0u);
+    TRY(gicv3_wait(gicr + GICR_CTLR, GICR_CTLR_RWP, "redistributor"));
     gicr += GICR_SGI;
-    arch_write32(gicr + GICD_ICENABLER, ~0u);
     arch_write32(gicr + GICD_ICACTIVER, ~0u);
     arch_write32(gicr + GICD_ICPENDR, ~0u);
     arch_write32(gicr + GICD_IGROUPR, ~0u);
@@ -109,8 +121,16 @@ enum err gicv3_init_cpu(struct pcpu *cpu)
         arch_write32(gicr + GICD_IPRIORITYR + i, GIC_PRIORITY * 0x01010101u);
     arch_write32(gicr + GICD_ISENABLER, 1u << GIC_SGI_KICK);
 
+    sysreg_write(ICC_SRE_EL2, ICC_SRE_ALL | ICC_SRE_ENABLE);
+    isb();
+    if (!(sysreg_read(ICC_SRE_EL2) & BIT(0))) {
+        log_error("cpu%u: the firmware keeps the GIC's system registers from us", cpu->id);
+        return E_UNSUPPORTED;
+    }
+    sysreg_write(ICC_SRE_EL1, ICC_SRE_ALL); /* So guests find it, and cannot change it. */
     sysreg_write(ICC_SRE_EL2, ICC_SRE_ALL);
     isb();
+    sysreg_write(ICC_AP1R0_EL1, 0); /* What the firmware may have left acknowledged. */
     sysreg_write(ICC_PMR_EL1, 0xff);
     sysreg_write(ICC_BPR1_EL1, 0);
     sysreg_write(ICC_CTLR_EL1, ICC_CTLR_EOIMODE);

@@ -10,6 +10,9 @@
 #include "kernel/fmt.h"
 #include "kernel/string.h"
 
+#define MMFR1_PAN BITS(23, 20)
+#define PFR1_SSBS BITS(7, 4)
+
 /* A base register; 31 is the stack pointer of the mode that the guest is in. */
 static uint64_t insn_base(const struct arch_vcpu *vcpu, unsigned reg)
 {
@@ -36,6 +39,8 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
     uint32_t word;
 
     assert(vcpu->bound && exit->kind == EXIT_STAGE2_FAULT);
+    if (vcpu->pstate & PSTATE_A32)
+        return false; /* Another instruction set. */
     if (size != sizeof(word) || exit->fault.execute || exit->fault.table_walk)
         return false;
     memcpy(&word, insn, sizeof(word));
@@ -51,6 +56,8 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
     state->gpa = exit->fault.gpa.v;
     state->base = base + (uint64_t)state->access.index;
     state->done = 0;
+    state->cause[0] = exit->cause[0];
+    state->cause[1] = exit->cause[1];
     state->active = true;
     insn_next(vcpu, exit);
     return true;
@@ -64,6 +71,8 @@ void insn_next(const struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 
     exit->kind = access->load ? EXIT_MMIO_READ : EXIT_MMIO_WRITE;
     exit->advance = true;
+    exit->cause[0] = state->cause[0];
+    exit->cause[1] = state->cause[1];
     exit->mmio.gpa = gpa(state->gpa + (uint64_t)state->done * access->width);
     exit->mmio.width = access->width;
     exit->mmio.reg = state->done ? access->reg2 : access->reg;
@@ -85,13 +94,13 @@ void insn_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
     state->active = false;
     if (access->writeback)
         insn_set_base(vcpu, access->base, state->base);
-    vcpu->pc += 4;
+    vcpu_step_over(vcpu, 4);
 }
 
 /* Offset of the vector for an exception that the guest takes now [Arm ARM D1.3.1.5]. */
 static uint64_t fault_vector(uint64_t pstate)
 {
-    if (pstate & BIT(4))
+    if (pstate & PSTATE_A32)
         return 0x600; /* From AArch32 EL0. */
     switch (pstate & 0xf) {
     case 0:
@@ -103,10 +112,24 @@ static uint64_t fault_vector(uint64_t pstate)
     }
 }
 
+/* As an exception to EL1 leaves it [Arm ARM J1, AArch64.TakeException]. Absent features' bits must stay 0. */
+static uint64_t fault_pstate(uint64_t old)
+{
+    uint64_t sctlr = sysreg_read("sctlr_el1");
+    uint64_t keep = PSTATE_NZCV | PSTATE_PAN | (old & PSTATE_A32 ? 0 : PSTATE_DIT);
+    uint64_t pstate = (old & keep) | PSTATE_EL1H | PSTATE_DAIF;
+
+    if (field_get(MMFR1_PAN, sysreg_read("id_aa64mmfr1_el1")) && !(sctlr & SCTLR_SPAN))
+        pstate |= PSTATE_PAN;
+    if (field_get(PFR1_SSBS, sysreg_read("id_aa64pfr1_el1")) && (sctlr & SCTLR_DSSBS))
+        pstate |= PSTATE_SSBS;
+    return pstate;
+}
+
 void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault,
                             const struct vcpu_exit *exit)
 {
-    bool lower = (vcpu->pstate & BIT(4)) || !(vcpu->pstate & 0xc);
+    bool lower = (vcpu->pstate & PSTATE_A32) || !(vcpu->pstate & 0xc);
     uint64_t esr = ESR_IL;
 
     assert(vcpu->bound);
@@ -129,7 +152,7 @@ void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault,
     sysreg_write("spsr_el1", vcpu->pstate);
     vcpu->insn.active = false;
     vcpu->pc = sysreg_read("vbar_el1") + fault_vector(vcpu->pstate);
-    vcpu->pstate = PSTATE_EL1H | PSTATE_DAIF;
+    vcpu->pstate = fault_pstate(vcpu->pstate);
 }
 
 static const char *fault_class(uint64_t esr)

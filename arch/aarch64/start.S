@@ -39,6 +39,7 @@ start:
         mmu_off x9
 start_common:
         bl      start_relocate
+        bl      start_invalidate
         adrp    x9, boot_stack_top
         add     sp, x9, :lo12:boot_stack_top
         mov     x29, xzr
@@ -50,6 +51,9 @@ start_common:
         bl      boot_memmap             /* The memory map, found with the MMU off. */
         mov     x22, x0
         bl      early_map               /* Static tables that map RAM one to one. */
+        mov     x23, x0
+        bl      start_invalidate        /* What was written since went past the caches as well. */
+        mov     x0, x23
         ldr     x7, =SCTLR_EL2_EARLY
         bl      start_mmu_on            /* x0 = root */
         mov     x0, x21
@@ -74,10 +78,7 @@ start_wrong_el:
         isb
         b       start_common
 
-/*
- * Relocate the image to where it is (it is linked at 0) and clear .bss; then drop what the caches may hold of it,
- * for these stores went past them. Uses x0-x6.
- */
+/* Relocate the image to where it is (it is linked at 0) and clear .bss. Uses x0-x5. */
 start_relocate:
         adrp    x0, _image_start
         adrp    x1, _rela_start
@@ -101,7 +102,11 @@ start_relocate:
         b.hs    4f
         stp     xzr, xzr, [x1], #16
         b       3b
-4:      adrp    x1, _image_start
+4:      ret
+
+/* Drop what the caches may hold of the image: with the MMU off, stores go past them. Uses x1-x4. */
+start_invalidate:
+        adrp    x1, _image_start
         adrp    x2, _image_end
         mrs     x3, ctr_el0
         ubfx    x3, x3, #16, #4         /* DminLine: log2 of words. */

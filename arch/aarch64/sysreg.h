@@ -25,6 +25,8 @@
 #define ICC_CTLR_EL1    "s3_0_c12_c12_4"
 #define ICC_SRE_EL2     "s3_4_c12_c9_5"
 #define ICC_IGRPEN1_EL1 "s3_0_c12_c12_7"
+#define ICC_SRE_EL1     "s3_0_c12_c12_5"
+#define ICC_AP1R0_EL1   "s3_0_c12_c9_0"
 #define ICH_HCR_EL2     "s3_4_c12_c11_0"
 #define ICH_VTR_EL2     "s3_4_c12_c11_1"
 #define ICH_MISR_EL2    "s3_4_c12_c11_2"
@@ -32,7 +34,9 @@
 #define ICH_ELRSR_EL2   "s3_4_c12_c11_5"
 #define ICH_VMCR_EL2    "s3_4_c12_c11_7"
 
-#define ICC_SRE_ALL     BITS(3, 0) /* SRE, DFB, DIB, Enable. */
+#define ICC_SRE_ALL     BITS(2, 0) /* SRE, DFB, DIB. */
+#define ICC_SRE_ENABLE  BIT(3)     /* EL1 may access ICC_SRE_EL1. */
+#define VDISR_EL2       "s3_4_c12_c1_1"
 #define ICC_CTLR_EOIMODE BIT(1)    /* EOIR drops the priority only, DIR deactivates. */
 #define ICH_HCR_EN      BIT(0)
 #define ICH_VTR_LISTREGS BITS(4, 0)
@@ -54,13 +58,16 @@
 #define HCR_TIDCP BIT(20) /* Implementation-defined registers trap. */
 #define HCR_TACR  BIT(21) /* ACTLR_EL1 traps. */
 #define HCR_RW    BIT(31) /* EL1 is AArch64. */
+#define HCR_E2H   BIT(34)
 #define HCR_HOST  (HCR_RW | HCR_AMO | HCR_IMO | HCR_FMO) /* While no guest runs. */
 #define HCR_TLOR  BIT(35) /* LORegion registers trap. */
+#define HCR_TERR  BIT(36) /* RAS error records trap. */
 
 #define CPTR_RES1 (BITS(13, 12) | BIT(9) | BITS(7, 0)) /* E2H = 0. */
 #define CPTR_TZ   BIT(8)  /* SVE traps. */
 #define CPTR_TFP  BIT(10)
 #define CPTR_TTA  BIT(20) /* Trace registers trap. */
+#define CPTR_TAM  BIT(30) /* Activity monitors trap. */
 
 #define MDCR_HPMN  BITS(4, 0)
 #define MDCR_TPMCR BIT(5)
@@ -71,6 +78,9 @@
 #define MDCR_TDRA  BIT(11)
 #define MDCR_TPMS  BIT(14)
 #define MDCR_TTRF  BIT(19)
+
+/* MDSCR_EL1: what a guest may set: single step, its trap of the comms channel, kernel debug. */
+#define MDSCR_GUEST (BIT(0) | BITS(13, 12))
 
 #define CNTHCTL_EL1PCTEN BIT(0) /* EL1 may read the physical counter. */
 
@@ -85,11 +95,25 @@
 #define SCTLR_SA       BIT(3)
 #define SCTLR_I        BIT(12)
 #define SCTLR_WXN      BIT(19)
+#define SCTLR_SPAN     BIT(23)
+#define SCTLR_DSSBS    BIT(44)
 #define SCTLR_EL1_RESET 0x30d00980u /* RES1 bits; MMU, caches off; little endian. */
 
 #define PSTATE_EL2H 0x9u
 #define PSTATE_EL1H 0x5u
+#define PSTATE_EL1T 0x4u
 #define PSTATE_DAIF BITS(9, 6)
+#define PSTATE_MODE BITS(4, 0)
+#define PSTATE_A32  BIT(4) /* AArch32. */
+#define PSTATE_BTYPE BITS(11, 10)
+#define PSTATE_SSBS BIT(12)
+#define PSTATE_IL   BIT(20)
+#define PSTATE_SS   BIT(21)
+#define PSTATE_PAN  BIT(22)
+#define PSTATE_UAO  BIT(23)
+#define PSTATE_DIT  BIT(24)
+#define PSTATE_TCO  BIT(25)
+#define PSTATE_NZCV BITS(31, 28)
 
 #define ESR_EC  BITS(31, 26)
 #define ESR_IL  BIT(25)

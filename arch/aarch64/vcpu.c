@@ -17,6 +17,7 @@
 
 #define MMFR0_PARANGE BITS(3, 0)
 #define MMFR1_VMIDBITS BITS(7, 4)
+#define PFR0_RAS       BITS(31, 28)
 
 #define VTCR_T0SZ BITS(5, 0)
 #define VTCR_SL0  BITS(7, 6)
@@ -28,7 +29,7 @@
 
 #define HCR_GUEST                                                                                  \
     (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_IS | HCR_TID3 | HCR_TSC |  \
-     HCR_TIDCP | HCR_TACR | HCR_RW | HCR_TLOR)
+     HCR_TIDCP | HCR_TACR | HCR_RW | HCR_TLOR | HCR_TERR)
 
 struct virt_caps virt_caps;
 
@@ -74,6 +75,7 @@ enum err arch_virt_enable(void)
     sysreg_write("mdcr_el2", (sysreg_read("mdcr_el2") & MDCR_HPMN) | MDCR_TPMCR | MDCR_TPM |
                                  MDCR_TDA | MDCR_TDOSA | MDCR_TDRA | MDCR_TPMS | MDCR_TTRF);
     sysreg_write("vpidr_el2", sysreg_read("midr_el1"));
+    sysreg_write("oslar_el1", 0); /* Open: locked, no guest could single-step. */
     isb();
     __asm__ volatile("tlbi alle1; dsb nsh; isb" : : : "memory");
     return OK;
@@ -163,6 +165,8 @@ void arch_vcpu_bind(struct arch_vcpu *vcpu)
 #undef X
     isb();
     vcpu_claim_tlb(vcpu);
+    if (field_get(PFR0_RAS, sysreg_read("id_aa64pfr0_el1")))
+        sysreg_write(VDISR_EL2, 0);
     fp_restore(&vcpu->fp);
     gich_load(&vcpu->gic);
     vcpu->bound = true;
@@ -235,18 +239,28 @@ void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *regs)
     regs->fp = vcpu->fp;
 }
 
+/* EL0 or EL1 in AArch64, and no bit that this backend does not show: an illegal return would trap ourselves. */
+static bool pstate_ok(uint64_t pstate)
+{
+    uint64_t mode = pstate & PSTATE_MODE;
+
+    return (mode == 0 || mode == PSTATE_EL1T || mode == PSTATE_EL1H) &&
+           !(pstate & ~(PSTATE_MODE | PSTATE_DAIF | PSTATE_BTYPE | PSTATE_SSBS | PSTATE_SS |
+                        PSTATE_PAN | PSTATE_UAO | PSTATE_DIT | PSTATE_NZCV));
+}
+
 enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs)
 {
     assert(!vcpu->bound);
     if (regs->arch != ARCH_TAG)
         return E_INVALID;
-    /* A guest runs at EL1 or EL0 and nowhere else. */
-    if ((regs->pstate & 0xc) > 0x4)
+    if (!pstate_ok(regs->pstate))
         return E_RANGE;
     memcpy(vcpu->x, regs->x, sizeof(regs->x));
     vcpu->pc = regs->pc;
     vcpu->pstate = regs->pstate;
     memcpy(vcpu->sys, regs->sys, sizeof(regs->sys));
+    vcpu->sys[SYS_MDSCR_EL1] &= MDSCR_GUEST;
     vcpu->fp = regs->fp;
     return OK;
 }

@@ -34,19 +34,23 @@ static uint64_t exit_mask(unsigned width)
     return width == 8 ? ~0ull : BIT(width * 8) - 1;
 }
 
-/*
- * The guest-physical address of an abort. HPFAR_EL2 holds it, but not for permission faults outside of table
- * walks [Arm ARM D19.2.62]: those are translated again.
- */
-static gpa_t exit_gpa(const struct arch_vcpu *vcpu, uint64_t esr, uint64_t far)
+/* The guest-physical address of a stage-2 translation fault, from HPFAR_EL2. */
+static gpa_t exit_gpa(uint64_t far)
 {
-    gpa_t addr;
-
-    if ((esr & FSC_TYPE) == FSC_PERMISSION && !(esr & ISS_S1PTW) &&
-        arch_vcpu_translate(vcpu, gva(far), NULL, NULL, &addr) == OK)
-        return addr;
     return gpa(field_get(BITS(43, 4), sysreg_read("hpfar_el2")) << PAGE_SHIFT |
                (far & (PAGE_SIZE - 1)));
+}
+
+/*
+ * Of any stage-2 fault. HPFAR_EL2 is unknown for permission faults outside of table walks [Arm ARM D19.2.62]: those are
+ * translated again. False: the guest has changed its tables meanwhile; let it run into what is there now.
+ */
+static bool exit_gpa_any(const struct arch_vcpu *vcpu, uint64_t esr, uint64_t far, gpa_t *addr)
+{
+    if ((esr & FSC_TYPE) == FSC_PERMISSION && !(esr & ISS_S1PTW))
+        return arch_vcpu_translate(vcpu, gva(far), NULL, NULL, addr) == OK;
+    *addr = exit_gpa(far);
+    return true;
 }
 
 static bool exit_is_stage2(uint64_t esr)
@@ -59,9 +63,11 @@ static bool exit_is_stage2(uint64_t esr)
 static void exit_stage2_fault(const struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr,
                               uint64_t far, bool execute)
 {
-    exit->kind = EXIT_STAGE2_FAULT;
     exit->advance = false;
-    exit->fault.gpa = exit_gpa(vcpu, esr, far);
+    exit->kind = EXIT_NOTHING;
+    if (!exit_gpa_any(vcpu, esr, far, &exit->fault.gpa))
+        return;
+    exit->kind = EXIT_STAGE2_FAULT;
     exit->fault.gva = gva(far);
     exit->fault.gva_valid = true;
     exit->fault.execute = execute;
@@ -76,31 +82,10 @@ static void exit_unknown(struct vcpu_exit *exit, uint64_t esr)
     exit->code = esr;
 }
 
-/* Aborts that cannot be answered from the syndrome alone. */
-static void exit_data_abort_rare(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr,
-                                 uint64_t far)
+/* An access that the syndrome describes. */
+static void exit_mmio(const struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr)
 {
-    if (!exit_is_stage2(esr)) {
-        exit_unknown(exit, esr);
-    } else if (esr & ISS_CM) { /* Cache maintenance where no memory is: nothing to be done. */
-        exit->kind = EXIT_NOTHING;
-        vcpu->pc += 4;
-    } else {
-        exit_stage2_fault(vcpu, exit, esr, far, false);
-    }
-}
-
-static void exit_data_abort(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr)
-{
-    uint64_t far = sysreg_read("far_el2");
-
-    exit->cause[1] = far;
-    if (unlikely((esr & (ISS_ISV | ISS_CM | ISS_S1PTW)) != ISS_ISV || !exit_is_stage2(esr))) {
-        exit_data_abort_rare(vcpu, exit, esr, far);
-        return;
-    }
     exit->advance = true;
-    exit->mmio.gpa = exit_gpa(vcpu, esr, far);
     exit->mmio.width = (uint8_t)(1u << field_get(ISS_SAS, esr));
     exit->mmio.reg = (uint8_t)field_get(ISS_SRT, esr);
     exit->mmio.reg_width = esr & ISS_SF ? 8 : 4;
@@ -110,6 +95,39 @@ static void exit_data_abort(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint
         exit->kind = EXIT_MMIO_WRITE;
         exit->mmio.data = arch_vcpu_gpr(vcpu, exit->mmio.reg) & exit_mask(exit->mmio.width);
     }
+}
+
+[[gnu::noinline]] static void exit_data_abort_rare(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                                   uint64_t esr, uint64_t far)
+{
+    if (!exit_is_stage2(esr)) {
+        exit_unknown(exit, esr);
+    } else if (esr & ISS_CM) { /* Cache maintenance where no memory is: nothing to be done. */
+        exit->kind = EXIT_NOTHING;
+        exit->advance = false;
+        vcpu_step_over(vcpu, 4);
+    } else if (!(esr & ISS_ISV) || (esr & ISS_S1PTW)) {
+        exit_stage2_fault(vcpu, exit, esr, far, false);
+    } else if (exit_gpa_any(vcpu, esr, far, &exit->mmio.gpa)) {
+        exit_mmio(vcpu, exit, esr);
+    } else {
+        exit->kind = EXIT_NOTHING;
+        exit->advance = false;
+    }
+}
+
+static void exit_data_abort(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr)
+{
+    uint64_t far = sysreg_read("far_el2");
+
+    exit->cause[1] = far;
+    if (unlikely((esr & (ISS_ISV | ISS_CM | ISS_S1PTW | FSC_TYPE)) !=
+                 (ISS_ISV | FSC_TRANSLATION))) {
+        exit_data_abort_rare(vcpu, exit, esr, far);
+        return;
+    }
+    exit->mmio.gpa = exit_gpa(far);
+    exit_mmio(vcpu, exit, esr);
 }
 
 static void exit_debug(const struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t esr)
@@ -245,5 +263,5 @@ void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
     else if (exit->kind == EXIT_SYSREG_READ)
         arch_vcpu_set_gpr(vcpu, exit->sysreg.reg, exit->sysreg.value);
     if (exit->advance)
-        vcpu->pc += 2 + (exit->cause[0] >> 25 & 1) * 2; /* ESR_EL2.IL: 32 bits, else 16. */
+        vcpu_step_over(vcpu, 2 + (exit->cause[0] >> 25 & 1) * 2); /* ESR_EL2.IL: 32 bits, or 16. */
 }
