@@ -31,6 +31,7 @@ void fake_reset(void)
         pcpus[i].hw_id = i;
         pcpus[i].ranks_held = 0;
         pcpus[i].work = NULL;
+        pcpus[i].guest = NULL;
         pcpus[i].ipi_under_way = false;
         memset(&pcpus[i].arch, 0, sizeof(pcpus[i].arch));
         pcpus[i].arch.timer_deadline = TICKS_NEVER;
