@@ -110,7 +110,7 @@ TEST(a_stop_waits_for_all_vcpus_and_clears_the_memory)
     ASSERT(vm->vcpus[1].arch.runs > 0);
     ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
     ASSERT_EQ(vm->state, VM_STOPPING);
-    ASSERT_ERR(E_STATE, vm_stop(vm, VM_STOP_ASKED));
+    ASSERT_ERR(E_STATE, vm_stop(vm, VM_STOP_CRASH));
     ASSERT_ERR(E_STATE, vm_start(vm));
     rig_turn(0);
     rig_turn(0);

@@ -85,6 +85,7 @@ void rig_start(void)
     guest_count = 0;
     vm_count = 0;
     platform.timer_irq_virt = RIG_VTIMER_IRQ;
+    platform.gic_maintenance_irq = RIG_VTIMER_IRQ - 2;
     log_attach(rig_log_put);
     rig_log_clear();
 }
@@ -217,26 +218,42 @@ void rig_advance(uint64_t ns)
     fake_be_cpu(0);
 }
 
-static struct vdev *rig_device(struct vm *vm, uint64_t addr, unsigned width)
+/* By the vCPU, bound on its pCPU as when it exits for an access. */
+static uint64_t rig_access(struct vm *vm, unsigned vcpu, const struct vcpu_exit *exit)
 {
-    struct vdev *hint = NULL, *dev = bus_find(&vm->bus, addr, width, &hint);
+    uint64_t addr = exit->mmio.gpa.v, value = 0;
+    struct vdev *hint = NULL, *dev = bus_find(&vm->bus, addr, exit->mmio.width, &hint);
 
     ASSERT(dev);
-    return dev;
+    fake_be_cpu(vm->vcpus[vcpu].sched.cpu);
+    vcpu_bind(&vm->vcpus[vcpu]);
+    if (exit->kind == EXIT_MMIO_READ)
+        value = dev->ops->read(dev, vcpu, addr - dev->base, exit->mmio.width);
+    else
+        dev->ops->write(dev, vcpu, addr - dev->base, exit->mmio.width, exit->mmio.data);
+    vcpu_unbind(&vm->vcpus[vcpu]);
+    fake_be_cpu(0);
+    return value;
 }
 
 void rig_write(struct vm *vm, unsigned vcpu, uint64_t addr, unsigned width, uint64_t value)
 {
-    struct vdev *dev = rig_device(vm, addr, width);
+    const struct vcpu_exit exit = {
+        .kind = EXIT_MMIO_WRITE,
+        .mmio = {.gpa = {addr}, .width = (uint8_t)width, .data = value},
+    };
 
-    dev->ops->write(dev, vcpu, addr - dev->base, width, value);
+    rig_access(vm, vcpu, &exit);
 }
 
 uint64_t rig_read(struct vm *vm, unsigned vcpu, uint64_t addr, unsigned width)
 {
-    struct vdev *dev = rig_device(vm, addr, width);
+    const struct vcpu_exit exit = {
+        .kind = EXIT_MMIO_READ,
+        .mmio = {.gpa = {addr}, .width = (uint8_t)width},
+    };
 
-    return dev->ops->read(dev, vcpu, addr - dev->base, width);
+    return rig_access(vm, vcpu, &exit);
 }
 
 /* [IHI 0069, 12.9 and 12.11] */
