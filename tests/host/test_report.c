@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fault report of a VM: what it says, and that there is one. */
+#include "tests/host/vm_rig.h"
+
+static const struct vcpu_exit hole = {
+    .kind = EXIT_MMIO_WRITE,
+    .cause = {0x93c08047, 0x20000010},
+    .mmio = {.gpa = {0x20000010}, .width = 4, .data = 7},
+};
+
+TEST(a_report_says_what_where_and_what_was_before)
+{
+    struct vm *vm = rig_running(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+
+    vcpu->arch.regs.pc = 0x40080010;
+    RIG_SCRIPT(vcpu, {.kind = EXIT_NOTHING, .cause = {0x1234}}, hole);
+    rig_log_clear();
+    rig_turn(0);
+    ASSERT(rig_logged("error: web: vCPU 0 on cpu0: access to an address where nothing is\n"));
+    ASSERT(rig_logged("  exit: mmio-write\n"));
+    ASSERT(rig_logged("  write of 4 bytes\n"));
+    ASSERT(rig_logged("  stage 1: guest-virtual 0x20000010 -> guest-physical 0x20000010\n"));
+    ASSERT(rig_logged("  stage 2: guest-physical 0x20000010 is not mapped\n"));
+    ASSERT(rig_logged("  nearest region: RAM 0x40000000-0x403fffff\n"));
+    ASSERT(rig_logged("pc 0x40080010\n"));
+    ASSERT(rig_logged("    pc 0000000040080010  nothing      cause 00001234\n"));
+    ASSERT(rig_logged("    pc 0000000040080010  mmio-write   cause 93c08047\n"));
+    rig_end();
+}
+
+TEST(a_report_names_the_device_and_the_mapping_of_an_address)
+{
+    struct vm *vm = rig_running(1);
+
+    RIG_SCRIPT(&vm->vcpus[0],
+               {.kind = EXIT_STAGE2_FAULT, .fault = {.gpa = {RIG_UART + 8}, .table_walk = true}});
+    rig_turn(0);
+    ASSERT(rig_logged("  device there: "));
+    ASSERT(rig_logged(" at 0x9000000\n"));
+    ASSERT(!rig_logged("stage 1:")); /* No virtual address is known. */
+    rig_end();
+    vm = rig_running(1);
+    RIG_SCRIPT(
+        &vm->vcpus[0],
+        {.kind = EXIT_STAGE2_FAULT,
+         .fault = {
+             .gpa = {RIG_RAM_BASE + 0x1234}, .gva = {0x5678}, .gva_valid = true, .execute = true}});
+    rig_turn(0);
+    ASSERT(rig_logged("  stage 1: guest-virtual 0x5678 -> "));
+    ASSERT(rig_logged("  stage 2: guest-physical 0x40001234 -> host 0x"));
+    ASSERT(rig_logged(" (rwx, 2048 KiB leaf)\n"));
+    rig_end();
+}
+
+TEST(only_the_last_sixteen_exits_are_told)
+{
+    struct vm *vm = rig_running(1);
+    struct vcpu_exit exits[20];
+
+    for (unsigned i = 0; i < 19; i++)
+        exits[i] = (struct vcpu_exit){.kind = EXIT_NOTHING, .cause = {0xabc000 + i}};
+    exits[19] = hole;
+    rig_script(&vm->vcpus[0], exits, ARRAY_SIZE(exits));
+    rig_turn(0);
+    ASSERT_EQ(rig_logged_count(" nothing      cause 00abc0"), 15);
+    ASSERT(!rig_logged("cause 00abc003"));
+    ASSERT(rig_logged("cause 00abc004"));
+    ASSERT(rig_logged("  last 16 of "));
+    rig_end();
+}
+
+TEST(two_vcpus_that_fault_together_make_one_report)
+{
+    struct vm *vm = rig_running(2);
+
+    ASSERT_OK(vcpu_power_on(&vm->vcpus[1], gpa(RIG_ENTRY), 0));
+    rig_turns(1);
+    fake_be_cpu(1);
+    vcpu_bind(&vm->vcpus[1]); /* It is in the guest. */
+    RIG_SCRIPT(&vm->vcpus[0], hole);
+    rig_turn(0);
+    fake_be_cpu(1);
+    vm_fault(&vm->vcpus[1], "another mistake", &hole);
+    vcpu_unbind(&vm->vcpus[1]);
+    ASSERT_EQ(rig_logged_count(": vCPU "), 1);
+    ASSERT(!rig_logged("another mistake"));
+    rig_turns(3);
+    ASSERT_EQ(vm->state, VM_STOPPED);
+    rig_end();
+}
+
+TEST(a_vm_that_crashes_again_and_again_tells_each_crash_once)
+{
+    struct vm *vm = rig_running(1);
+
+    for (unsigned i = 1; i < 5; i++) {
+        RIG_SCRIPT(&vm->vcpus[0], hole, hole, hole);
+        rig_turns(3);
+        ASSERT_EQ(rig_logged_count("access to an address where nothing is"), i);
+        ASSERT_OK(vm_start(vm));
+    }
+    rig_end();
+}
