@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the configuration to running VMs. One that is wrong or does not fit is named, the others start. */
 #include "boot/guests.h"
+#include "boot/pinned.h"
 
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -23,11 +24,19 @@ static void guests_mistake([[maybe_unused]] struct config_report *report, const 
     log_error("%s: %s", path, text);
 }
 
-static void guests_create(void)
+static void guests_create(const struct memmap *map)
 {
+    bool wanted[CONFIG_VMS_MAX];
+
     for (unsigned i = 0; i < config.vm_count; i++)
+        wanted[i] = pinned_claim(&config.vms[i], map);
+    for (unsigned i = 0; i < config.vm_count; i++) {
+        if (!wanted[i])
+            continue;
+        pinned_release(&config.vms[i]);
         if (vm_create(&config.vms[i], &vms[vm_count]) == OK)
             vm_count++;
+    }
 }
 
 static void guests_focus(void)
@@ -44,7 +53,7 @@ void guests_init(void)
         panic("the interrupts that guests need are not to be had");
 }
 
-void guests_start(const void *blob, uint64_t size)
+void guests_start(const void *blob, uint64_t size, const struct memmap *map)
 {
     const struct config_context context = {
         .machine = machine_find(ARCH_NAME),
@@ -62,7 +71,7 @@ void guests_start(const void *blob, uint64_t size)
         log_error("what was packed is not a configuration of Caisson");
     if (config.log_set)
         log_set_level(config.log);
-    guests_create();
+    guests_create(map);
     guests_focus();
     for (unsigned i = 0; i < vm_count; i++)
         if (vms[i]->config->autostart && vm_start(vms[i]) != OK)

@@ -87,11 +87,11 @@ static void boot_guests(void)
     struct fdt fdt;
 
     if (handoff) {
-        guests_start((const void *)(uintptr_t)handoff->config, handoff->config_size);
+        guests_start((const void *)(uintptr_t)handoff->config, handoff->config_size, map);
         return;
     }
     if (fdt_open(&fdt, tree, 2 * MIB) == OK && platform_fdt_chosen(&fdt, &chosen) == OK)
-        guests_start((const void *)(uintptr_t)chosen.initrd_base, chosen.initrd_size);
+        guests_start((const void *)(uintptr_t)chosen.initrd_base, chosen.initrd_size, map);
 }
 
 /* On a stack with a guard page. */

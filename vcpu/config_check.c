@@ -358,6 +358,14 @@ static bool shared_check(struct config_reader *r, const struct config_vm *vm, ui
     return true;
 }
 
+/* What belongs to others is cut out of a shared VM's affinities. */
+static void avoid_exclusive(const struct config *config, struct config_vm *vm)
+{
+    for (unsigned i = 0; i < vm->cpu_count && !vm->exclusive && config->exclusive_cpus; i++)
+        vm->affinity[i] =
+            (vm->affinity[i] ? vm->affinity[i] : UINT64_MAX) & ~config->exclusive_cpus;
+}
+
 void config_check_all(struct config_reader *r)
 {
     struct config *config = r->config;
@@ -372,6 +380,7 @@ void config_check_all(struct config_reader *r)
         if (kept != i)
             config->vms[kept] = config->vms[i];
         config->vms[kept].index = kept;
+        avoid_exclusive(config, &config->vms[kept]);
         kept++;
     }
     config->vm_count = kept;

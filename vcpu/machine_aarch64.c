@@ -115,9 +115,14 @@ static void machine_look(void *arg, uint32_t irq, bool edge)
     vgic_accept(&machine_of(vcpu->vm)->vgic, vcpu->index, irq, edge);
 }
 
-static void machine_refresh(struct vcpu *vcpu)
+static void machine_accept(struct vcpu *vcpu)
 {
     virq_drain(&vcpu->virq, machine_look, vcpu);
+}
+
+static void machine_refresh(struct vcpu *vcpu)
+{
+    machine_accept(vcpu);
     vgic_fill(&machine_of(vcpu->vm)->vgic, vcpu->index);
 }
 
@@ -403,6 +408,7 @@ const struct machine_ops machine_aarch64 = {
     .reset = machine_reset,
     .bound = machine_bound,
     .unbinding = machine_unbinding,
+    .accept = machine_accept,
     .refresh = machine_refresh,
     .pending = machine_pending,
     .sysreg = machine_sysreg,

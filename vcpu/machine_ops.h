@@ -27,6 +27,8 @@ struct machine_ops {
     /* The vCPU has been bound, is about to be unbound. */
     void (*bound)(struct vcpu *vcpu);
     void (*unbinding)(struct vcpu *vcpu);
+    /* Bring the IRQ queue into the interrupt controller. Bound or not. */
+    void (*accept)(struct vcpu *vcpu);
     /* VCPU_REQ_IRQ: bring the IRQ queue into the interrupt controller and that into hardware. Bound. */
     void (*refresh)(struct vcpu *vcpu);
     /* Whether an interrupt is deliverable: wait-for-interrupt returns. Bound or not; the queue may hold more. */

@@ -131,7 +131,9 @@ static void vcpu_run(struct sched_entity *entity)
     if (requests & VCPU_REQ_START)
         vcpu_power_up(vcpu);
     if (vcpu->power != VCPU_ON) {
+        /* Off, but its interrupts still go where the guest routes them, or wait for it. */
         atomic_fetch_and(&vcpu->requests, (uint32_t)~VCPU_REQ_IRQ);
+        vcpu->vm->machine->accept(vcpu);
         vcpu_block(vcpu);
         return;
     }

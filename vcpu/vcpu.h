@@ -18,7 +18,6 @@ enum vcpu_request {
     VCPU_REQ_IRQ = 1 << 0,    /* The IRQ queue or the interrupt controller has something. */
     VCPU_REQ_START = 1 << 1,  /* Power on at entry, arg. */
     VCPU_REQ_STOP = 1 << 2,   /* Leave the guest and stay out: the VM stops. */
-    VCPU_REQ_CANCEL = 1 << 3, /* vcpu_cancel(). */
 };
 
 enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };

@@ -16,7 +16,9 @@
 
 #define RESTART_DELAY_MS     100u   /* After a first crash; doubles with each in a row, */
 #define RESTART_DELAY_MS_MAX 10000u /* up to this. */
-#define CRASH_FORGET_MS      60000u /* A VM that ran so long crashes "for the first time". */
+#define RESTART_QUICK_MS     1000u  /* Resets sooner than this, after so many in a row, */
+#define RESTART_FREE         3u     /* wait like crashes. */
+#define RESTART_FORGET_MS    60000u /* A VM that ran so long crashes "for the first time". */
 
 extern const struct machine_ops ARCH_MACHINE;
 
@@ -301,6 +303,9 @@ enum err vm_stop(struct vm *vm, enum vm_stop_reason reason)
     if (running) {
         vm->state = VM_STOPPING;
         vm->reason = reason;
+    } else if (vm->state == VM_STOPPING && reason == VM_STOP_ASKED && vm->reason != reason) {
+        vm->reason = reason; /* It is not to restart. */
+        waiting = true;
     }
     lock_drop(&vm->lock);
     if (!running)
@@ -332,15 +337,25 @@ static enum config_action vm_action(const struct vm *vm)
     return ACTION_STOP;
 }
 
-static uint64_t vm_restart_delay_ms(struct vm *vm)
+/* 0: at once. A guest that crashes, or resets right after its start, in a loop is made ever slower. */
+static uint64_t vm_restart_delay_ms(struct vm *vm, enum vm_stop_reason reason)
 {
+    uint64_t ran_ms = ticks_to_ns(arch_ticks() - vm->started_ticks) / 1000000;
     uint64_t delay = RESTART_DELAY_MS;
 
-    if (ticks_to_ns(arch_ticks() - vm->started_ticks) / 1000000 > CRASH_FORGET_MS)
-        vm->crash_count = 0;
-    for (unsigned i = 0; i < vm->crash_count && delay < RESTART_DELAY_MS_MAX; i++)
+    if (ran_ms > RESTART_FORGET_MS)
+        vm->restart_count = 0;
+    if (reason != VM_STOP_CRASH) {
+        if (ran_ms > RESTART_QUICK_MS)
+            return 0;
+        if (vm->restart_count < RESTART_FREE) {
+            vm->restart_count++;
+            return 0;
+        }
+    }
+    for (unsigned i = 0; i < vm->restart_count && delay < RESTART_DELAY_MS_MAX; i++)
         delay *= 2;
-    vm->crash_count++;
+    vm->restart_count++;
     return MIN(delay, RESTART_DELAY_MS_MAX);
 }
 
@@ -354,19 +369,23 @@ static void vm_stopped(struct work *work)
         [VM_STOP_CRASH] = "crashed",
     };
     struct vm *vm = container_of(work, struct vm, stopped_work);
-    const enum vm_stop_reason reason = vm->reason;
-    bool restart = vm_action(vm) == ACTION_RESTART;
+    enum vm_stop_reason reason;
+    uint64_t delay_ms = 0;
+    bool restart;
 
     guestmap_clear_ram(&vm->map);
-    log_info("%s: %s%s", vm->config->name, reasons[reason], restart ? ", restarting" : "");
-    if (reason == VM_STOP_CRASH && restart)
-        timer_arm(&vm->restart_timer,
-                  arch_ticks() + ticks_from_ns(vm_restart_delay_ms(vm) * 1000000));
     lock_take(&vm->lock);
+    reason = vm->reason; /* A user may have asked for the stop while it went on. */
+    restart = vm_action(vm) == ACTION_RESTART;
+    if (restart)
+        delay_ms = vm_restart_delay_ms(vm, reason);
     vm->state = VM_STOPPED;
     vm->restart_pending = restart;
     lock_drop(&vm->lock);
-    if (reason != VM_STOP_CRASH)
+    log_info("%s: %s%s", vm->config->name, reasons[reason], restart ? ", restarting" : "");
+    if (delay_ms)
+        timer_arm(&vm->restart_timer, arch_ticks() + ticks_from_ns(delay_ms * 1000000));
+    else
         vm_start_again(vm);
 }
 

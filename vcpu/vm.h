@@ -46,7 +46,7 @@ struct vm {
     struct work restart_work;
     bool restart_pending;        /* Stopped, but to be started again: until somebody does, or stops it. */
     struct timer restart_timer;  /* On the pCPU of vCPU 0. A crashed VM restarts with a delay, which grows. */
-    unsigned crash_count;        /* In a row. */
+    unsigned restart_count;      /* After crashes and quick resets in a row. */
     uint64_t started_ticks;
     unsigned start_count;
     unsigned vcpu_count;
