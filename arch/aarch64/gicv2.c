@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GICv2: distributor with banked private registers, memory-mapped CPU interface (GICC), and the virtual interface
- * control (GICH), whose list registers are shown in the GICv3's layout. [IHI 0048B]
+ * GICv2: distributor with banked private registers, memory-mapped CPU interface (GICC), and the
+ * virtual interface control (GICH), whose list registers are shown in the GICv3's layout. [IHI
+ * 0048B]
  */
 #include "arch/aarch64/gic.h"
+#include "arch/aarch64/gicv2_lr.h"
 #include "arch/aarch64/sysreg.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
@@ -11,43 +13,25 @@
 #include "mm/hostmap.h"
 #include "vcpu/arch_vcpu.h"
 
-#define GICD_SIZE 0x1000u
-#define GICC_SIZE 0x2000u
-#define GICH_SIZE 0x1000u
+#define GICD_SIZE         0x1000u
+#define GICC_SIZE         0x2000u
+#define GICH_SIZE         0x1000u
 
-#define GICC_CTLR 0x0000u
-#define GICC_PMR  0x0004u
-#define GICC_BPR  0x0008u
-#define GICC_IAR  0x000cu
-#define GICC_EOIR 0x0010u
-#define GICC_DIR  0x1000u
+#define GICC_CTLR         0x0000u
+#define GICC_PMR          0x0004u
+#define GICC_BPR          0x0008u
+#define GICC_IAR          0x000cu
+#define GICC_EOIR         0x0010u
+#define GICC_DIR          0x1000u
 #define GICC_CTLR_EOIMODE BIT(9)
 
-#define GICH_HCR   0x000u
-#define GICH_VTR   0x004u
-#define GICH_VMCR  0x008u
-#define GICH_EISR0 0x020u
-#define GICH_ELSR0 0x030u
-#define GICH_APR   0x0f0u
-#define GICH_LR    0x100u
-
-/* GICH_LR [IHI 0048B, 5.3.10]. */
-#define LR2_VID      BITS(9, 0)
-#define LR2_PID      BITS(19, 10) /* HW = 0: bits 12:10 source CPU, bit 19 notice of the end. */
-#define LR2_EOI      BIT(19)
-#define LR2_PRIORITY BITS(27, 23)
-#define LR2_STATE    BITS(29, 28)
-#define LR2_GROUP1   BIT(30)
-#define LR2_HW       BIT(31)
-
-/* ICH_LR<n>_EL2. */
-#define LR3_VID      BITS(31, 0)
-#define LR3_PID      BITS(44, 32)
-#define LR3_EOI      BIT(41)
-#define LR3_PRIORITY BITS(55, 48)
-#define LR3_GROUP1   BIT(60)
-#define LR3_HW       BIT(61)
-#define LR3_STATE    BITS(63, 62)
+#define GICH_HCR          0x000u
+#define GICH_VTR          0x004u
+#define GICH_VMCR         0x008u
+#define GICH_EISR0        0x020u
+#define GICH_ELSR0        0x030u
+#define GICH_APR          0x0f0u
+#define GICH_LR           0x100u
 
 static volatile char *gicc, *gich;
 
@@ -79,6 +63,7 @@ enum err gicv2_init_cpu(struct pcpu *cpu)
         cpu->arch.sgi_target = 1; /* One processor: reads as zero. */
     arch_write32(gicd + GICD_ICENABLER, ~0u);
     arch_write32(gicd + GICD_ICACTIVER, ~0u);
+    arch_write32(gicd + GICD_ICPENDR, ~0u);
     arch_write32(gicd + GICD_IGROUPR, 0);
     for (unsigned i = 0; i < 32; i += 4)
         arch_write32(gicd + GICD_IPRIORITYR + i, GIC_PRIORITY * 0x01010101u);
@@ -86,12 +71,16 @@ enum err gicv2_init_cpu(struct pcpu *cpu)
     arch_write32(gicc + GICC_PMR, 0xff);
     arch_write32(gicc + GICC_BPR, 0);
     arch_write32(gicc + GICC_CTLR, (uint32_t)(GICC_CTLR_EOIMODE | 1));
+    arch_write32(gich + GICH_HCR, 0);
     return OK;
 }
 
 uint32_t gicv2_ack(void)
 {
-    return arch_read32(gicc + GICC_IAR);
+    uint32_t iar = arch_read32(gicc + GICC_IAR);
+
+    arch_mb(); /* The acknowledge is seen before what the handler does. */
+    return iar;
 }
 
 void gicv2_eoi(uint32_t iar)
@@ -116,27 +105,12 @@ unsigned gicv2_slots(void)
 
 uint64_t gicv2_lr_read(unsigned slot)
 {
-    uint64_t lr = arch_read32(gich + GICH_LR + 4 * slot);
-    uint64_t v = field_put(LR3_VID, field_get(LR2_VID, lr)) |
-                 field_put(LR3_PRIORITY, field_get(LR2_PRIORITY, lr) << 3) |
-                 field_put(LR3_STATE, field_get(LR2_STATE, lr)) | (lr & LR2_GROUP1 ? LR3_GROUP1 : 0);
-
-    if (lr & LR2_HW)
-        return v | LR3_HW | field_put(LR3_PID, field_get(LR2_PID, lr));
-    return v | (lr & LR2_EOI ? LR3_EOI : 0) | field_put(BITS(34, 32), field_get(BITS(12, 10), lr));
+    return gicv2_lr_to_v3(arch_read32(gich + GICH_LR + 4 * slot));
 }
 
 void gicv2_lr_write(unsigned slot, uint64_t v)
 {
-    uint64_t lr = field_put(LR2_VID, v) |
-                  field_put(LR2_PRIORITY, field_get(LR3_PRIORITY, v) >> 3) |
-                  field_put(LR2_STATE, field_get(LR3_STATE, v)) | (v & LR3_GROUP1 ? LR2_GROUP1 : 0);
-
-    if (v & LR3_HW)
-        lr |= LR2_HW | field_put(LR2_PID, field_get(LR3_PID, v));
-    else
-        lr |= (v & LR3_EOI ? LR2_EOI : 0) | field_put(BITS(12, 10), field_get(BITS(34, 32), v));
-    arch_write32(gich + GICH_LR + 4 * slot, (uint32_t)lr);
+    arch_write32(gich + GICH_LR + 4 * slot, gicv2_lr_from_v3(v));
 }
 
 uint64_t gicv2_empty(void)
