@@ -105,7 +105,7 @@ void vgic_init(struct vgic *vgic, unsigned cpus, unsigned spis, struct vgic_owne
     lock_init(&vgic->lock, RANK_IRQCHIP, "vgic");
     vgic->owner = owner;
     vgic->cpu_count = cpus;
-    vgic->spi_banks = (spis + 31) / 32;
+    vgic->spi_banks = (uint16_t)((spis + 31) / 32);
     vgic->typer = (uint32_t)(field_put(GICD_TYPER_LINES, vgic->spi_banks) | GICD_TYPER_MBIS |
                              field_put(GICD_TYPER_IDBITS, 9) | GICD_TYPER_NO1N);
 }
@@ -151,6 +151,8 @@ void vgic_reset(struct vgic *vgic)
         atomic_store_explicit(&vgic->state.route[i], first, memory_order_relaxed);
     for (unsigned cpu = 0; cpu < vgic->cpu_count; cpu++)
         vgic_reset_cpu(&vgic->cpus[cpu]);
+    if (vgic->v2)
+        vgic_v2_reset(vgic);
     vgic->kicks = 0;
     lock_drop(&vgic->lock);
 }

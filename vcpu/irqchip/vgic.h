@@ -4,11 +4,15 @@
  * model: its only way to hardware is the slots of vcpu/arch_vcpu.h (tests/fake has some too). One
  * security state, affinity routing always on, no LPIs, 32 priorities.
  *
+ * Or a GICv2, made by vgic_v2_init(): another view of the same lines, without redistributors,
+ * affinities and system registers, and with SGIs that are told apart by their sender. Its CPU
+ * interface is hardware's (GICV).
+ *
  * Locking: one lock per VM (RANK_IRQCHIP) for all state here. The list registers of a vCPU are
  * touched only on the pCPU where it is bound. Injection from elsewhere comes through the vCPU's IRQ
  * queue (vcpu/virq.h), whose owner calls vgic_accept().
  *
- * [GIC architecture specification, IHI 0069]
+ * [GIC architecture specification, IHI 0069; GICv2: IHI 0048B]
  */
 #pragma once
 
@@ -17,6 +21,8 @@
 
 #define VGIC_CPUS_MAX  32u
 #define VGIC_PRIVATE   32u /* SGIs 0-15 and PPIs 16-31, of each vCPU. */
+#define VGIC_SGIS      16u
+#define VGIC_V2_CPUS   8u /* GICv2: at most. */
 #define VGIC_SPIS_MAX  256u
 #define VGIC_IRQS_MAX  (VGIC_PRIVATE + VGIC_SPIS_MAX)
 #define VGIC_SPI_BANKS (VGIC_SPIS_MAX / 32u)
@@ -102,21 +108,29 @@ struct vgic {
     struct lock lock;
     struct vgic_owner *owner;
     unsigned cpu_count;
-    unsigned spi_banks;
+    uint16_t spi_banks;
+    bool v2;
     uint32_t kicks; /* vCPUs to kick when the lock is dropped. */
     uint32_t typer; /* GICD_TYPER. */
     struct vgic_state {
         uint32_t ctlr;     /* Enables of the groups. */
         uint32_t spi_busy; /* Banks that may have something pending. */
         struct vgic_bank spi[VGIC_SPI_BANKS];
-        uint32_t router[VGIC_SPIS_MAX];       /* GICD_IROUTER, packed. */
+        uint32_t router[VGIC_SPIS_MAX];       /* GICD_IROUTER, packed; GICv2: GICD_ITARGETSR. */
         _Atomic uint8_t route[VGIC_SPIS_MAX]; /* Index of the vCPU it names, or VGIC_NO_CPU. */
     } state;
     struct vgic_cpu cpus[VGIC_CPUS_MAX];
+    /* GICv2, part of the state: SGIs to each vCPU. */
+    struct vgic_v2_sgis {
+        uint8_t senders[VGIC_SGIS]; /* Of what is pending (the bank's line: any of them). */
+        uint8_t sender[VGIC_SGIS];  /* Index: whose is in a slot or evicted. */
+    } v2_sgis[VGIC_V2_CPUS];
 };
 
 /* spis is rounded up to a multiple of 32. */
 void vgic_init(struct vgic *vgic, unsigned cpus, unsigned spis, struct vgic_owner *owner);
+/* A GICv2 in its place; cpus: at most VGIC_V2_CPUS. */
+void vgic_v2_init(struct vgic *vgic, unsigned cpus, unsigned spis, struct vgic_owner *owner);
 /* The vCPU's interface; mpidr: its affinity; slots: list registers that there are. Then
  * vgic_reset(). */
 void vgic_cpu_init(struct vgic *vgic, unsigned cpu, struct arch_vcpu *arch, uint64_t mpidr,
@@ -128,6 +142,9 @@ void vgic_reset(struct vgic *vgic);
  * zero). */
 bool vgic_dist_read(struct vgic *vgic, unsigned cpu, uint32_t offset, unsigned width, uint64_t *v);
 bool vgic_dist_write(struct vgic *vgic, unsigned cpu, uint32_t offset, unsigned width, uint64_t v);
+/* The same of a GICv2, whose registers of private interrupts are those of the accessing cpu. */
+bool vgic_v2_read(struct vgic *vgic, unsigned cpu, uint32_t offset, unsigned width, uint64_t *v);
+bool vgic_v2_write(struct vgic *vgic, unsigned cpu, uint32_t offset, unsigned width, uint64_t v);
 /* GICR registers: target's two 64 KiB frames; cpu is the one that does the access. */
 bool vgic_redist_read(struct vgic *vgic, unsigned cpu, unsigned target, uint32_t offset,
                       unsigned width, uint64_t *v);
@@ -160,8 +177,8 @@ bool vgic_hw_in_flight(struct vgic *vgic, unsigned cpu, uint32_t irq);
 
 /*
  * Before entry, bound: what is pending goes into list registers, most urgent first. Cheap when
- * nothing changed. Needed after bind, kick, vgic_accept(), vgic_send_sgi(), vgic_sync() and writes of registers. Reads and the two questions leave the list registers as good
- * as they were.
+ * nothing changed. Needed after bind, kick, vgic_accept(), vgic_send_sgi(), vgic_sync() and writes
+ * of registers. Reads and the two questions leave the list registers as good as they were.
  */
 void vgic_fill(struct vgic *vgic, unsigned cpu);
 /* Bound: take back the state of the list registers into the model (before unbind, on maintenance).

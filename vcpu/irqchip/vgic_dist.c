@@ -13,7 +13,7 @@ static uint32_t dist_ctlr(const struct vgic *vgic)
     return (uint32_t)(vgic->state.ctlr | GICD_CTLR_ARE | GICD_CTLR_DS);
 }
 
-static void dist_set_ctlr(struct vgic *vgic, uint32_t v)
+void vgic_dist_set_ctlr(struct vgic *vgic, uint32_t v)
 {
     v &= (uint32_t)(GICD_CTLR_ENABLE_GRP0 | GICD_CTLR_ENABLE_GRP1);
     if (v == vgic->state.ctlr)
@@ -75,7 +75,7 @@ static bool dist_write_control(struct vgic *vgic, unsigned cpu, uint32_t offset,
         if (width != 4)
             return false;
         lock_take(&vgic->lock);
-        dist_set_ctlr(vgic, (uint32_t)v);
+        vgic_dist_set_ctlr(vgic, (uint32_t)v);
         vgic_unlock(vgic, cpu);
         return true;
     case GICD_SETSPI_NSR:

@@ -33,6 +33,12 @@ static inline unsigned vgic_route(const struct vgic *vgic, unsigned cpu, uint32_
     return atomic_load_explicit(&vgic->state.route[irq - VGIC_PRIVATE], memory_order_relaxed);
 }
 
+/* Whether it is an SGI of one of several senders. */
+static inline bool vgic_has_senders(const struct vgic *vgic, uint32_t irq)
+{
+    return unlikely(vgic->v2) && irq < VGIC_SGIS;
+}
+
 static inline uint8_t vgic_priority(const struct vgic_bank *bank, uint32_t irq)
 {
     return atomic_load_explicit(&bank->priority[irq % 32], memory_order_relaxed);
@@ -58,6 +64,19 @@ void vgic_bank_refresh(struct vgic *vgic, struct vgic_bank *bank);
 void vgic_bank_pend(struct vgic *vgic, unsigned cpu, unsigned index, uint32_t bits);
 /* vCPU with that affinity, VGIC_NO_CPU if none. No lock needed. */
 unsigned vgic_find_cpu(const struct vgic *vgic, uint32_t affinity);
+
+/* vgic_dist.c */
+
+/* GICD_CTLR: the enables of the groups. */
+void vgic_dist_set_ctlr(struct vgic *vgic, uint32_t v);
+
+/* vgic_v2.c */
+
+void vgic_v2_reset(struct vgic *vgic);
+/* The SGI goes into a slot: of one sender. What others have sent is pending behind it. */
+void vgic_v2_sgi_put(struct vgic *vgic, unsigned cpu, uint32_t irq);
+/* It is taken out of its slot, still pending. */
+void vgic_v2_sgi_unpend(struct vgic *vgic, unsigned cpu, uint32_t irq);
 
 /* vgic_lr.c: list registers; c is of the calling pCPU and bound. */
 

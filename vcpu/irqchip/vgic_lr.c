@@ -149,8 +149,11 @@ static void lr_take(struct vgic *vgic, unsigned cpu, unsigned slot)
     if (c->fresh & BIT(slot))
         lr_adopt(c, bank, irq, c->state.lr[slot]);
     state = lr_requests(vgic, cpu, bank, irq, lr);
-    if (state & LR_PENDING)
+    if (state & LR_PENDING) {
         lr_unpend(vgic, bank, irq);
+        if (vgic_has_senders(vgic, irq))
+            vgic_v2_sgi_unpend(vgic, cpu, irq);
+    }
     bank->lr_pending &= ~bit;
     if (state & LR_ACTIVE) {
         bank->active |= bit;
@@ -355,6 +358,9 @@ static void lr_put(struct vgic *vgic, unsigned cpu, unsigned slot, uint32_t irq,
         lr |= LR_HW | field_put(LR_PINTID, bank->physical[irq % 32]);
     else if (!(bank->edge & bit))
         lr |= LR_EOI; /* To ask the line again at its end. */
+    if (vgic_has_senders(vgic, irq))
+        lr |= field_put(LR_SENDER, vgic->v2_sgis[cpu].sender[irq]) |
+              (bank->pending & bit ? LR_EOI : 0);
     bank->in_lr |= bit;
     bank->home[irq % 32] = (uint8_t)cpu;
     c->state.used |= (uint16_t)BIT(slot);
@@ -375,6 +381,8 @@ static void lr_put_pending(struct vgic *vgic, unsigned cpu, unsigned slot, uint3
     bank->lr_pending |=
         bank->pending & bit; /* The latch goes with it: the acknowledge uses it up. */
     bank->pending &= ~bit;
+    if (vgic_has_senders(vgic, irq))
+        vgic_v2_sgi_put(vgic, cpu, irq);
     lr_put(vgic, cpu, slot, irq, LR_PENDING);
 }
 
@@ -427,7 +435,8 @@ static void lr_reload(struct vgic *vgic, unsigned cpu)
 
 /*
  * Something is pending again while active in this slot. An edge goes there too (state 11); what
- * cannot (it is routed to another vCPU now, or is the hardware's) has us told of the end.
+ * cannot (it is routed to another vCPU now, is the hardware's, or may have another sender) has us
+ * told of the end.
  */
 static void lr_pend_active(struct vgic *vgic, unsigned cpu, unsigned slot)
 {
@@ -439,12 +448,15 @@ static void lr_pend_active(struct vgic *vgic, unsigned cpu, unsigned slot)
     if (!(lr & LR_ACTIVE) ||
         !(bank->pending & atomic_load_explicit(&bank->ready, memory_order_relaxed) & bit))
         return;
-    if (bank->edge & ~(bank->hw | bank->hw_held) & bit && vgic_route(vgic, cpu, irq) == cpu) {
+    if (bank->edge & ~(bank->hw | bank->hw_held) & bit && vgic_route(vgic, cpu, irq) == cpu &&
+        !vgic_has_senders(vgic, irq)) {
         bank->pending &= ~bit;
         bank->lr_pending |= bit;
         lr |= LR_PENDING;
     } else {
-        lr = (lr & ~(LR_HW | LR_PINTID)) | LR_EOI; /* hw_held stays: lr_take() calls hw_end(). */
+        if (lr & LR_HW)
+            lr &= ~(LR_HW | LR_PINTID); /* hw_held stays: lr_take() calls hw_end(). */
+        lr |= LR_EOI;
     }
     if (lr == c->state.lr[slot])
         return;

@@ -2,7 +2,7 @@
 /*
  * Registers of GICv3 as the model needs them: offsets in the distributor's and redistributor's
  * frames, and the fields of list registers and of the hypervisor control register. [IHI
- * 0069, 12.9, 12.11, 12.4]
+ * 0069, 12.9, 12.11, 12.4; GICv2: IHI 0048B, 4.3]
  */
 #pragma once
 
@@ -55,6 +55,22 @@ enum vgic_reg {
     VGIC_ICACTIVER,
 };
 
+/* --- GICv2 [IHI 0048B, 4.3]; what is not here is as above. --- */
+#define GICD_V2_SIZE       0x1000u
+#define GICD_V2_CPENDSGIR  0x0f10u
+#define GICD_V2_SPENDSGIR  0x0f20u
+#define GICD_V2_IDREGS     0x0fd0u
+#define GICD_V2_PIDR2      0x0fe8u
+
+#define GICD_V2_TYPER_CPUS BITS(7, 5) /* - 1. */
+#define GIC_PIDR2_GICV2    0x20u      /* ArchRev = 2. */
+
+#define SGIR_V2_INTID      BITS(3, 0)
+#define SGIR_V2_TARGETS    BITS(23, 16)
+#define SGIR_V2_FILTER     BITS(25, 24)
+
+enum sgir_v2_filter { SGIR_V2_LIST, SGIR_V2_OTHERS, SGIR_V2_SELF };
+
 /* --- Redistributor [12.11] --- */
 #define GICR_CTLR                  0x0000u
 #define GICR_IIDR                  0x0004u
@@ -82,6 +98,7 @@ enum vgic_reg {
 /* --- ICH_LR<n>_EL2 [12.4] --- */
 #define LR_VINTID                  BITS(31, 0)
 #define LR_PINTID                  BITS(44, 32)
+#define LR_SENDER                  BITS(34, 32) /* Of an SGI, on a GICv2: CPUID of GICH_LR<n>. */
 #define LR_EOI                     BIT(41) /* With HW = 0: maintenance interrupt when it ends. */
 #define LR_PRIORITY                BITS(55, 48)
 #define LR_GROUP1                  BIT(60)
