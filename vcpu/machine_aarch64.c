@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine of an aarch64 guest: QEMU's "virt" as vcpu/machine.h has it. Puts together the GIC model, PL011, PL031, the
- * timers and PSCI. The virtual timer is the hardware's: its interrupt is left active for the guest to end. The EL1
+ * The machine of an aarch64 guest: QEMU's "virt" as vcpu/machine.h has it. Puts together the GIC
+ * model, PL011, PL031, the timers and PSCI. The GIC is of the host's version: with a GICv2 the
+ * guest's CPU interface is the hardware's (GICV), mapped where the guest looks for GICC. The
+ * virtual timer is the hardware's: its interrupt is left active for the guest to end. The EL1
  * physical timer traps and is emulated by a timer of ours.
  */
 #include "kernel/assert.h"
@@ -16,11 +18,12 @@
 #include "vcpu/vm.h"
 #include "vcpu/vpsci.h"
 
-#define SPIS       64u /* As many as the machine's devices need, with room for virtio. */
-#define PPI_VTIMER 27u /* [Server Base System Architecture; QEMU's "virt"] */
-#define PPI_PTIMER 30u
+#define SPIS        64u /* As many as the machine's devices need, with room for virtio. */
+#define PPI_VTIMER  27u /* [Server Base System Architecture; QEMU's "virt"] */
+#define PPI_PTIMER  30u
 
 #define GICR_STRIDE 0x20000u
+#define GICV_SIZE   0x2000u /* [IHI 0048B, 5.5] */
 
 /* Trapped registers: ISS of a MRS or MSR without Rt and direction. */
 #define SYS_ISS(op0, op1, crn, crm, op2)                                                           \
@@ -200,6 +203,25 @@ static void dist_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigne
     vgic_fill(&machine_of(vm)->vgic, vcpu);
 }
 
+static uint64_t dist_v2_read(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width)
+{
+    struct vm *vm = dev->owner;
+    uint64_t value = 0;
+
+    if (!vgic_v2_read(&machine_of(vm)->vgic, vcpu, (uint32_t)offset, width, &value))
+        return 0;
+    return value;
+}
+
+static void dist_v2_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width,
+                          uint64_t value)
+{
+    struct vm *vm = dev->owner;
+
+    vgic_v2_write(&machine_of(vm)->vgic, vcpu, (uint32_t)offset, width, value);
+    vgic_fill(&machine_of(vm)->vgic, vcpu);
+}
+
 static uint64_t redist_read(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width)
 {
     struct vm *vm = dev->owner;
@@ -230,6 +252,12 @@ static const struct vdev_ops dist_ops = {
     .name = "GICv3 distributor",
     .read = dist_read,
     .write = dist_write,
+    .reset = gic_window_reset,
+};
+static const struct vdev_ops dist_v2_ops = {
+    .name = "GICv2 distributor",
+    .read = dist_v2_read,
+    .write = dist_v2_write,
     .reset = gic_window_reset,
 };
 static const struct vdev_ops redist_ops = {
@@ -295,14 +323,14 @@ static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
     case ICC_SGI1R_EL1:
     case ICC_SGI0R_EL1:
     case ICC_ASGI1R_EL1:
-        if (!write)
+        if (!write || m->vgic.v2)
             return false;
         vgic_send_sgi(&m->vgic, vcpu->index, exit->sysreg.value,
                       exit->sysreg.addr == ICC_SGI1R_EL1);
         vgic_fill(&m->vgic, vcpu->index);
         return true;
     case ICC_DIR_EL1:
-        if (!write)
+        if (!write || m->vgic.v2)
             return false;
         vgic_deactivate(&m->vgic, vcpu->index, (uint32_t)exit->sysreg.value & 0xffffff);
         vgic_fill(&m->vgic, vcpu->index);
@@ -328,28 +356,54 @@ static enum err machine_add(struct vm *vm, struct vdev *dev)
     return bus_add(&vm->bus, dev);
 }
 
-static enum err machine_create_gic(struct vm *vm, struct machine_aarch64 *m)
+/* Distributor and redistributors are ours. */
+static enum err machine_create_gicv3(struct vm *vm, struct machine_aarch64 *m)
 {
     const struct machine_device *gicd = machine_device(vm->layout, "gicd");
     const struct machine_device *gicr = machine_device(vm->layout, "gicr");
 
+    vgic_init(&m->vgic, vm->vcpu_count, SPIS, &m->owner);
+    m->dist.vdev = (struct vdev){.ops = &dist_ops, .base = gicd->base, .size = gicd->size};
+    m->redist.vdev = (struct vdev){
+        .ops = &redist_ops, .base = gicr->base, .size = gicr->per_vcpu * vm->vcpu_count};
+    TRY(machine_add(vm, &m->dist.vdev));
+    return machine_add(vm, &m->redist.vdev);
+}
+
+/* The distributor is ours, the CPU interface hardware's. */
+static enum err machine_create_gicv2(struct vm *vm, struct machine_aarch64 *m)
+{
+    const struct machine_device *gicd = machine_device(vm->layout, "gicd");
+    const struct machine_device *gicc = machine_device(vm->layout, "gicc");
+
+    if (vm->vcpu_count > VGIC_V2_CPUS) {
+        log_error("/vms/%s: cpus = <%u>, but this host's GICv2 allows a guest %u", vm->config->name,
+                  vm->vcpu_count, VGIC_V2_CPUS);
+        return E_UNSUPPORTED;
+    }
+    vgic_v2_init(&m->vgic, vm->vcpu_count, SPIS, &m->owner);
+    m->dist.vdev = (struct vdev){.ops = &dist_v2_ops, .base = gicd->base, .size = gicd->size};
+    TRY(guestmap_add(&vm->map, gpa(gicc->base), GICV_SIZE, REGION_DEVICE, hpa(platform.gicv)));
+    return machine_add(vm, &m->dist.vdev);
+}
+
+static enum err machine_create_gic(struct vm *vm, struct machine_aarch64 *m)
+{
     m->owner = (struct vgic_owner){
         .kick = machine_kick,
         .line = machine_line,
         .hw_end = machine_hw_end,
     };
-    vgic_init(&m->vgic, vm->vcpu_count, SPIS, &m->owner);
+    if (virt_caps.gic_version == 2)
+        TRY(machine_create_gicv2(vm, m));
+    else
+        TRY(machine_create_gicv3(vm, m));
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vgic_cpu_init(&m->vgic, i, &vm->vcpus[i].arch, machine_mpidr(i), virt_caps.virq_slots);
         m->ptimers[i].vcpu = &vm->vcpus[i];
         timer_init(&m->ptimers[i].timer, vptimer_fired);
     }
-    m->dist.vdev =
-        (struct vdev){.ops = &dist_ops, .base = gicd->base, .size = gicd->size};
-    m->redist.vdev = (struct vdev){
-        .ops = &redist_ops, .base = gicr->base, .size = gicr->per_vcpu * vm->vcpu_count};
-    TRY(machine_add(vm, &m->dist.vdev));
-    return machine_add(vm, &m->redist.vdev);
+    return OK;
 }
 
 static enum err machine_create(struct vm *vm)
@@ -359,10 +413,6 @@ static enum err machine_create(struct vm *vm)
     const struct machine_device *rtc = machine_device(vm->layout, "pl031");
 
     m->vm = vm;
-    if (virt_caps.gic_version != 3) {
-        log_error("/vms/%s: guests need a host with a GICv3", vm->config->name);
-        return E_UNSUPPORTED;
-    }
     TRY(machine_create_gic(vm, m));
     vpl011_init(&m->uart, uart->base, uart->irq);
     vpl031_init(&m->rtc, rtc->base, rtc->irq, platform.wall_epoch, vm->vcpus[0].sched.cpu);

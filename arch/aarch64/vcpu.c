@@ -49,7 +49,7 @@ static void virt_choose(void)
     assert(s2);
     virt_caps = (struct virt_caps){
         .backend = "el2",
-        .vcpus_max = 32,
+        .vcpus_max = gic_version == 2 ? 8 : 32,
         .vmids_max =
             field_get(MMFR1_VMIDBITS, sysreg_read("id_aa64mmfr1_el1")) == 2 ? 65536 : 256,
         .gpa_bits = s2->ipa_bits,
