@@ -56,7 +56,7 @@ void guests_init(void)
 void guests_start(const void *blob, uint64_t size, const struct memmap *map)
 {
     const struct config_context context = {
-        .machine = machine_find(ARCH_NAME),
+        .machine = machine_find(ARCH_MACHINE.arch),
         .cpu_count = pcpu_count,
         .ram_size = page_total_count() * PAGE_SIZE,
         .packed = true,

@@ -51,6 +51,7 @@ static void boot_platform(void)
 static void boot_number_cpus(void)
 {
     uint64_t boot_hw_id = arch_hw_id();
+    bool found = false;
 
     for (unsigned i = 0; i < platform.cpu_count; i++) {
         struct platform_cpu cpu = platform.cpus[i];
@@ -58,8 +59,12 @@ static void boot_number_cpus(void)
         if (cpu.hw_id == boot_hw_id) {
             platform.cpus[i] = platform.cpus[0];
             platform.cpus[0] = cpu;
+            found = true;
         }
     }
+    if (!found)
+        panic("the firmware does not list the processor that it started, %#llx",
+              (unsigned long long)boot_hw_id);
     for (unsigned i = 0; i < platform.cpu_count; i++) {
         pcpu(i)->id = i;
         pcpu(i)->hw_id = platform.cpus[i].hw_id;
@@ -116,6 +121,8 @@ void boot_main(const void *arg, const struct memmap *memory)
     arch_cpu_init(pcpu(0));
     log_info("Caisson " CAISSON_VERSION " for " ARCH_NAME);
     map = memory;
+    if (!arg)
+        panic("started without a device tree");
     handoff = ((const struct handoff *)arg)->magic == HANDOFF_MAGIC ? arg : NULL;
     tree = handoff ? (const void *)(uintptr_t)handoff->fdt : arg;
     boot_memory();

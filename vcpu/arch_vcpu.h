@@ -91,7 +91,7 @@ enum arch_fault { FAULT_UNDEFINED, FAULT_DATA_ABORT, FAULT_FETCH_ABORT };
 void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault,
                             const struct vcpu_exit *exit);
 
-/* Absolute host ticks at which a timer of the guest fires next; TICKS_NEVER when none. Bound. */
+/* Absolute host ticks at which a timer of the guest fires next; TICKS_NEVER when none. Bound or not. */
 uint64_t arch_vcpu_timer_deadline(const struct arch_vcpu *vcpu);
 
 /*

@@ -129,6 +129,14 @@ static void machine_refresh(struct vcpu *vcpu)
     vgic_fill(&machine_of(vcpu->vm)->vgic, vcpu->index);
 }
 
+/* A timer whose interrupt the guest has already, but does not take, wakes nobody. */
+static uint64_t machine_deadline(struct vcpu *vcpu)
+{
+    if (vgic_hw_in_flight(&machine_of(vcpu->vm)->vgic, vcpu->index, PPI_VTIMER))
+        return TICKS_NEVER;
+    return arch_vcpu_timer_deadline(&vcpu->arch);
+}
+
 static bool machine_pending(struct vcpu *vcpu)
 {
     return vgic_has_pending(&machine_of(vcpu->vm)->vgic, vcpu->index);
@@ -461,6 +469,7 @@ const struct machine_ops machine_aarch64 = {
     .accept = machine_accept,
     .refresh = machine_refresh,
     .pending = machine_pending,
+    .deadline = machine_deadline,
     .sysreg = machine_sysreg,
     .call = vpsci_call,
     .cpu_up_result = vpsci_cpu_up_result,

@@ -34,6 +34,9 @@ struct machine_ops {
     /* Whether an interrupt is deliverable: wait-for-interrupt returns. Bound or not; the queue may hold more. */
     bool (*pending)(struct vcpu *vcpu);
 
+    /* When a timer of the guest wakes it from a wait: as arch_vcpu_timer_deadline(). Unbound. */
+    uint64_t (*deadline)(struct vcpu *vcpu);
+
     /* A system register of the machine; false: not one of its. The caller finishes the exit. Bound. */
     bool (*sysreg)(struct vcpu *vcpu, struct vcpu_exit *exit);
     /*

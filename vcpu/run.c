@@ -39,13 +39,19 @@ static bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
     return true;
 }
 
-/* An access that no device answers: ROM ignores writes, everything else is the guest's end. */
+/*
+ * An access that no device answers. ROM ignores writes; a device refuses what is misaligned or reaches beyond it; where
+ * nothing is, it is the guest's end.
+ */
 static void run_no_device(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     const struct guest_region *region = guestmap_find(&vcpu->vm->map, exit->mmio.gpa);
+    struct vdev *hint = NULL;
 
     if (region && region->kind == REGION_ROM && exit->kind == EXIT_MMIO_WRITE)
         arch_vcpu_finish(&vcpu->arch, exit);
+    else if (bus_find(&vcpu->vm->bus, exit->mmio.gpa.v, 1, &hint))
+        arch_vcpu_inject_fault(&vcpu->arch, FAULT_DATA_ABORT, exit);
     else
         vm_fault(vcpu, "access to an address where nothing is", exit);
 }
@@ -101,10 +107,14 @@ static bool run_wait(struct vcpu *vcpu)
 static void run_cpu_up(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     struct vm *vm = vcpu->vm;
-    enum err err = E_ABSENT;
     unsigned index;
+    enum err err;
 
-    if (vm->machine->cpu_find(vm, exit->cpu.target, &index))
+    if (!vm->machine->cpu_find(vm, exit->cpu.target, &index))
+        err = E_ABSENT;
+    else if (!guestmap_find(&vm->map, gpa(exit->cpu.entry)))
+        err = E_RANGE;
+    else
         err = vcpu_power_on(&vm->vcpus[index], gpa(exit->cpu.entry), exit->cpu.arg);
     arch_vcpu_set_return(&vcpu->arch, 0, vm->machine->cpu_up_result(err));
 }

@@ -82,7 +82,7 @@ static bool vcpu_has_reason(struct vcpu *vcpu)
 static void vcpu_block(struct vcpu *vcpu)
 {
     uint64_t deadline =
-        vcpu->power == VCPU_ON ? arch_vcpu_timer_deadline(&vcpu->arch) : TICKS_NEVER;
+        vcpu->power == VCPU_ON ? vcpu->vm->machine->deadline(vcpu) : TICKS_NEVER;
 
     if (deadline != TICKS_NEVER)
         timer_arm(&vcpu->wake, deadline);

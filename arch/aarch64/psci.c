@@ -21,9 +21,9 @@ static int64_t psci_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
     register uint64_t x2 __asm__("x2") = b;
     register uint64_t x3 __asm__("x3") = c;
 
-    if (platform.psci == CONDUIT_NONE)
+    if (platform.psci != CONDUIT_SMC) /* HVC at EL2 would call ourselves. */
         return PSCI_NOT_SUPPORTED;
-    /* The firmware may change x4-x17 too [SMCCC 2.6]. HVC at EL2 would call ourselves. */
+    /* The firmware may change x4-x17 too [SMCCC 2.6]. */
     __asm__ volatile("smc #0"
                      : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
                      :
