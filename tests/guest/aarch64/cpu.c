@@ -162,6 +162,7 @@ uint64_t clock_hz(void)
 
 void timer_set(uint64_t deadline)
 {
+    SYSREG_WRITE(cntv_ctl_el0, 0); /* Once: not between the two writes as well. */
     SYSREG_WRITE(cntv_cval_el0, deadline);
     SYSREG_WRITE(cntv_ctl_el0, 1);
 }

@@ -172,6 +172,20 @@ static void check_chips(void)
     check(clock_read() - before < clock_hz() * 10, "by seconds");
 }
 
+static void check_misaligned(void)
+{
+    struct fault fault;
+
+    fault_expect();
+    LOAD_BY("ldr %w0, [%1]", MATCH + 1);
+    fault = fault_taken();
+    check(fault.count == 1 && ESR_EC(fault.cause) == EC_DABORT, "a misaligned load is an abort");
+    check_eq(fault.address, MATCH + 1, "which names its address");
+    fault_expect();
+    STORE_BY("strh %w0, [%1]", MATCH + 1, 0);
+    check_eq(fault_taken().count, 1, "so is a misaligned store");
+}
+
 void guest_main(void)
 {
     uint32_t clock = rtc_read();
@@ -182,6 +196,7 @@ void guest_main(void)
     check_writeback();
     check_pairs();
     check_registers();
+    check_misaligned();
     check_chips();
     rtc_write(clock);
 }

@@ -53,6 +53,8 @@ static void check_refusals(void)
              "so is one with wrong upper affinity");
     check_eq((uint64_t)call(PSCI_CPU_ON, 0, entry, 0), (uint64_t)PSCI_ALREADY_ON,
              "CPU_ON of oneself says already on");
+    check_eq((uint64_t)call(PSCI_CPU_ON, last_cpu, HOLE_ADDRESS, 0), (uint64_t)PSCI_INVALID_ADDRESS,
+             "CPU_ON to where no memory is: invalid address");
     check_eq((uint64_t)call(PSCI_AFFINITY_INFO, 0, 0, 0), 0, "AFFINITY_INFO of oneself says on");
     check_eq((uint64_t)call(PSCI_AFFINITY_INFO, last_cpu, 0, 0), 1, "of one not started: off");
     check_eq((uint64_t)call(PSCI_AFFINITY_INFO, 77, 0, 0), (uint64_t)PSCI_INVALID,

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boots machines in an emulator: what the boot tests and the benchmark share.
+
+    with Machine("aarch64", config(vm("one", "timer.img", cpus=2)), folder=tmp_path) as machine:
+        machine.expect("guest done: .*")
+
+A machine is killed when its block ends, and when this process ends; it never outlives its limit. A
+text that does not come in time raises ConsoleError, which shows all that the console printed.
+"""
+import ctypes
+import io
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pexpect
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOL = ROOT / "build/host/caisson"
+CACHE = pathlib.Path(os.environ.get("CAISSON_CACHE") or pathlib.Path(
+    os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "caisson")
+
+ESCAPE = "\x14"  # Ctrl-T.
+PROMPT = "caisson> "
+SHELL = "guest# "  # Of tools/guest-init.
+PR_SET_PDEATHSIG = 1
+
+
+def build(arch):
+    return ROOT / "build" / arch
+
+
+# --- Configurations. ---
+
+def vm(name, kernel, memory="64M", cmdline="", initrd=None, **properties):
+    """The node of a VM. Properties: numbers, texts, True for a flag; on_crash means on-crash."""
+    lines = [f'memory = "{memory}";']
+    for key, value in properties.items():
+        key = key.replace("_", "-")
+        lines.append(f"{key};" if value is True else
+                     f"{key} = <{value}>;" if isinstance(value, int) else f'{key} = "{value}";')
+    boot = f'kernel = "{kernel}"; cmdline = "{cmdline}";'
+    if initrd:
+        boot += f' initrd = "{initrd}";'
+    return f"{name} {{ {' '.join(lines)} boot {{ {boot} }}; }};"
+
+
+def debian(name, memory="256M", cmdline="console=ttyAMA0 quiet", **properties):
+    return vm(name, "vmlinuz", memory, cmdline, "initrd.gz", **properties)
+
+
+def config(*vms, **hypervisor):
+    settings = " ".join(f'{key} = "{value}";' for key, value in hypervisor.items())
+    return ('/dts-v1/;\n/ { compatible = "caisson,config-1";\n'
+            f"hypervisor {{ {settings} }};\nvms {{\n" + "\n".join(vms) + "\n}; };\n")
+
+
+def pack(arch, dts, out, efi=False):
+    """Packs a configuration: alone, or into the EFI program."""
+    source = out.with_suffix(".dts")
+    source.write_text(dts)
+    command = [TOOL, "pack", "--arch", arch, source, "-o", out, "-I", build(arch),
+               "-I", build(arch) / "guests", "-I", out.parent]
+    command += ["--efi", build(arch) / "caisson.efi"] if efi else ["--config-only"]
+    subprocess.run(command, check=True, timeout=60)
+    return out
+
+
+def compile_unchecked(dts, files, out):
+    """A packed tree with the mistakes that `caisson pack` would refuse, for the hypervisor to find."""
+    nodes = "".join(f'file@{i} {{ name = "{name}"; data = /incbin/("{path}"); }};\n'
+                    for i, (name, path) in enumerate(files.items()))
+    end = dts.rindex("};")
+    text = dts[:end] + f"files {{ {nodes} }};\n}};\n"
+    subprocess.run(["dtc", "-q", "-f", "-I", "dts", "-O", "dtb", "-o", out, "-"], input=text.encode(),
+                   check=True, timeout=60)
+    return out
+
+
+# --- Machines. ---
+
+def qemu_aarch64(options):
+    machine = f"virt,gic-version={options['gic']}"
+    machine += ",virtualization=on" if options["virtualization"] else ""
+    machine += "" if options["acpi"] else ",acpi=off"
+    return ["qemu-system-aarch64", "-M", machine, "-cpu", options["cpu"] or "cortex-a72"]
+
+
+QEMU = {"aarch64": qemu_aarch64}
+FIRMWARE = {"aarch64": CACHE / "aarch64/root/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"}
+COUNTED = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "clock=vm,base=2026-01-01"]
+
+
+def qemu(arch, what, **changes):
+    """The emulator's command line; what: which programs it starts."""
+    options = {"smp": 2, "ram": "1G", "gic": 3, "acpi": True, "cpu": None, "virtualization": True,
+               "counted": False} | changes
+    return (QEMU[arch](options) + ["-accel", "tcg", "-smp", str(options["smp"]), "-m", options["ram"],
+            "-display", "none", "-nodefaults", "-no-user-config",
+            "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"] +
+            (COUNTED if options["counted"] else []) + what)
+
+
+def direct(arch, tree):
+    """Started by the loader of the emulator, with a packed configuration."""
+    return ["-kernel", str(build(arch) / "caisson.img")] + (["-initrd", str(tree)] if tree else [])
+
+
+def firmware(arch, disk):
+    """Started by UEFI from a disk."""
+    return ["-bios", str(FIRMWARE[arch]),
+            "-drive", f"file={disk},if=none,id=disk,format=raw,snapshot=on",
+            "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+
+
+class ConsoleError(AssertionError):
+    pass
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Console:
+    """An emulator that runs, and its console."""
+
+    def __init__(self, command, limit=120):
+        self.log = io.StringIO()
+        self.deadline = time.monotonic() + limit
+        self.child = pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=limit,
+                                   codec_errors="replace", echo=False, preexec_fn=die_with_parent)
+        self.child.logfile_read = self.log
+        self.child.delaybeforesend = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.child.close(force=True)
+
+    @property
+    def text(self):
+        """All that was printed so far, without carriage returns and colours."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", self.log.getvalue())
+
+    def fail(self, why):
+        raise ConsoleError(f"{why}; the console:\n{self.text}\n--- end of the console")
+
+    def expect(self, pattern, timeout=60):
+        """Waits for a regular expression (^ and $ as ends of lines); returns its match."""
+        left = max(min(timeout, self.deadline - time.monotonic()), 0.1)
+        came = self.child.expect([re.compile(pattern, re.M), pexpect.TIMEOUT, pexpect.EOF], left)
+        if came == 1:
+            self.fail(f"'{pattern}' did not come in {left:.0f} s")
+        if came == 2:
+            self.fail(f"the emulator ended before '{pattern}' came")
+        return self.child.match
+
+    def send(self, text):
+        self.child.send(text)
+
+    def line(self, text):
+        self.send(text + "\r")
+
+    def ends(self, timeout=20):
+        """Waits for the emulator to end."""
+        if self.child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout) == 1:
+            self.fail("the emulator did not end")
+
+    def quiet(self, seconds):
+        """Reads for a while; returns what came."""
+        start = len(self.log.getvalue())
+        if self.child.expect([pexpect.TIMEOUT, pexpect.EOF], seconds) == 1:
+            self.fail("the emulator ended")
+        return self.log.getvalue()[start:].replace("\r", "")
+
+    # The hypervisor's prompt, and the shell of a Debian guest.
+
+    def prompt(self):
+        self.send(ESCAPE + "h\x15\r")  # Ctrl-U: nothing is left of a line half typed.
+        self.expect(re.escape(PROMPT) + r"[^\n]*\r\n[^\n]*" + re.escape(PROMPT))
+
+    def command(self, text, pattern=None, timeout=60):
+        """A command at the prompt, which has the console; returns the match of what comes."""
+        self.line(text)
+        return self.expect(pattern or re.escape(PROMPT), timeout)
+
+    def focus(self, number):
+        self.send(f"{ESCAPE}{number}")
+
+    def at_shell(self, number, timeout=120):
+        """Gives the console to a Debian guest whose shell runs, or comes up: then typing is lost."""
+        self.focus(number)
+        end = time.monotonic() + timeout
+        while True:
+            self.line("\x15echo AT''SHELL")  # Ctrl-U: what was typed before is gone.
+            try:
+                self.expect("ATSHELL", 5)
+                break
+            except ConsoleError:
+                if time.monotonic() > end:
+                    raise
+        self.expect(re.escape(SHELL))
+
+    def shell(self, command, timeout=90):
+        """Runs a command in a Debian guest's shell; returns its output."""
+        self.line(f"echo BEG''IN; {command}; echo END''$?")
+        match = self.expect(r"BEGIN\r*\n([\s\S]*?)END\d+\r*\n", timeout)
+        self.expect(re.escape(SHELL))
+        return match.group(1).replace("\r", "")
+
+
+class Machine(Console):
+    """Caisson with a configuration."""
+
+    def __init__(self, arch, dts, folder, uefi=False, limit=120, extra=(), **options):
+        name = folder / "machine"
+        if uefi:
+            program = pack(arch, dts, name.with_suffix(".efi"), efi=True)
+            disk = folder / "disk.img"
+            subprocess.run([TOOL, "disk", program, "-o", disk], check=True, timeout=60)
+            what = firmware(arch, disk)
+        else:
+            what = direct(arch, dts and pack(arch, dts, name.with_suffix(".dtb")))
+        super().__init__(qemu(arch, what + list(extra), **options), limit)
+
+
+class Packed(Console):
+    """Caisson with a tree that was packed before."""
+
+    def __init__(self, arch, tree, limit=120, **options):
+        super().__init__(qemu(arch, direct(arch, tree), **options), limit)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The boot tests' options, and how they are shown: each as the sentence that it proves."""
+import os
+import subprocess
+
+import pytest
+
+from caisson import ROOT
+
+checks = {"ok": 0}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--arch", default="aarch64", help="which architecture to boot")
+
+
+def pytest_configure(config):
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter:
+        reporter._show_progress_info = False  # pylint: disable=protected-access
+
+
+def sentence(nodeid):
+    name = nodeid.split("::")[-1].removeprefix("test_")
+    name, _, case = name.partition("[")
+    return name.replace("_", " ") + (f" ({case.rstrip(']')})" if case else "")
+
+
+def pytest_report_teststatus(report):
+    word = {"passed": "ok  ", "failed": "FAIL", "skipped": "skip"}[report.outcome]
+    if report.when == "call" or report.outcome != "passed":
+        line = f"{word} {sentence(report.nodeid)} ({report.duration:.1f} s)\n"
+        category = "error" if report.failed and report.when != "call" else report.outcome
+        return category, line, word.strip().upper()
+    return None
+
+
+def pytest_terminal_summary(terminalreporter):
+    if checks["ok"]:
+        terminalreporter.write_line(f"(the guests' own checks: {checks['ok']} ok)")
+
+
+@pytest.fixture(scope="session")
+def arch(request):
+    """The architecture; all that is started was built (by make, when make called us)."""
+    name = request.config.getoption("--arch")
+    command = ["make", "-s", "-C", ROOT, f"ARCH={name}", "all", "guests", f"build/{name}/vmlinuz"]
+    if "MAKELEVEL" not in os.environ and subprocess.run(command, check=False).returncode != 0:
+        pytest.exit("the build failed", 1)
+    return name
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("machine")
+
+
+@pytest.fixture(scope="session")
+def count_checks():
+    """Adds to the number of checks that guests made."""
+    def add(count):
+        checks["ok"] += count
+    return add

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's kernel in two VMs on two pCPUs: one boot, which the tests use one after the other."""
+import hashlib
+import re
+
+import pytest
+
+from caisson import ESCAPE, SHELL, Machine, config, debian
+
+COUNT = 500000  # Numbers to write down, ten times: 32.3 MiB of text.
+
+
+@pytest.fixture(scope="module")
+def machine(arch, folder):
+    vms = [debian("web", cpus=2), debian("small", "160M")]
+    with Machine(arch, config(*vms), folder, limit=900, smp=2) as started:
+        started.expect("web: started", 60)
+        started.expect(re.escape(SHELL), 120)
+        yield started
+
+
+@pytest.fixture
+def web(machine):
+    """The first guest's shell has the console."""
+    machine.at_shell(1)
+    return machine
+
+
+def test_a_debian_guest_sees_its_two_cpus(web):
+    assert web.shell("nproc").strip() == "2"
+    assert web.shell("grep -c ^processor /proc/cpuinfo").strip() == "2"
+    assert "CPU1: Booted secondary processor" in web.shell("dmesg")
+
+
+def test_a_debian_guest_sees_its_memory(web):
+    match = re.search(r"Memory: \d+K/(\d+)K available", web.shell("dmesg"))
+    assert int(match.group(1)) == 256 * 1024
+    total = int(re.search(r"MemTotal: +(\d+) kB", web.shell("cat /proc/meminfo")).group(1))
+    assert 180 * 1024 < total < 256 * 1024
+
+
+def test_a_debian_guest_is_started_by_psci_and_has_a_gicv3(web):
+    log = web.shell("dmesg")
+    assert re.search(r"psci: PSCIv1\.[1-9]", log)
+    assert "SMC Calling Convention v1." in log
+    assert "GICv3: CPU1: found redistributor 1" in log
+    assert "rtc-pl031" in log
+
+
+def test_a_debian_guest_has_nothing_to_complain_about(web):
+    log = web.shell("dmesg")
+    assert not re.findall(r".*(?:WARNING:|BUG:|Call trace|stall|Unable to handle|soft lockup).*", log)
+
+
+def timer_counts(machine):
+    line = re.search(r"^ *\d+: .*arch_timer.*", machine.shell("cat /proc/interrupts"), re.M).group(0)
+    return [int(count) for count in line.split()[1:3]]
+
+
+def test_each_vcpu_gets_its_timer_interrupts(web):
+    before = timer_counts(web)
+    web.shell("for i in 0 1; do taskset $((1 << i)) sh -c 'i=0; while [ $i -lt 50000 ]; "
+              "do i=$((i+1)); done' & done; wait; sleep 1")
+    after = timer_counts(web)
+    assert all(b > a for a, b in zip(before, after)), (before, after)
+
+
+def test_a_debian_guest_computes_what_the_host_computes(web):
+    numbers = "".join(f"{i}\n" for i in range(1, COUNT + 1)).encode()
+    digest = hashlib.sha256()
+    for turn in range(10):
+        digest.update(numbers + f"turn {turn}\n".encode())
+    web.shell("cat >/tmp/sum <<'.'\r"
+              f"seq 1 {COUNT} >/tmp/n$1; for i in 0 1 2 3 4 5 6 7 8 9; do cat /tmp/n$1; "
+              "echo turn $i; done | sha256sum\r.\r true")
+    output = web.shell("sh /tmp/sum 1 & sh /tmp/sum 2; wait", 240)
+    assert re.findall(r"^([0-9a-f]{64}) ", output, re.M) == [digest.hexdigest()] * 2, output
+
+
+def test_a_long_paste_reaches_a_debian_guest_whole(web):
+    lines = [f"{i:03} " + "abcdefghijklmnopqrstuvwxyz0123456789 ABCDEF"[i % 7:] for i in range(60)]
+    text = "".join(line + "\n" for line in lines)
+    assert len(text) > 2000
+    web.line("stty -echo; cat >/tmp/paste; stty echo; sha256sum /tmp/paste; wc -c /tmp/paste")
+    web.quiet(1)
+    web.send(text.replace("\n", "\r"))
+    web.send("\x04")
+    digest = web.expect(r"([0-9a-f]{64}) +/tmp/paste").group(1)
+    size = web.expect(r"(\d+) /tmp/paste").group(1)
+    web.expect(re.escape(SHELL))
+    assert int(size) == len(text)
+    assert digest == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_what_is_typed_comes_back(web):
+    web.line("echo back-and-forth | tr a-z A-Z")
+    web.expect("BACK-AND-FORTH")
+
+
+def test_a_key_switches_to_the_next_guest(machine):
+    machine.prompt()
+    machine.focus("n")
+    machine.expect("--- web ")
+    machine.focus("n")
+    machine.expect("--- small ")
+    machine.at_shell(2)
+    assert machine.shell("nproc").strip() == "1"
+
+
+def test_the_prompt_lists_stops_and_starts_a_vm(machine):
+    machine.prompt()
+    listed = machine.command("list", r"small +running +1 +160 MiB +1\b")
+    assert re.search(r"web +running +2 +256 MiB +1\b", machine.text) and listed
+    machine.command("stop small", "small: stopped")
+    machine.command("list", r"small +stopped")
+    machine.command("start small", "small: started")
+    machine.command("list", r"small +running +1 +160 MiB +2\b")
+    machine.at_shell(2)
+
+
+def test_a_reboot_in_a_guest_restarts_it_alone(machine):
+    machine.at_shell(1)
+    machine.shell("echo before >/tmp/before")
+    machine.at_shell(2)
+    machine.shell("echo gone >/tmp/gone")
+    machine.line("reboot -f")
+    machine.expect("small: reset, restarting")
+    machine.expect(re.escape(SHELL), 120)
+    assert machine.shell("ls /tmp").strip() == ""
+    machine.at_shell(1)
+    assert machine.shell("cat /tmp/before").strip() == "before"
+
+
+def test_a_poweroff_in_a_guest_stops_it_and_the_other_goes_on(machine):
+    machine.at_shell(2)
+    machine.line("poweroff -f")
+    machine.expect("small: powered off")
+    machine.prompt()
+    machine.command("list", r"small +stopped")
+    machine.at_shell(1)
+    assert machine.shell("cat /tmp/before").strip() == "before"
+
+
+def test_help_names_the_commands(machine):
+    machine.prompt()
+    machine.line("help")
+    for command in ("help", "list", "start", "stop"):
+        machine.expect(rf"^  {command}\b")
+    machine.send(ESCAPE + "?")
+    machine.expect("Ctrl-T then 1-9")
+    machine.prompt()
+    machine.command("lisst", "did you mean 'list'")

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kilobyte guests: each runs its own checks, and all of them must hold."""
+import re
+
+import pytest
+
+from caisson import ESCAPE, Machine, config, vm
+
+
+def run(arch, folder, vms, limit=90, **options):
+    """Runs VMs until each has powered off; returns the output of each by name."""
+    texts = {}
+    names = re.findall(r"^(\S+) \{ memory", "\n".join(vms), re.M)
+    with Machine(arch, config(*vms), folder, limit=limit, **options) as machine:
+        left = set(names)
+        while left:
+            left.discard(machine.expect(r"(\S+): powered off", limit).group(1))
+        for number, name in enumerate(names, 1):
+            start = len(machine.text) if number > 1 else 0
+            if number > 1:
+                machine.send(f"{ESCAPE}{number}")
+                machine.expect(r"guest done: \d+ passed, \d+ failed")
+            texts[name] = machine.text[start:]
+        return texts
+
+
+def judge(text, count_checks):
+    """The guest's sum agrees with its lines, and nothing failed."""
+    text = text.rpartition("# start ")[2]  # After a reset it counts anew.
+    ok = len(re.findall(r"^ok ", text, re.M))
+    failed = re.findall(r"^FAIL .*", text, re.M)
+    done = re.search(r"guest done: (\d+) passed, (\d+) failed", text)
+    assert not failed and done and int(done.group(2)) == 0, text
+    assert int(done.group(1)) == ok > 0, text
+    count_checks(ok)
+
+
+# Guest, vCPUs, pCPUs, command line. More vCPUs than pCPUs take turns, so they get fewer rounds.
+GUESTS = {
+    "aarch64": [
+        ("mmio", 1, 1, ""), ("mmio", 1, 2, ""),
+        ("timer", 1, 1, ""), ("timer", 2, 2, ""), ("timer", 4, 2, "rounds=100"),
+        ("irq", 1, 1, ""), ("irq", 2, 2, ""), ("irq", 2, 1, ""),
+        ("sgi", 2, 2, ""), ("sgi", 4, 4, "rounds=50"), ("sgi", 4, 2, "rounds=10"),
+        ("sgi", 2, 1, "rounds=30"),
+        ("psci", 2, 2, ""), ("psci", 4, 1, ""),
+        ("fp", 2, 2, ""), ("fp", 3, 1, "rounds=600"),
+        ("sysreg", 1, 2, ""),
+        ("reset", 1, 1, ""), ("reset", 2, 2, ""),
+    ],
+}
+
+
+def pytest_generate_tests(metafunc):
+    if "guest" in metafunc.fixturenames:
+        cases = GUESTS[metafunc.config.getoption("--arch")]
+        metafunc.parametrize("guest", cases, ids=[
+            f"{name}, {vcpus} vCPUs on {pcpus} pCPUs" for name, vcpus, pcpus, _ in cases])
+
+
+def test_a_guest_finds_the_machine_as_it_must_be(arch, folder, guest, count_checks):
+    name, vcpus, pcpus, cmdline = guest
+    texts = run(arch, folder, [vm("guest", f"{name}.img", cmdline=cmdline, cpus=vcpus)], smp=pcpus)
+    judge(texts["guest"], count_checks)
+
+
+@pytest.mark.parametrize("mib", [2, 64, 700])
+def test_memory_is_zeroes_and_of_the_configured_size(arch, folder, mib, count_checks):
+    guest = vm("guest", "memory.img", memory=f"{mib}M", cmdline=f"mib={mib}")
+    judge(run(arch, folder, [guest])["guest"], count_checks)
+
+
+def test_fp_registers_do_not_leak_between_vms_on_one_pcpu(arch, folder, count_checks):
+    vms = [vm(f"fp{seed}", "fp.img", cmdline=f"seed={seed} rounds=1500", affinity="0")
+           for seed in (1, 2, 3)]
+    for text in run(arch, folder, vms, smp=1).values():
+        judge(text, count_checks)
+
+
+def test_vms_that_spin_on_all_pcpus_do_not_keep_another_from_its_timers(arch, folder, count_checks):
+    vms = [vm("timer", "timer.img", cmdline="rounds=50", cpus=2), vm("spin", "spin.img", cpus=2)]
+    with Machine(arch, config(*vms), folder) as machine:
+        machine.expect("timer: powered off", 90)
+        judge(machine.text, count_checks)
+
+
+def test_an_exclusive_vm_runs_beside_a_shared_one(arch, folder, count_checks):
+    vms = [vm("own", "timer.img", cmdline="rounds=300", affinity="1", exclusive=True),
+           vm("shared", "timer.img", cmdline="rounds=300", cpus=2, affinity="0")]
+    for text in run(arch, folder, vms, smp=2).values():
+        judge(text, count_checks)
