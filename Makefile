@@ -126,6 +126,7 @@ UNIT_CFLAGS  := $(HOST_CFLAGS) -O1 -DHOST_TEST=1 -fsanitize=address,undefined \
 HOST_SHARED  := $(wildcard vcpu/config*.c) kernel/fdt.c kernel/str.c kernel/err.c kernel/fmt.c
 TOOL_SRCS    := $(wildcard tools/caisson/*.c) $(HOST_SHARED)
 UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% boot/%, $(SRCS)))) \
+                boot/guests.c boot/pinned.c \
                 $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn.c)
 TOOL_OBJS    := $(TOOL_SRCS:%=$(HOST)/tool/%.o) $(LIBFDT:%=$(HOST)/tool/libfdt/%.o)
 UNIT_OBJS    := $(UNIT_SRCS:%=$(HOST)/unit/%.o) $(LIBFDT:%=$(HOST)/unit/libfdt/%.o)
