@@ -36,6 +36,14 @@ TEST(a_read_of_a_device_register_is_answered_and_stepped_over)
     ASSERT_EQ(vcpu->arch.regs.pc, pc + 4);
     ASSERT_EQ(vcpu->arch.finishes, 1);
     ASSERT_EQ(vm->state, VM_RUNNING);
+    RIG_SCRIPT(vcpu, mmio(false, RIG_GICR + 8, 8, 0)); /* GICR_TYPER: Last, and more above. */
+    rig_turn(0);
+    ASSERT_EQ(vcpu->arch.regs.gpr[5], rig_read(vm, 0, RIG_GICR + 8, 8));
+    ASSERT_EQ(vcpu->arch.regs.gpr[5] >> 4 & 1, 1);
+    RIG_SCRIPT(vcpu, mmio(false, RIG_GICD + 4, 4, 0)); /* GICD_TYPER */
+    rig_turn(0);
+    ASSERT_EQ(vcpu->arch.regs.gpr[5], rig_read(vm, 0, RIG_GICD + 4, 4));
+    ASSERT(vcpu->arch.regs.gpr[5] > 0xff);
     rig_end();
 }
 
@@ -168,6 +176,11 @@ TEST(rom_ignores_writes_and_a_hole_beside_it_does_not)
     RIG_SCRIPT(&vm->vcpus[0], mmio(true, HOLE + PAGE_SIZE, 8, ~0ull));
     rig_turn(0);
     ASSERT(rig_logged("nearest region: ROM 0x20000000-0x20000fff"));
+    rig_turns(3);
+    ASSERT_OK(vm_start(vm));
+    RIG_SCRIPT(&vm->vcpus[0], mmio(false, HOLE + 8, 8, 0)); /* Hardware reads ROM by itself. */
+    rig_turns(2);
+    ASSERT_EQ(rig_logged_count("access to an address where nothing is"), 2);
     rig_end();
 }
 
@@ -379,6 +392,7 @@ TEST(what_was_asked_while_the_guest_ran_is_seen_before_it_runs_again)
     ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
     ASSERT(atomic_load(&pcpu(0)->ipi_under_way));
     fake_be_cpu(0);
+    atomic_store(&this_cpu()->sched.leave, false); /* No other reason to go. */
     ASSERT(!vcpu_turn(vcpu));
     ASSERT_EQ(vcpu->arch.runs, runs_before);
     vcpu_unbind(vcpu);

@@ -69,8 +69,7 @@ static void rig_cpus_init(void)
 void rig_end(void)
 {
     rig_cpus_init();
-    for (unsigned i = 0; i < vm_count; i++)
-        console_remove(vm_console(vms[i]));
+    console_init(NULL); /* Their consoles are in its list. */
     memset(vms, 0, sizeof(vms));
     vm_count = 0;
     log_attach(NULL);
@@ -80,10 +79,8 @@ void rig_start(void)
 {
     rig_end(); /* After a test that failed. */
     fake_ram(RIG_RAM);
-    rig_cpus_init();
     config_count = 0;
     guest_count = 0;
-    vm_count = 0;
     platform.timer_irq_virt = RIG_VTIMER_IRQ;
     platform.gic_maintenance_irq = RIG_VTIMER_IRQ - 2;
     log_attach(rig_log_put);
