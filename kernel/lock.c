@@ -15,12 +15,17 @@
 #include "kernel/percpu.h"
 
 static const char *const rank_names[] = {
-    [RANK_VM_LIST] = "vm list",  [RANK_VM] = "vm",
-    [RANK_DEVICE] = "device",    [RANK_IRQCHIP] = "irqchip",
-    [RANK_CONSOLE] = "console",  [RANK_SCHED] = "sched",
-    [RANK_TIMER] = "timer",      [RANK_GUESTMAP] = "guest map",
-    [RANK_HOSTMAP] = "host map", [RANK_PAGES] = "pages",
-    [RANK_LOG] = "log",          [RANK_UART] = "uart",
+    [RANK_VM] = "vm",
+    [RANK_DEVICE] = "device",
+    [RANK_IRQCHIP] = "irqchip",
+    [RANK_CONSOLE] = "console",
+    [RANK_SCHED] = "sched",
+    [RANK_TIMER] = "timer",
+    [RANK_GUESTMAP] = "guest map",
+    [RANK_HOSTMAP] = "host map",
+    [RANK_PAGES] = "pages",
+    [RANK_LOG] = "log",
+    [RANK_UART] = "uart",
 };
 
 void lock_init(struct lock *lock, enum lock_rank rank, const char *name)

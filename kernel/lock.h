@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ticket lock with a rank. The hypervisor runs with interrupts masked, so no handler can come between
- * a take and a drop, and there is one kind of lock. Taking a lock of a rank not above those held
- * asserts.
+ * Ticket lock with a rank. The hypervisor runs with interrupts masked, so no handler can come
+ * between a take and a drop, and there is one kind of lock. Taking a lock of a rank not above those
+ * held asserts.
  */
 #pragma once
 
@@ -10,8 +10,7 @@
 
 /* From outer to inner: a lock may be taken while holding only locks above it in this list. */
 enum lock_rank {
-    RANK_VM_LIST = 1,
-    RANK_VM,
+    RANK_VM = 1,
     RANK_DEVICE,   /* A virtual device. */
     RANK_IRQCHIP,  /* A VM's virtual interrupt controller. */
     RANK_CONSOLE,  /* The console multiplexer. */
@@ -30,7 +29,10 @@ struct lock {
     const char *name;
 };
 
-#define LOCK_INIT(rank_, name_) {.rank = (rank_), .name = (name_)}
+#define LOCK_INIT(rank_, name_)                                                                    \
+    {                                                                                              \
+        .rank = (rank_), .name = (name_)                                                           \
+    }
 
 void lock_init(struct lock *lock, enum lock_rank rank, const char *name);
 void lock_take(struct lock *lock);

@@ -3,8 +3,8 @@
  * Seam 2: what a backend owes a vCPU. The same meaning on VMX, SVM, EL2 and H. struct arch_vcpu is
  * embedded in the portable one. Interrupts are masked in all of these.
  *
- * "Bound" means: this vCPU's state is loaded on the calling pCPU. Functions that say so work on bound and unbound
- * vCPUs alike; the others say which they want.
+ * "Bound" means: this vCPU's state is loaded on the calling pCPU. Functions that say so work on
+ * bound and unbound vCPUs alike; the others say which they want.
  */
 #pragma once
 
@@ -16,12 +16,12 @@ struct fmt_sink;
 
 /* What this machine's backend can do; valid after arch_virt_enable() on the boot processor. */
 struct virt_caps {
-    const char *backend;       /* "el2", "h", "svm", "vmx". */
-    unsigned vcpus_max;        /* Per VM. */
+    const char *backend; /* "el2", "h", "svm", "vmx". */
+    unsigned vcpus_max;  /* Per VM. */
     unsigned vmids_max;
-    unsigned gpa_bits;         /* Size of a guest-physical address. */
-    unsigned virq_slots;       /* Interrupts the hardware can hold for a vCPU. */
-    unsigned gic_version;      /* Arm: of the controller that guests can be given; else 0. */
+    unsigned gpa_bits;    /* Size of a guest-physical address. */
+    unsigned virq_slots;  /* Interrupts the hardware can hold for a vCPU. */
+    unsigned gic_version; /* Arm: of the controller that guests can be given; else 0. */
 };
 
 extern struct virt_caps virt_caps;
@@ -32,9 +32,9 @@ const struct pt_format *arch_stage2_format(void);
 
 struct arch_vcpu_config {
     uint16_t vmid;
-    unsigned index;    /* In its VM. */
+    unsigned index; /* In its VM. */
     hpa_t stage2_root;
-    bool trap_wait;    /* WFI, HLT exit; else the hardware waits (exclusive pCPUs). */
+    bool trap_wait; /* WFI, HLT exit; else the hardware waits (exclusive pCPUs). */
 };
 
 /* Power-on state, off: everything zeroed, nothing leaks from an earlier user. Unbound. */
@@ -48,23 +48,25 @@ void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset);
 void arch_vcpu_bind(struct arch_vcpu *vcpu);
 void arch_vcpu_unbind(struct arch_vcpu *vcpu);
 /*
- * Run the guest until something needs us, and say what in *exit. Bound. A host interrupt ends the run as
- * EXIT_INTERRUPT and stays pending. Never calls up, never allocates, never fails.
+ * Run the guest until something needs us, and say what in *exit. Bound. A host interrupt ends the
+ * run as EXIT_INTERRUPT and stays pending. Never calls up, never allocates, never fails.
  */
 void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 /* Complete an MMIO, PIO or system-register exit: load the register for a read, step over. */
 void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);
 
 /*
- * A stage-2 fault on data without a syndrome: make an MMIO exit of it by decoding the instruction (size bytes
- * at the guest's pc). False: not an instruction that we know. Its MMIO exits may be several: finish each.
+ * A stage-2 fault on data without a syndrome: make an MMIO exit of it by decoding the instruction
+ * (size bytes at the guest's pc). False: not an instruction that we know. Its MMIO exits may be
+ * several: finish each.
  */
 bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
                       struct vcpu_exit *exit);
 
 /*
- * System registers that the backend itself answers: identification without what is not virtualized, and those of
- * hidden debug facilities. False: not one of these; nothing was changed. True: exit is ready to be finished.
+ * System registers that the backend itself answers: identification without what is not virtualized,
+ * and those of hidden debug facilities. False: not one of these; nothing was changed. True: exit is
+ * ready to be finished.
  */
 bool arch_vcpu_sysreg(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 
@@ -81,7 +83,10 @@ enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs
 /* All registers by name, and the exit in words. Bound or not. */
 void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out);
 void arch_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out);
-/* The guest's own translation of a virtual address, by walking its tables with read(); E_ABSENT: it has none. Bound or not. */
+/*
+ * The guest's own translation of a virtual address, by walking its tables with read(); E_ABSENT: it
+ * has none. Bound or not.
+ */
 enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr,
                              enum err (*read)(void *arg, gpa_t addr, uint64_t *entry), void *arg,
                              gpa_t *result);
@@ -91,16 +96,23 @@ enum arch_fault { FAULT_UNDEFINED, FAULT_DATA_ABORT, FAULT_FETCH_ABORT };
 void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault,
                             const struct vcpu_exit *exit);
 
-/* Absolute host ticks at which a timer of the guest fires next; TICKS_NEVER when none. Bound or not. */
+/*
+ * Absolute host ticks at which a timer of the guest fires next; TICKS_NEVER when none. Bound or
+ * not.
+ */
 uint64_t arch_vcpu_timer_deadline(const struct arch_vcpu *vcpu);
 
 /*
- * Interrupt slots of the hardware (list registers), for the vCPU that is bound here. Their layout is the
- * architecture's (Arm: ICH_LR<n>_EL2). On unbind the backend keeps them, on bind it restores them.
+ * Interrupt slots of the hardware (list registers), for the vCPU that is bound here. Their layout
+ * is the architecture's (Arm: ICH_LR<n>_EL2). On unbind the backend keeps them, on bind it restores
+ * them.
  */
 uint64_t arch_virq_read(const struct arch_vcpu *vcpu, unsigned slot);
 void arch_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value);
-/* Arm: bits of slots that are empty (ICH_ELRSR_EL2), and that the guest ended with notice asked (ICH_EISR_EL2). */
+/*
+ * Arm: bits of slots that are empty (ICH_ELRSR_EL2), and that the guest ended with notice asked
+ * (ICH_EISR_EL2).
+ */
 uint64_t arch_virq_empty(const struct arch_vcpu *vcpu);
 uint64_t arch_virq_ended(const struct arch_vcpu *vcpu);
 /* Arm: control word ICH_HCR_EL2 (EOIcount, maintenance enables, traps). */

@@ -122,16 +122,6 @@ static void action_read(struct config_reader *r, int node, const char *name,
         *action = value;
 }
 
-static void devices_read(struct config_reader *r, struct config_vm *vm)
-{
-    int node = fdt_child(r->fdt, vm->node, "devices");
-
-    if (node < 0)
-        return;
-    config_known(r, node, LIST("test-exit"), LIST(NULL));
-    config_flag(r, node, "test-exit", &vm->test_exit);
-}
-
 static void memory_read(struct config_reader *r, struct config_vm *vm)
 {
     uint64_t max = r->context->machine->ram_max;
@@ -196,7 +186,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
                  LIST("cpus", "affinity", "memory", "memory-host", "priority", "exclusive",
                       "autostart", "on-crash", "on-reset", "on-poweroff", "kernel", "initrd", "fdt",
                       "cmdline", "format", "load-address"),
-                 LIST("boot", "regions", "devices"));
+                 LIST("boot", "regions"));
     misplaced_check(r, vm);
     if (config_number(r, node, "cpus", 1, CONFIG_VCPUS_MAX, &number))
         vm->cpu_count = (unsigned)number;
@@ -211,7 +201,6 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     memory_read(r, vm);
     boot_read(r, vm);
     regions_read(r, vm);
-    devices_read(r, vm);
 }
 
 static void vms_read(struct config_reader *r)

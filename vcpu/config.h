@@ -60,7 +60,6 @@ struct config_vm {
     const char *cmdline;   /* "" when none. */
     uint64_t load_address; /* For raw images; 0: the machine's usual place. */
     bool raw;              /* boot { format = "raw"; }: no header needed. */
-    bool test_exit;        /* devices { test-exit; }: it may use our test hypercalls. */
     unsigned region_count;
     struct config_region regions[CONFIG_REGIONS_MAX];
 };

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exits: the guest gave control back. A backend turns the hardware's cause into one of these and returns; it never
- * calls up. The run loop decides. Fields of an exit are valid only for its kind.
+ * Exits: the guest gave control back. A backend turns the hardware's cause into one of these and
+ * returns; it never calls up. The run loop decides. Fields of an exit are valid only for its kind.
  */
 #pragma once
 
 #include "kernel/types.h"
 
 enum exit_kind {
-    EXIT_NOTHING,          /* No reason; run again. */
-    EXIT_INTERRUPT,        /* A host interrupt is pending; it is still unacknowledged. */
-    EXIT_HYPERCALL,        /* HVC, SMC, ECALL, VMCALL, VMMCALL: call. */
-    EXIT_MMIO_READ,        /* mmio: finish with exit.mmio.data set to the value. */
-    EXIT_MMIO_WRITE,       /* mmio. */
-    EXIT_PIO_IN,           /* pio: finish with exit.pio.data set. */
-    EXIT_PIO_OUT,          /* pio. */
-    EXIT_SYSREG_READ,      /* sysreg: finish with exit.sysreg.value set. */
-    EXIT_SYSREG_WRITE,     /* sysreg. */
-    EXIT_STAGE2_FAULT,     /* fault: an access that cannot be answered as MMIO (fetch, table walk, no syndrome). */
-    EXIT_HALT,             /* HLT. */
-    EXIT_IDLE,             /* The guest is idle for as long as the backend knows: SBI suspend, PSCI suspend. */
-    EXIT_WFI,              /* Wait for interrupt. */
-    EXIT_WFE,              /* Wait for event; PAUSE loops. */
+    EXIT_NOTHING,      /* No reason; run again. */
+    EXIT_INTERRUPT,    /* A host interrupt is pending; it is still unacknowledged. */
+    EXIT_HYPERCALL,    /* HVC, SMC, ECALL, VMCALL, VMMCALL: call. */
+    EXIT_MMIO_READ,    /* mmio: finish with exit.mmio.data set to the value. */
+    EXIT_MMIO_WRITE,   /* mmio. */
+    EXIT_PIO_IN,       /* pio: finish with exit.pio.data set. */
+    EXIT_PIO_OUT,      /* pio. */
+    EXIT_SYSREG_READ,  /* sysreg: finish with exit.sysreg.value set. */
+    EXIT_SYSREG_WRITE, /* sysreg. */
+    EXIT_STAGE2_FAULT, /* fault: an access that cannot be answered as MMIO (fetch, table walk, no
+                          syndrome). */
+    EXIT_HALT,         /* HLT. */
+    EXIT_IDLE, /* The guest is idle for as long as the backend knows: SBI suspend, PSCI suspend. */
+    EXIT_WFI,  /* Wait for interrupt. */
+    EXIT_WFE,  /* Wait for event; PAUSE loops. */
     EXIT_CPU_UP,           /* cpu: the guest starts one of its CPUs. */
     EXIT_CPU_DOWN,         /* The guest stops this CPU. */
     EXIT_SEND_IPI,         /* ipi. */
@@ -39,8 +40,9 @@ enum exit_kind {
 
 struct vcpu_exit {
     enum exit_kind kind;
-    bool advance;      /* arch_vcpu_finish() steps over the instruction. */
-    uint64_t cause[2]; /* The hardware's words: ESR and FAR; scause and stval; exit code and info. */
+    bool advance; /* arch_vcpu_finish() steps over the instruction. */
+    uint64_t
+        cause[2]; /* The hardware's words: ESR and FAR; scause and stval; exit code and info. */
     union {
         struct {
             uint64_t nr, args[6];
@@ -49,7 +51,8 @@ struct vcpu_exit {
         } call;
         struct {
             gpa_t gpa;
-            uint64_t data; /* Read: the result, set by the handler. Write: the value, cut to width. */
+            uint64_t
+                data; /* Read: the result, set by the handler. Write: the value, cut to width. */
             uint8_t width; /* Bytes: 1, 2, 4, 8. */
             uint8_t reg, reg_width;
             bool sign_extend;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Our own few calls. On Arm they are fast SMCCC calls of the range of a vendor-specific hypervisor service
- * [DEN0028F 6, owner 6].
+ * Our own few calls. On Arm they are fast SMCCC calls of the range of a vendor-specific hypervisor
+ * service [DEN0028F 6, owner 6].
  */
 #pragma once
 

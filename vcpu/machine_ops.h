@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What makes a VM of one architecture a machine: its interrupt controller, devices, timers and firmware calls. One
- * per architecture, chosen by arch_types.h (ARCH_MACHINE); the rest of vcpu/ does not know which.
+ * What makes a VM of one architecture a machine: its interrupt controller, devices, timers and
+ * firmware calls. One per architecture, chosen by arch_types.h (ARCH_MACHINE); the rest of vcpu/
+ * does not know which.
  */
 #pragma once
 
@@ -29,19 +30,27 @@ struct machine_ops {
     void (*unbinding)(struct vcpu *vcpu);
     /* Bring the IRQ queue into the interrupt controller. Bound or not. */
     void (*accept)(struct vcpu *vcpu);
-    /* VCPU_REQ_IRQ: bring the IRQ queue into the interrupt controller and that into hardware. Bound. */
+    /*
+     * VCPU_REQ_IRQ: bring the IRQ queue into the interrupt controller and that into hardware.
+     * Bound.
+     */
     void (*refresh)(struct vcpu *vcpu);
-    /* Whether an interrupt is deliverable: wait-for-interrupt returns. Bound or not; the queue may hold more. */
+    /*
+     * Whether an interrupt is deliverable: wait-for-interrupt returns. Bound or not; the queue may
+     * hold more.
+     */
     bool (*pending)(struct vcpu *vcpu);
 
     /* When a timer of the guest wakes it from a wait: as arch_vcpu_timer_deadline(). Unbound. */
     uint64_t (*deadline)(struct vcpu *vcpu);
 
-    /* A system register of the machine; false: not one of its. The caller finishes the exit. Bound. */
+    /*
+     * A system register of the machine; false: not one of its. The caller finishes the exit. Bound.
+     */
     bool (*sysreg)(struct vcpu *vcpu, struct vcpu_exit *exit);
     /*
-     * A hypercall or firmware call: answers it, or turns *exit into the kind that it asks for (EXIT_CPU_UP,
-     * EXIT_SYSTEM_DOWN, …). Bound.
+     * A hypercall or firmware call: answers it, or turns *exit into the kind that it asks for
+     * (EXIT_CPU_UP, EXIT_SYSTEM_DOWN, …). Bound.
      */
     void (*call)(struct vcpu *vcpu, struct vcpu_exit *exit);
     /* The firmware's word for the outcome of EXIT_CPU_UP. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fault report of a VM: what it did, in words; where, through both stages of translation; its registers; and what it did
- * before. One report for each stop of a VM, so a guest cannot flood the log.
+ * The fault report of a VM: what it did, in words; where, through both stages of translation; its
+ * registers; and what it did before. One report for each stop of a VM, so a guest cannot flood the
+ * log.
  */
 #include "kernel/log.h"
 #include "kernel/percpu.h"

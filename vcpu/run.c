@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The run loop: enters the guest and answers its exits. vcpu_turn() is the hot path; its budgets are in design
- * numbers (make bench): a hypercall round trip in 150 instructions, a device register in 220.
+ * The run loop: enters the guest and answers its exits. vcpu_turn() is the hot path; its budgets
+ * are in design numbers (make bench): a hypercall round trip in 150 instructions, a device register
+ * in 220.
  */
 #include "kernel/irq.h"
 #include "kernel/percpu.h"
@@ -40,8 +41,8 @@ static bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
 }
 
 /*
- * An access that no device answers. ROM ignores writes; a device refuses what is misaligned or reaches beyond it; where
- * nothing is, it is the guest's end.
+ * An access that no device answers. ROM ignores writes; a device refuses what is misaligned or
+ * reaches beyond it; where nothing is, it is the guest's end.
  */
 static void run_no_device(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a vCPU between the scheduler and the run loop. Its entity runs while it has something to do; a vCPU that
- * is off, waits for an interrupt or is stopped is a blocked entity and costs nothing.
+ * The life of a vCPU between the scheduler and the run loop. Its entity runs while it has something
+ * to do; a vCPU that is off, waits for an interrupt or is stopped is a blocked entity and costs
+ * nothing.
  */
 #include "vcpu/vcpu.h"
 
@@ -31,8 +32,7 @@ void vcpu_unbind(struct vcpu *vcpu)
 void vcpu_request(struct vcpu *vcpu, uint32_t requests)
 {
     /* Release: what was written for the vCPU to see is visible with the bit. */
-    uint32_t before =
-        atomic_fetch_or_explicit(&vcpu->requests, requests, memory_order_acq_rel);
+    uint32_t before = atomic_fetch_or_explicit(&vcpu->requests, requests, memory_order_acq_rel);
 
     if ((before & requests) == requests)
         return; /* Who set the bit has kicked, and the vCPU has not looked yet. */
@@ -54,7 +54,9 @@ enum err vcpu_power_on(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
     struct vm *vm = vcpu->vm;
     enum err err = OK;
 
-    /* Under the lock: so a stop finds the request, or has come before and no vCPU is left behind. */
+    /*
+     * Under the lock: so a stop finds the request, or has come before and no vCPU is left behind.
+     */
     lock_take(&vm->lock);
     if (vm->state != VM_RUNNING) {
         err = E_STATE;
@@ -81,8 +83,7 @@ static bool vcpu_has_reason(struct vcpu *vcpu)
 /* Unbound: block until something is asked of it, or a timer of the guest is due. */
 static void vcpu_block(struct vcpu *vcpu)
 {
-    uint64_t deadline =
-        vcpu->power == VCPU_ON ? vcpu->vm->machine->deadline(vcpu) : TICKS_NEVER;
+    uint64_t deadline = vcpu->power == VCPU_ON ? vcpu->vm->machine->deadline(vcpu) : TICKS_NEVER;
 
     if (deadline != TICKS_NEVER)
         timer_arm(&vcpu->wake, deadline);
@@ -146,8 +147,8 @@ static void vcpu_run(struct sched_entity *entity)
         vcpu_block(vcpu);
 }
 
-enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu,
-                   uint8_t priority, bool trap_wait)
+enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu, uint8_t priority,
+                   bool trap_wait)
 {
     const struct arch_vcpu_config config = {
         .vmid = vm->map.vmid,

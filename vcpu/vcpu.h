@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtual processor: the backend's state, its place in the scheduler, its IRQ queue, and what others ask of it. Only the
- * pCPU that it is assigned to touches arch and runs it; others set bits in `requests` and kick.
+ * A virtual processor: the backend's state, its place in the scheduler, its IRQ queue, and what
+ * others ask of it. Only the pCPU that it is assigned to touches arch and runs it; others set bits
+ * in `requests` and kick.
  */
 #pragma once
 
@@ -13,11 +14,12 @@
 
 struct vm;
 
-/* What vcpu_turn() looks at before it enters the guest: one word, so that nothing to do costs nothing. */
+/* What vcpu_turn() looks at before it enters the guest: one word, so that nothing to do costs
+ * nothing. */
 enum vcpu_request {
-    VCPU_REQ_IRQ = 1 << 0,    /* The IRQ queue or the interrupt controller has something. */
-    VCPU_REQ_START = 1 << 1,  /* Power on at entry, arg. */
-    VCPU_REQ_STOP = 1 << 2,   /* Leave the guest and stay out: the VM stops. */
+    VCPU_REQ_IRQ = 1 << 0,   /* The IRQ queue or the interrupt controller has something. */
+    VCPU_REQ_START = 1 << 1, /* Power on at entry, arg. */
+    VCPU_REQ_STOP = 1 << 2,  /* Leave the guest and stay out: the VM stops. */
 };
 
 enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
@@ -40,13 +42,12 @@ struct vcpu {
     struct sched_entity sched;
     struct virq_queue virq;
     _Atomic(enum vcpu_power) power;
-    bool waiting;        /* It executed WFI or its like, and is to block. */
-    bool parked;         /* Stopped and acknowledged. */
-    gpa_t entry;         /* For VCPU_REQ_START. */
+    bool waiting; /* It executed WFI or its like, and is to block. */
+    bool parked;  /* Stopped and acknowledged. */
+    gpa_t entry;  /* For VCPU_REQ_START. */
     uint64_t arg;
-    struct timer wake;   /* A guest timer's deadline, while blocked. */
+    struct timer wake; /* A guest timer's deadline, while blocked. */
     uint64_t exit_count;
-    unsigned trace_next;
     struct vcpu_trace trace[VCPU_TRACE];
 };
 
@@ -57,10 +58,11 @@ static inline struct vcpu *vcpu_current(void)
 }
 
 /* Off, on the pCPU given. stage-2 root and VMID come from vm->map. */
-enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu,
-                   uint8_t priority, bool trap_wait);
+enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu, uint8_t priority,
+                   bool trap_wait);
 
-/* Ask something of the vCPU, and make it look soon. Any pCPU, any context, also with locks above RANK_SCHED. */
+/* Ask something of the vCPU, and make it look soon. Any pCPU, any context, also with locks above
+ * RANK_SCHED. */
 void vcpu_request(struct vcpu *vcpu, uint32_t requests);
 /* Post an interrupt and make the vCPU look. Any pCPU, in every state of the vCPU. */
 void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);

@@ -22,7 +22,10 @@ void virq_drain(struct virq_queue *queue, void (*look)(void *arg, uint32_t irq, 
         if (atomic_load_explicit(&queue->look[i], memory_order_relaxed) == 0)
             continue;
         bits = atomic_exchange_explicit(&queue->look[i], 0, memory_order_acquire);
-        /* An edge whose order to look comes later may be taken here already: it is then looked at twice. */
+        /*
+         * An edge whose order to look comes later may be taken here already: it is then looked at
+         * twice.
+         */
         edges = atomic_exchange_explicit(&queue->edge[i], 0, memory_order_acquire);
         for (bits |= edges; bits; bits &= bits - 1)
             look(arg, i * 64 + bit_lowest(bits), edges >> bit_lowest(bits) & 1);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The IRQ queue of a vCPU. Anybody, on any pCPU, may post at any time, whatever the vCPU does; only the
- * vCPU's own pCPU takes out. The queue does not carry levels or counts: it says "look at interrupt N", and, for an
- * edge, "one has come". The level stays with its source, which is asked when the vCPU looks; so no order of posts
- * can leave a stale level behind, the queue can never be full, and two edges before a look are one, as on a wire.
+ * The IRQ queue of a vCPU. Anybody, on any pCPU, may post at any time, whatever the vCPU does; only
+ * the vCPU's own pCPU takes out. The queue does not carry levels or counts: it says "look at
+ * interrupt N", and, for an edge, "one has come". The level stays with its source, which is asked
+ * when the vCPU looks; so no order of posts can leave a stale level behind, the queue can never be
+ * full, and two edges before a look are one, as on a wire.
  */
 #pragma once
 
@@ -18,7 +19,10 @@ struct virq_queue {
     _Atomic uint64_t edge[VIRQ_WORDS];
 };
 
-/* Any pCPU. What the poster wrote before is visible to who takes it out. The caller then tells the vCPU. */
+/*
+ * Any pCPU. What the poster wrote before is visible to who takes it out. The caller then tells the
+ * vCPU.
+ */
 void virq_post(struct virq_queue *queue, uint32_t irq, bool edge);
 
 /* Takes out all: calls look(arg, irq, edge) for each. The vCPU's own pCPU. */

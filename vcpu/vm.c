@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a VM. A stop is asynchronous: each vCPU parks on its own pCPU, the last one queues stopped_work, and that ends
- * the stop outside of any guest and any lock: memory cleared, then restart, or rest, as the configuration says.
+ * The life of a VM. A stop is asynchronous: each vCPU parks on its own pCPU, the last one queues
+ * stopped_work, and that ends the stop outside of any guest and any lock: memory cleared, then
+ * restart, or rest, as the configuration says.
  */
 #include "vcpu/vm.h"
 
@@ -28,9 +29,9 @@ unsigned vm_count;
 const char *vm_state_text(enum vm_state state)
 {
     static const char *const names[] = {
-        [VM_CREATED] = "created",   [VM_STARTING] = "starting", [VM_RUNNING] = "running",
-        [VM_PAUSING] = "pausing",   [VM_PAUSED] = "paused",     [VM_STOPPING] = "stopping",
-        [VM_STOPPED] = "stopped",   [VM_FAILED] = "failed",
+        [VM_CREATED] = "created", [VM_STARTING] = "starting", [VM_RUNNING] = "running",
+        [VM_PAUSING] = "pausing", [VM_PAUSED] = "paused",     [VM_STOPPING] = "stopping",
+        [VM_STOPPED] = "stopped", [VM_FAILED] = "failed",
     };
 
     return names[state];
@@ -80,7 +81,9 @@ static unsigned vm_load_of(const struct vm *made, unsigned cpu)
     return load;
 }
 
-/* The pCPU of the mask that has the fewest vCPUs; a mask of 0 means any. CPUS_MAX: there is none. */
+/*
+ * The pCPU of the mask that has the fewest vCPUs; a mask of 0 means any. CPUS_MAX: there is none.
+ */
 static unsigned vm_place(const struct vm *vm, uint64_t mask)
 {
     unsigned best = CPUS_MAX, best_load = UINT_MAX;
@@ -241,9 +244,9 @@ static bool vm_claim_start(struct vm *vm, bool restart)
     bool allowed;
 
     lock_take(&vm->lock);
-    allowed = restart ? vm->restart_pending
-                      : vm->state == VM_CREATED || vm->state == VM_STOPPED ||
-                            vm->state == VM_FAILED;
+    allowed = restart
+                  ? vm->restart_pending
+                  : vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED;
     if (allowed) {
         vm->state = VM_STARTING;
         vm->restart_pending = false;
@@ -337,7 +340,9 @@ static enum config_action vm_action(const struct vm *vm)
     return ACTION_STOP;
 }
 
-/* 0: at once. A guest that crashes, or resets right after its start, in a loop is made ever slower. */
+/*
+ * 0: at once. A guest that crashes, or resets right after its start, in a loop is made ever slower.
+ */
 static uint64_t vm_restart_delay_ms(struct vm *vm, enum vm_stop_reason reason)
 {
     uint64_t ran_ms = ticks_to_ns(arch_ticks() - vm->started_ticks) / 1000000;

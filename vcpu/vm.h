@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtual machine: memory, devices, vCPUs. Its state changes by vm_start() and vm_stop(), which any pCPU may call outside of
- * locks; vm->lock guards state, reason and the count of vCPUs that have yet to park.
+ * A virtual machine: memory, devices, vCPUs. Its state changes by vm_start() and vm_stop(), which
+ * any pCPU may call outside of locks; vm->lock guards state, reason and the count of vCPUs that
+ * have yet to park.
  *
- *     CREATED --start--> RUNNING --stop--> STOPPING --all vCPUs parked--> STOPPED --start--> RUNNING …
- *                                                            `--could not be started--> FAILED
+ *     CREATED --start--> RUNNING --stop--> STOPPING --all parked--> STOPPED --start--> RUNNING …
+ *                `--could not be started--> FAILED                     `--could not …--> FAILED
  */
 #pragma once
 
@@ -40,13 +41,14 @@ struct vm {
     struct bus bus;
     struct lock lock; /* RANK_VM */
     enum vm_state state;
-    enum vm_stop_reason reason;  /* Of the stop under way, or the last one. */
-    _Atomic unsigned running;    /* vCPUs that have not parked. */
-    struct work stopped_work;    /* Runs when all have. */
+    enum vm_stop_reason reason; /* Of the stop under way, or the last one. */
+    _Atomic unsigned running;   /* vCPUs that have not parked. */
+    struct work stopped_work;   /* Runs when all have. */
     struct work restart_work;
-    bool restart_pending;        /* Stopped, but to be started again: until somebody does, or stops it. */
-    struct timer restart_timer;  /* On the pCPU of vCPU 0. A crashed VM restarts with a delay, which grows. */
-    unsigned restart_count;      /* After crashes and quick resets in a row. */
+    bool restart_pending; /* Stopped, but to be started again: until somebody does, or stops it. */
+    struct timer
+        restart_timer; /* On the pCPU of vCPU 0. A crashed VM restarts with a delay, which grows. */
+    unsigned restart_count; /* After crashes and quick resets in a row. */
     uint64_t started_ticks;
     unsigned start_count;
     unsigned vcpu_count;
@@ -56,22 +58,25 @@ struct vm {
 extern struct vm *vms[CONFIG_VMS_MAX]; /* By index; NULL: none. Set up in boot, then constant. */
 extern unsigned vm_count;
 
-/* Memory, devices, vCPUs on their pCPUs; state CREATED. Errors are logged with the VM's node. Boot. */
+/* Memory, devices, vCPUs on their pCPUs; state CREATED. Errors are logged with the VM's node. Boot.
+ */
 enum err vm_create(const struct config_vm *config, struct vm **vm);
 struct vm *vm_find(const char *name);
 
-/* Loads the images and starts vCPU 0. E_STATE unless created, stopped or failed; other errors make it FAILED, and are logged. */
+/* Loads the images and starts vCPU 0. E_STATE unless created, stopped or failed; other errors make
+ * it FAILED, and are logged. */
 enum err vm_start(struct vm *vm);
 /*
- * Makes all vCPUs leave the guest; when they have, the VM is stopped and its memory cleared, and then what the
- * configuration says for the reason is done. A stopped VM that waits for its restart stays stopped. Any pCPU, any context
- * without locks. E_STATE otherwise.
+ * Makes all vCPUs leave the guest; when they have, the VM is stopped and its memory cleared, and
+ * then what the configuration says for the reason is done. A stopped VM that waits for its restart
+ * stays stopped. Any pCPU, any context without locks. E_STATE otherwise.
  */
 enum err vm_stop(struct vm *vm, enum vm_stop_reason reason);
 /* A vCPU acknowledges a stop: called by vcpu.c. */
 void vm_vcpu_parked(struct vm *vm);
 
-/* The guest did what no hardware would survive: a report on the log, then a stop as a crash. Bound. report.c */
+/* The guest did what no hardware would survive: a report on the log, then a stop as a crash. Bound.
+ * report.c */
 void vm_fault(struct vcpu *vcpu, const char *why, const struct vcpu_exit *exit);
 
 struct console_port;

@@ -26,9 +26,9 @@ SHELL_CMD(list, "", "List the VMs, their state and their vCPUs", 0, 0)
 
         if (!vm)
             continue;
-        fmt_print(out, "%-16s %-9s %6u %6llu MiB %7u ", vm->config->name,
-                  vm_state_text(vm->state), vm->vcpu_count,
-                  (unsigned long long)(vm->config->memory_size / MIB), vm->start_count);
+        fmt_print(out, "%-16s %-9s %6u %6llu MiB %7u ", vm->config->name, vm_state_text(vm->state),
+                  vm->vcpu_count, (unsigned long long)(vm->config->memory_size / MIB),
+                  vm->start_count);
         for (unsigned v = 0; v < vm->vcpu_count; v++)
             fmt_print(out, " %u", vm->vcpus[v].sched.cpu);
         fmt_print(out, "\n");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Firmware calls of Arm guests. A function number says its own calling convention: bit 30 set, the arguments are 64 bits wide.
- * [Arm DEN0022F 5, DEN0028F 2 and 7]
+ * Firmware calls of Arm guests. A function number says its own calling convention: bit 30 set, the
+ * arguments are 64 bits wide. [Arm DEN0022F 5, DEN0028F 2 and 7]
  */
 #include "vcpu/vpsci.h"
 
@@ -10,11 +10,11 @@
 #include "vcpu/machine.h"
 #include "vcpu/vm.h"
 
-#define SMCCC_64   BIT(30)
+#define SMCCC_64               BIT(30)
 
-#define SMCCC_VERSION       0x80000000u
-#define SMCCC_ARCH_FEATURES  0x80000001u
-#define SMCCC_VERSION_1_1   0x00010001u
+#define SMCCC_VERSION          0x80000000u
+#define SMCCC_ARCH_FEATURES    0x80000001u
+#define SMCCC_VERSION_1_1      0x00010001u
 
 /* Without the bit that makes them 64 bits wide. */
 #define PSCI_VERSION           0x84000000u
@@ -29,19 +29,19 @@
 #define PSCI_SYSTEM_RESET2     0x84000012u
 #define PSCI_VERSION_1_1       0x00010001u
 
-#define PSCI_SUCCESS         0
-#define PSCI_NOT_SUPPORTED   (-1)
-#define PSCI_INVALID_PARAM   (-2)
-#define PSCI_ALREADY_ON      (-4)
-#define PSCI_ON_PENDING      (-5)
-#define PSCI_INVALID_ADDRESS (-9)
+#define PSCI_SUCCESS           0
+#define PSCI_NOT_SUPPORTED     (-1)
+#define PSCI_INVALID_PARAM     (-2)
+#define PSCI_ALREADY_ON        (-4)
+#define PSCI_ON_PENDING        (-5)
+#define PSCI_INVALID_ADDRESS   (-9)
 
-#define PSCI_NO_TRUSTED_OS 2
-#define AFFINITY_ON         0
-#define AFFINITY_OFF        1
-#define AFFINITY_ON_PENDING 2
+#define PSCI_NO_TRUSTED_OS     2
+#define AFFINITY_ON            0
+#define AFFINITY_OFF           1
+#define AFFINITY_ON_PENDING    2
 
-#define MPIDR_AFFINITY (BITS(39, 32) | BITS(23, 0))
+#define MPIDR_AFFINITY         (BITS(39, 32) | BITS(23, 0))
 
 bool vpsci_cpu_find(const struct vm *vm, uint64_t target, unsigned *index)
 {
@@ -90,7 +90,7 @@ static int64_t vpsci_affinity_info(const struct vm *vm, uint64_t target, uint64_
 static int64_t vpsci_features(uint64_t function)
 {
     switch (function & ~SMCCC_64) {
-    case PSCI_CPU_SUSPEND: /* Both are 0: original format of the power state, no OS-initiated mode. */
+    case PSCI_CPU_SUSPEND: /* 0: original format of the power state, no OS-initiated mode. */
     case PSCI_CPU_ON:
     case PSCI_AFFINITY_INFO:
     case PSCI_SYSTEM_RESET2:
@@ -117,7 +117,9 @@ static void vpsci_cpu_on(struct vcpu_exit *exit, uint64_t target, uint64_t entry
     exit->cpu.arg = arg;
 }
 
-/* Those of PSCI whose arguments may be 64 bits wide; function is without that bit. False: unknown. */
+/*
+ * Those of PSCI whose arguments may be 64 bits wide; function is without that bit. False: unknown.
+ */
 static bool vpsci_wide(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t function,
                        const uint64_t args[3])
 {

@@ -9,8 +9,8 @@ struct vcpu;
 struct vm;
 
 /*
- * A call by HVC or SMC: answers it in the guest's registers, or turns *exit into what it asks for (EXIT_CPU_UP,
- * EXIT_CPU_DOWN, EXIT_IDLE, EXIT_SYSTEM_DOWN, EXIT_SYSTEM_RESET). Bound.
+ * A call by HVC or SMC: answers it in the guest's registers, or turns *exit into what it asks for
+ * (EXIT_CPU_UP, EXIT_CPU_DOWN, EXIT_IDLE, EXIT_SYSTEM_DOWN, EXIT_SYSTEM_RESET). Bound.
  */
 void vpsci_call(struct vcpu *vcpu, struct vcpu_exit *exit);
 uint64_t vpsci_cpu_up_result(enum err err);

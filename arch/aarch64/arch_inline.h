@@ -52,8 +52,8 @@ static inline void arch_rmb(void)
 }
 
 /*
- * Device registers: single loads and stores by hand, so that the compiler can neither merge them nor
- * choose a form with write-back, which a hypervisor below us could not decode.
+ * Device registers: single loads and stores by hand, so that the compiler can neither merge them
+ * nor choose a form with write-back, which a hypervisor below us could not decode.
  */
 static inline uint8_t arch_read8(const volatile void *reg)
 {

@@ -12,14 +12,16 @@
 struct arch_vcpu;
 
 struct arch_pcpu {
-    void *trap_stack_top;      /* For traps of our own, so that a stack overflow is reported too. */
-    volatile void *gicr;       /* GICv3: this CPU's redistributor. */
-    uint64_t sgi_target;       /* GICv3: ICC_SGI1R_EL1 affinity fields; GICv2: bit of the CPU interface. */
-    struct arch_vcpu *bound;   /* The vCPU whose state is loaded. */
-    const struct arch_vcpu *last_ran[16]; /* By VMID's low bits: whose translations the TLB may hold. */
+    void *trap_stack_top; /* For traps of our own, so that a stack overflow is reported too. */
+    volatile void *gicr;  /* GICv3: this CPU's redistributor. */
+    uint64_t
+        sgi_target; /* GICv3: ICC_SGI1R_EL1 affinity fields; GICv2: bit of the CPU interface. */
+    struct arch_vcpu *bound; /* The vCPU whose state is loaded. */
+    const struct arch_vcpu
+        *last_ran[16]; /* By VMID's low bits: whose translations the TLB may hold. */
 };
 
-#define ARCH_INSN_MAX 4u /* Bytes of an instruction. */
+#define ARCH_INSN_MAX  4u /* Bytes of an instruction. */
 
 #define VIRQ_SLOTS_MAX 16u
 
@@ -43,13 +45,14 @@ struct arch_gic_state {
     uint64_t ended; /* GICv2: EISR when it was saved. */
 };
 
-/* A load or store under way that was decoded by us, for it has two registers or a write-back: see insn.h. */
+/* A load or store under way that was decoded by us, for it has two registers or a write-back: see
+ * insn.h. */
 struct arch_insn_state {
     struct a64_insn_access access;
     bool active;
-    uint8_t done;    /* Accesses finished. */
-    uint64_t gpa;    /* Of the first. */
-    uint64_t base;   /* The base register's new value. */
+    uint8_t done;  /* Accesses finished. */
+    uint64_t gpa;  /* Of the first. */
+    uint64_t base; /* The base register's new value. */
     uint64_t cause[2];
 };
 
@@ -67,7 +70,6 @@ struct arch_vcpu {
 
     bool bound;
     uint8_t gic_version_bound; /* Whose list registers hold its interrupts: 2, 3; 0: gic, below. */
-    bool trap_wait;
     unsigned index;
     uint16_t vmid;
     uint64_t hcr, vttbr, vmpidr;

@@ -36,8 +36,8 @@ hpa_t host_root;
 const struct pt_format *arch_host_format = &pt_format_s1;
 
 /*
- * Trap controls that firmware may have left with any value: fine-grained traps, HCRX, MPAM. Off, but that guests may not
- * name cache partitions. The registers are there only with their feature.
+ * Trap controls that firmware may have left with any value: fine-grained traps, HCRX, MPAM. Off,
+ * but that guests may not name cache partitions. The registers are there only with their feature.
  */
 static void cpu_quiet_traps(void)
 {
@@ -91,9 +91,9 @@ void arch_cpu_describe(char *buf, size_t size)
         uint32_t midr; /* Implementer, part number: bits 31:24 and 15:4. */
         const char *name;
     } names[] = {
-        {0x4100d030, "Cortex-A53"}, {0x4100d040, "Cortex-A35"}, {0x4100d050, "Cortex-A55"},
-        {0x4100d070, "Cortex-A57"}, {0x4100d080, "Cortex-A72"}, {0x4100d090, "Cortex-A73"},
-        {0x4100d0b0, "Cortex-A76"}, {0x4100d0c0, "Neoverse-N1"}, {0x4100d400, "Neoverse-V1"},
+        {0x4100d030, "Cortex-A53"},  {0x4100d040, "Cortex-A35"},  {0x4100d050, "Cortex-A55"},
+        {0x4100d070, "Cortex-A57"},  {0x4100d080, "Cortex-A72"},  {0x4100d090, "Cortex-A73"},
+        {0x4100d0b0, "Cortex-A76"},  {0x4100d0c0, "Neoverse-N1"}, {0x4100d400, "Neoverse-V1"},
         {0x4100d490, "Neoverse-N2"}, {0x4100d460, "Cortex-A510"}, {0x4100d470, "Cortex-A710"},
     };
     uint64_t midr = sysreg_read("midr_el1"), mmfr0 = sysreg_read("id_aa64mmfr0_el1");

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Page tables for the time between the first instruction and hostmap_init(): RAM one to one in 1 GiB
- * blocks, from static memory, built with the MMU off. Coarse: a block may also cover devices that share the GiB
- * with RAM; the real tables replace them before any driver runs.
+ * Page tables for the time between the first instruction and hostmap_init(): RAM one to one in 1
+ * GiB blocks, from static memory, built with the MMU off. Coarse: a block may also cover devices
+ * that share the GiB with RAM; the real tables replace them before any driver runs.
  */
 #include "arch/aarch64/boot.h"
 #include "kernel/bits.h"
 #include "mm/memmap.h"
 
-#define ENTRIES 512u
-#define TABLES_L1 4u /* Each maps 512 GiB that hold RAM. */
+#define ENTRIES      512u
+#define TABLES_L1    4u /* Each maps 512 GiB that hold RAM. */
 
 #define BLOCK_NORMAL (BIT(10) | BITS(9, 8) | BIT(0)) /* AF, inner shareable, AttrIndx 0, block. */
 #define TABLE_ENTRY  BITS(1, 0)
@@ -37,7 +37,8 @@ hpa_t early_map(const struct memmap *map)
 
         if (range->kind == MEM_RESERVED || range->kind == MEM_DEVICE)
             continue;
-        for (uint64_t gib = range->base / GIB; gib <= (range->base + range->size - 1) / GIB; gib++) {
+        for (uint64_t gib = range->base / GIB; gib <= (range->base + range->size - 1) / GIB;
+             gib++) {
             uint64_t *table = early_table(gib);
 
             if (table)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host interrupt controller: what GICv2 and GICv3 share, and the choice between them. Priority drop and
- * deactivation are separate (EOImode 1), so that an interrupt can be left active for a guest to end.
- * [IHI 0069 for v3, IHI 0048 for v2]
+ * The host interrupt controller: what GICv2 and GICv3 share, and the choice between them. Priority
+ * drop and deactivation are separate (EOImode 1), so that an interrupt can be left active for a
+ * guest to end. [IHI 0069 for v3, IHI 0048 for v2]
  */
 #include "arch/aarch64/gic.h"
 #include "arch/aarch64/sysreg.h"

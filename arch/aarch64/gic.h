@@ -12,8 +12,8 @@ struct arch_gic_state;
 
 #define GIC_SPURIOUS    1020u /* To GIC_SPECIAL_MAX: no interrupt. Above are LPIs. */
 #define GIC_SPECIAL_MAX 1023u
-#define GIC_SGI_KICK   0u    /* The one IPI. */
-#define GIC_PRIORITY   0xa0u
+#define GIC_SGI_KICK    0u /* The one IPI. */
+#define GIC_PRIORITY    0xa0u
 
 /* Distributor registers that both have [IHI 0069, 12.9]. */
 #define GICD_CTLR       0x0000u

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * List registers of the GICv3 virtual interface, by number, and their save and restore with a vCPU; the GICv2's
- * are behind the same functions in gicv2.c. [IHI 0069, 12.4]
+ * List registers of the GICv3 virtual interface, by number, and their save and restore with a vCPU;
+ * the GICv2's are behind the same functions in gicv2.c. [IHI 0069, 12.4]
  */
 #include "arch/aarch64/gic.h"
 #include "arch/aarch64/sysreg.h"
@@ -9,16 +9,23 @@
 #include "kernel/percpu.h"
 #include "vcpu/arch_vcpu.h"
 
-/* Encodings: ICH_LR0-7 are s3_4_c12_c12_n, ICH_LR8-15 s3_4_c12_c13_n; ICH_AP<g>R<n> s3_4_c12_c<8+g>_n. */
+/*
+ * Encodings: ICH_LR0-7 are s3_4_c12_c12_n, ICH_LR8-15 s3_4_c12_c13_n; ICH_AP<g>R<n>
+ * s3_4_c12_c<8+g>_n.
+ */
 #define LR_LIST(X)                                                                                 \
-    X(0, "c12_0") X(1, "c12_1") X(2, "c12_2") X(3, "c12_3") X(4, "c12_4") X(5, "c12_5")            \
-    X(6, "c12_6") X(7, "c12_7") X(8, "c13_0") X(9, "c13_1") X(10, "c13_2") X(11, "c13_3")          \
-    X(12, "c13_4") X(13, "c13_5") X(14, "c13_6") X(15, "c13_7")
+    X(0, "c12_0")                                                                                  \
+    X(1, "c12_1")                                                                                  \
+    X(2, "c12_2") X(3, "c12_3") X(4, "c12_4") X(5, "c12_5") X(6, "c12_6") X(7, "c12_7")            \
+        X(8, "c13_0") X(9, "c13_1") X(10, "c13_2") X(11, "c13_3") X(12, "c13_4") X(13, "c13_5")    \
+            X(14, "c13_6") X(15, "c13_7")
 
 #define LR_LIST_DOWN(X)                                                                            \
-    X(15, "c13_7") X(14, "c13_6") X(13, "c13_5") X(12, "c13_4") X(11, "c13_3") X(10, "c13_2")      \
-    X(9, "c13_1") X(8, "c13_0") X(7, "c12_7") X(6, "c12_6") X(5, "c12_5") X(4, "c12_4")            \
-    X(3, "c12_3") X(2, "c12_2") X(1, "c12_1") X(0, "c12_0")
+    X(15, "c13_7")                                                                                 \
+    X(14, "c13_6")                                                                                 \
+    X(13, "c13_5") X(12, "c13_4") X(11, "c13_3") X(10, "c13_2") X(9, "c13_1") X(8, "c13_0")        \
+        X(7, "c12_7") X(6, "c12_6") X(5, "c12_5") X(4, "c12_4") X(3, "c12_3") X(2, "c12_2")        \
+            X(1, "c12_1") X(0, "c12_0")
 
 static uint64_t lr_read(unsigned slot)
 {

@@ -7,22 +7,22 @@
 #include "kernel/platform.h"
 #include "mm/hostmap.h"
 
-#define GICD_SIZE      0x10000u
-#define GICD_CTLR_RWP  BIT(31)
-#define GICD_CTLR_ARE  BIT(4) /* As non-secure or single-state software sees it. */
-#define GICD_CTLR_G1   BIT(1)
+#define GICD_SIZE     0x10000u
+#define GICD_CTLR_RWP BIT(31)
+#define GICD_CTLR_ARE BIT(4) /* As non-secure or single-state software sees it. */
+#define GICD_CTLR_G1  BIT(1)
 
-#define GICR_CTLR      0x0000u
-#define GICR_CTLR_RWP  BIT(3)
-#define GICR_WAKER     0x0014u
-#define GICR_TYPER     0x0008u
-#define GICR_SGI       0x10000u
-#define GICR_SIZE      0x20000u
-#define GICR_SIZE_V4   0x40000u
-#define WAKER_SLEEP    BIT(1)
-#define WAKER_ASLEEP   BIT(2)
-#define TYPER_VLPIS    BIT(1)
-#define TYPER_LAST     BIT(4)
+#define GICR_CTLR     0x0000u
+#define GICR_CTLR_RWP BIT(3)
+#define GICR_WAKER    0x0014u
+#define GICR_TYPER    0x0008u
+#define GICR_SGI      0x10000u
+#define GICR_SIZE     0x20000u
+#define GICR_SIZE_V4  0x40000u
+#define WAKER_SLEEP   BIT(1)
+#define WAKER_ASLEEP  BIT(2)
+#define TYPER_VLPIS   BIT(1)
+#define TYPER_LAST    BIT(4)
 
 /* Waits until the bits of a register are clear: a controller without power never gets there. */
 static enum err gicv3_wait(volatile char *reg, uint64_t bits, const char *what)

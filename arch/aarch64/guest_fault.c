@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the hardware leaves to software: loads and stores to devices for which it gives no syndrome (pairs,
- * write-back), exceptions that we make the guest take, and the words for an exit. [Arm ARM D1.3]
+ * What the hardware leaves to software: loads and stores to devices for which it gives no syndrome
+ * (pairs, write-back), exceptions that we make the guest take, and the words for an exit. [Arm ARM
+ * D1.3]
  */
 #include "arch/aarch64/insn.h"
 #include "arch/aarch64/sysreg.h"
@@ -87,8 +88,8 @@ void insn_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
     const struct a64_insn_access *access = &state->access;
 
     if (exit->kind == EXIT_MMIO_READ)
-        vcpu_load_reg(vcpu, exit->mmio.reg, exit->mmio.data, exit->mmio.width,
-                      exit->mmio.reg_width, exit->mmio.sign_extend);
+        vcpu_load_reg(vcpu, exit->mmio.reg, exit->mmio.data, exit->mmio.width, exit->mmio.reg_width,
+                      exit->mmio.sign_extend);
     if (access->pair && state->done++ == 0)
         return;
     state->active = false;
@@ -112,7 +113,10 @@ static uint64_t fault_vector(uint64_t pstate)
     }
 }
 
-/* As an exception to EL1 leaves it [Arm ARM J1, AArch64.TakeException]. Absent features' bits must stay 0. */
+/*
+ * As an exception to EL1 leaves it [Arm ARM J1, AArch64.TakeException]. Absent features' bits must
+ * stay 0.
+ */
 static uint64_t fault_pstate(uint64_t old)
 {
     uint64_t sctlr = sysreg_read("sctlr_el1");
@@ -211,8 +215,8 @@ void arch_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out)
         fmt_print(out, ")\n");
         return;
     }
-    fmt_print(out, ", FAR %016llx): stage-2 %s, level %u%s%s\n",
-              (unsigned long long)exit->cause[1], fault_status(esr), (unsigned)(esr & 3),
+    fmt_print(out, ", FAR %016llx): stage-2 %s, level %u%s%s\n", (unsigned long long)exit->cause[1],
+              fault_status(esr), (unsigned)(esr & 3),
               ec == EC_DATA_ABORT_LOWER ? (esr & ISS_WNR ? ", a write" : ", a read") : ", a fetch",
               esr & ISS_S1PTW ? ", by a table walk" : "");
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System registers that trap so that a guest sees only what is virtualized: the identification registers
- * (HCR_EL2.TID3), auxiliary control, and self-hosted debug, of which single step works, and the rest reads as idle and ignores
- * writes. What is not
- * listed here or by the machine is undefined for the guest. [Arm ARM D19.2, ID_AA64*]
+ * System registers that trap so that a guest sees only what is virtualized: the identification
+ * registers (HCR_EL2.TID3), auxiliary control, and self-hosted debug, of which single step works,
+ * and the rest reads as idle and ignores writes. What is not listed here or by the machine is
+ * undefined for the guest. [Arm ARM D19.2, ID_AA64*]
  */
 #include "arch/aarch64/gic.h"
 #include "arch/aarch64/sysreg.h"
@@ -13,23 +13,29 @@
 
 /* Fields that a guest may see as they are. */
 #define PFR0_KEEP                                                                                  \
-    (NIBBLE(0) | NIBBLE(16) | NIBBLE(20) | NIBBLE(48) | NIBBLE(60)) /* EL0, FP, AdvSIMD, DIT, CSV3. */
-#define PFR0_CSV2  NIBBLE(56)
-#define PFR0_EL1   ((uint64_t)1 << 4)  /* EL1 is AArch64 only. */
-#define PFR0_GIC   ((uint64_t)1 << 24) /* CPU interface by system registers. */
-#define PFR1_KEEP  (NIBBLE(0) | NIBBLE(4))                          /* BTI, SSBS. */
-#define DFR0_VALUE ((uint64_t)6 | (uint64_t)1 << 12 | (uint64_t)1 << 20) /* ARMv8 debug, 2 + 2 points. */
+    (NIBBLE(0) | NIBBLE(16) | NIBBLE(20) | NIBBLE(48) |                                            \
+     NIBBLE(60)) /* EL0, FP, AdvSIMD, DIT, CSV3. */
+#define PFR0_CSV2 NIBBLE(56)
+#define PFR0_EL1  ((uint64_t)1 << 4)      /* EL1 is AArch64 only. */
+#define PFR0_GIC  ((uint64_t)1 << 24)     /* CPU interface by system registers. */
+#define PFR1_KEEP (NIBBLE(0) | NIBBLE(4)) /* BTI, SSBS. */
+#define DFR0_VALUE                                                                                 \
+    ((uint64_t)6 | (uint64_t)1 << 12 | (uint64_t)1 << 20) /* ARMv8 debug, 2 + 2 points. */
 /* AES, SHA1, SHA2, CRC32, Atomic, RDM, SHA3, SM3, SM4, DP, FHM, TS, TLB, RNDR; not TME. */
 #define ISAR0_KEEP (BITS(63, 28) | BITS(23, 4))
 /* DPB, JSCVT, FCMA, LRCPC, FRINTTS, SB, SPECRES, BF16, DGH, I8MM; not pointer authentication. */
 #define ISAR1_KEEP (NIBBLE(0) | BITS(23, 12) | BITS(55, 32))
-#define ISAR2_KEEP NIBBLE(4)                                        /* RPRES. */
-#define MMFR0_KEEP (NIBBLE(0) | NIBBLE(4) | NIBBLE(8) | NIBBLE(16) | NIBBLE(20) | NIBBLE(24) |     \
-                    NIBBLE(28) | NIBBLE(44))  /* PARange, ASIDBits, BigEnd, granules, ExS. */
-#define MMFR1_KEEP (NIBBLE(0) | NIBBLE(12) | NIBBLE(20) | NIBBLE(36) | NIBBLE(44)) /* HAFDBS, HPDS, PAN, ETS, AFP. */
-#define MMFR2_KEEP (NIBBLE(0) | NIBBLE(4) | NIBBLE(8) | NIBBLE(16) | NIBBLE(20) | NIBBLE(28) |     \
-                    NIBBLE(32) | NIBBLE(48) | NIBBLE(52) | NIBBLE(60))
-#define DFR0_32_KEEP NIBBLE(0)                                      /* AArch32's: no counters, no trace. */
+#define ISAR2_KEEP NIBBLE(4) /* RPRES. */
+#define MMFR0_KEEP                                                                                 \
+    (NIBBLE(0) | NIBBLE(4) | NIBBLE(8) | NIBBLE(16) | NIBBLE(20) | NIBBLE(24) | NIBBLE(28) |       \
+     NIBBLE(44)) /* PARange, ASIDBits, BigEnd, granules, ExS. */
+#define MMFR1_KEEP                                                                                 \
+    (NIBBLE(0) | NIBBLE(12) | NIBBLE(20) | NIBBLE(36) |                                            \
+     NIBBLE(44)) /* HAFDBS, HPDS, PAN, ETS, AFP. */
+#define MMFR2_KEEP                                                                                 \
+    (NIBBLE(0) | NIBBLE(4) | NIBBLE(8) | NIBBLE(16) | NIBBLE(20) | NIBBLE(28) | NIBBLE(32) |       \
+     NIBBLE(48) | NIBBLE(52) | NIBBLE(60))
+#define DFR0_32_KEEP NIBBLE(0) /* AArch32's: no counters, no trace. */
 
 #define ID(crm, op2) SYS_ISS(3, 0, 0, crm, op2)
 #define OSLSR_EL1    SYS_ISS(2, 0, 1, 1, 4)
@@ -40,9 +46,10 @@
 
 /* All of the group: CRm 1 to 7. Those without a case read as zero, as unallocated ones do. */
 #define ID_AARCH32(X)                                                                              \
-    X(1, 0) X(1, 1) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(1, 7)                                        \
-    X(2, 0) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7)                                \
-    X(3, 0) X(3, 1) X(3, 2) X(3, 4) X(3, 6)
+    X(1, 0)                                                                                        \
+    X(1, 1)                                                                                        \
+    X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(1, 7) X(2, 0) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5)        \
+        X(2, 6) X(2, 7) X(3, 0) X(3, 1) X(3, 2) X(3, 4) X(3, 6)
 
 static uint64_t id_pfr0(void)
 {
@@ -134,7 +141,8 @@ bool arch_vcpu_sysreg([[maybe_unused]] struct arch_vcpu *vcpu, struct vcpu_exit 
         sysreg_mdscr(exit);
         return true;
     }
-    if (addr == ICC_SRE_ISS) { /* Fixed: system registers, no legacy mode. Not there with a GICv2. */
+    if (addr ==
+        ICC_SRE_ISS) { /* Fixed: system registers, no legacy mode. Not there with a GICv2. */
         exit->sysreg.value = ICC_SRE_ALL;
         return gic_version == 3;
     }

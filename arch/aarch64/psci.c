@@ -6,13 +6,13 @@
 #include "kernel/platform.h"
 #include "mm/page.h"
 
-#define PSCI_CPU_ON       0xc4000003u
-#define PSCI_SYSTEM_OFF   0x84000008u
-#define PSCI_SYSTEM_RESET 0x84000009u
+#define PSCI_CPU_ON        0xc4000003u
+#define PSCI_SYSTEM_OFF    0x84000008u
+#define PSCI_SYSTEM_RESET  0x84000009u
 
-#define PSCI_NOT_SUPPORTED  (-1)
-#define PSCI_INVALID_PARAM  (-2)
-#define PSCI_ALREADY_ON     (-4)
+#define PSCI_NOT_SUPPORTED (-1)
+#define PSCI_INVALID_PARAM (-2)
+#define PSCI_ALREADY_ON    (-4)
 
 static int64_t psci_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
 {

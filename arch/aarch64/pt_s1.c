@@ -6,15 +6,15 @@
 #include "arch/aarch64/pt_aarch64.h"
 #include "kernel/bits.h"
 
-#define S1_VALID BIT(0)
-#define S1_TABLE BIT(1)      /* Levels above 0: points to a table. Level 0: must be 1. */
-#define S1_ATTR  BITS(4, 2)  /* Index into MAIR_EL2. */
-#define S1_AP1   BIT(6)      /* Is 1 where there is one privilege level. */
-#define S1_AP2   BIT(7)      /* Read-only. */
-#define S1_SH    BITS(9, 8)  /* 3: inner shareable. */
-#define S1_AF    BIT(10)     /* Accessed; 0 would fault. */
-#define S1_XN    BIT(54)
-#define S1_ADDR  BITS(47, 12)
+#define S1_VALID    BIT(0)
+#define S1_TABLE    BIT(1)     /* Levels above 0: points to a table. Level 0: must be 1. */
+#define S1_ATTR     BITS(4, 2) /* Index into MAIR_EL2. */
+#define S1_AP1      BIT(6)     /* Is 1 where there is one privilege level. */
+#define S1_AP2      BIT(7)     /* Read-only. */
+#define S1_SH       BITS(9, 8) /* 3: inner shareable. */
+#define S1_AF       BIT(10)    /* Accessed; 0 would fault. */
+#define S1_XN       BIT(54)
+#define S1_ADDR     BITS(47, 12)
 
 #define S1_SH_INNER 3u
 

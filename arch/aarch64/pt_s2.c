@@ -8,18 +8,18 @@
 #include "arch/aarch64/pt_aarch64.h"
 #include "kernel/bits.h"
 
-#define S2_VALID BIT(0)
-#define S2_TABLE BIT(1)      /* Levels above 0: points to a table. Level 0: must be 1. */
-#define S2_ATTR  BITS(5, 2)  /* MemAttr. */
-#define S2_READ  BIT(6)      /* S2AP[0] */
-#define S2_WRITE BIT(7)      /* S2AP[1] */
-#define S2_SH    BITS(9, 8)  /* 3: inner shareable. */
-#define S2_AF    BIT(10)     /* Accessed; 0 would fault. */
-#define S2_XN    BIT(54)     /* With bit 53 at 0: no execution at EL1 and EL0, FEAT_XNX or not. */
-#define S2_LOG   BIT(55)     /* Ignored by hardware: write-protected in order to log. */
-#define S2_ADDR  BITS(47, 12)
+#define S2_VALID         BIT(0)
+#define S2_TABLE         BIT(1)     /* Levels above 0: points to a table. Level 0: must be 1. */
+#define S2_ATTR          BITS(5, 2) /* MemAttr. */
+#define S2_READ          BIT(6)     /* S2AP[0] */
+#define S2_WRITE         BIT(7)     /* S2AP[1] */
+#define S2_SH            BITS(9, 8) /* 3: inner shareable. */
+#define S2_AF            BIT(10)    /* Accessed; 0 would fault. */
+#define S2_XN            BIT(54) /* With bit 53 at 0: no execution at EL1 and EL0, FEAT_XNX or not. */
+#define S2_LOG           BIT(55) /* Ignored by hardware: write-protected in order to log. */
+#define S2_ADDR          BITS(47, 12)
 
-#define S2_SH_INNER 3u
+#define S2_SH_INNER      3u
 
 /* MemAttr: bits 3:2 outer, 1:0 inner; 0b00 in the upper ones is a device. */
 #define S2_ATTR_NORMAL   15u
@@ -87,7 +87,7 @@ static enum pte_kind s2_kind(uint64_t pte, unsigned level)
         .name = "aarch64 stage 2, " #bits_ " bits",                                                \
         .levels = (levels_),                                                                       \
         .leaf_level_max = 2,                                                                       \
-        .root_bits = (bits_) - PAGE_SHIFT - 9 * ((levels_) - 1),                                   \
+        .root_bits = (bits_)-PAGE_SHIFT - 9 * ((levels_)-1),                                       \
         .addr_mask = S2_ADDR,                                                                      \
         .table_bits = S2_VALID | S2_TABLE,                                                         \
         .break_before_make = true,                                                                 \

@@ -2,7 +2,7 @@
 /*
  * The first instructions of every pCPU. The flat image begins with the Linux `Image` header, so that
  * any boot loader that starts Linux starts us: at EL2, MMU off, x0 = device tree. Our own EFI loader
- * enters in the same way with x0 = struct handoff, but with the MMU on; what is in memory has been cleaned from the
+ * enters in the same way with x0 = struct handoff. What is in memory has been cleaned from the
  * caches. [Linux: Documentation/arch/arm64/booting.rst; Arm ARM D1.]
  */
 #include "asm.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hypervisor's own timer: the EL2 physical one, at absolute times of the system counter. */
+#include "kernel/timer.h"
 #include "arch/aarch64/sysreg.h"
 #include "kernel/irq.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
-#include "kernel/timer.h"
 
 void arch_timer_set(uint64_t deadline)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A vCPU's state in the hardware: what is loaded when it is bound to a pCPU and taken back when it leaves. Between two
- * runs nothing but the general registers moves. [Arm ARM D1, D8, D19]
+ * A vCPU's state in the hardware: what is loaded when it is bound to a pCPU and taken back when it
+ * leaves. Between two runs nothing but the general registers moves. [Arm ARM D1, D8, D19]
  */
 #include "arch/aarch64/vcpu.h"
 
@@ -15,17 +15,17 @@
 #include "kernel/platform.h"
 #include "kernel/string.h"
 
-#define MMFR0_PARANGE BITS(3, 0)
+#define MMFR0_PARANGE  BITS(3, 0)
 #define MMFR1_VMIDBITS BITS(7, 4)
 #define PFR0_RAS       BITS(31, 28)
 
-#define VTCR_T0SZ BITS(5, 0)
-#define VTCR_SL0  BITS(7, 6)
-#define VTCR_WB   (BIT(8) | BIT(10))     /* Walks are write-back cacheable, */
-#define VTCR_SH   BITS(13, 12)           /* inner shareable. */
-#define VTCR_PS   BITS(18, 16)
-#define VTCR_VS   BIT(19)                /* 16-bit VMIDs. */
-#define VTCR_RES1 BIT(31)
+#define VTCR_T0SZ      BITS(5, 0)
+#define VTCR_SL0       BITS(7, 6)
+#define VTCR_WB        (BIT(8) | BIT(10)) /* Walks are write-back cacheable, */
+#define VTCR_SH        BITS(13, 12)       /* inner shareable. */
+#define VTCR_PS        BITS(18, 16)
+#define VTCR_VS        BIT(19) /* 16-bit VMIDs. */
+#define VTCR_RES1      BIT(31)
 
 #define HCR_GUEST                                                                                  \
     (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_IS | HCR_TID3 | HCR_TSC |  \
@@ -50,8 +50,7 @@ static void virt_choose(void)
     virt_caps = (struct virt_caps){
         .backend = "el2",
         .vcpus_max = gic_version == 2 ? 8 : 32,
-        .vmids_max =
-            field_get(MMFR1_VMIDBITS, sysreg_read("id_aa64mmfr1_el1")) == 2 ? 65536 : 256,
+        .vmids_max = field_get(MMFR1_VMIDBITS, sysreg_read("id_aa64mmfr1_el1")) == 2 ? 65536 : 256,
         .gpa_bits = s2->ipa_bits,
         .virq_slots = gich_slots(),
         .gic_version = gic_version,
@@ -239,7 +238,10 @@ void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *regs)
     regs->fp = vcpu->fp;
 }
 
-/* EL0 or EL1 in AArch64, and no bit that this backend does not show: an illegal return would trap ourselves. */
+/*
+ * EL0 or EL1 in AArch64, and no bit that this backend does not show: an illegal return would trap
+ * ourselves.
+ */
 static bool pstate_ok(uint64_t pstate)
 {
     uint64_t mode = pstate & PSTATE_MODE;
@@ -279,8 +281,8 @@ void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
     fmt_print(out, "\n  pc  %016llx  pstate %08llx\n", (unsigned long long)vcpu->pc,
               (unsigned long long)vcpu->pstate);
     for (unsigned i = 0; i < SYS_COUNT; i++)
-        fmt_print(out, "  %-13s %016llx%s", sysreg_names[i],
-                  (unsigned long long)vcpu_sys(vcpu, i), i % 3 == 2 ? "\n" : "");
+        fmt_print(out, "  %-13s %016llx%s", sysreg_names[i], (unsigned long long)vcpu_sys(vcpu, i),
+                  i % 3 == 2 ? "\n" : "");
     if (SYS_COUNT % 3)
         fmt_print(out, "\n");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the hardware's cause (ESR_EL2) to the portable exit, and the completion of accesses. The common path counts
- * instructions: see `make bench`. [Arm ARM D19.2.40, ESR_EL2]
+ * From the hardware's cause (ESR_EL2) to the portable exit, and the completion of accesses. The
+ * common path counts instructions: see `make bench`. [Arm ARM D19.2.40, ESR_EL2]
  */
 #include "arch/aarch64/asm.h"
 #include "arch/aarch64/sysreg.h"
@@ -42,8 +42,9 @@ static gpa_t exit_gpa(uint64_t far)
 }
 
 /*
- * Of any stage-2 fault. HPFAR_EL2 is unknown for permission faults outside of table walks [Arm ARM D19.2.62]: those are
- * translated again. False: the guest has changed its tables meanwhile; let it run into what is there now.
+ * Of any stage-2 fault. HPFAR_EL2 is unknown for permission faults outside of table walks [Arm ARM
+ * D19.2.62]: those are translated again. False: the guest has changed its tables meanwhile; let it
+ * run into what is there now.
  */
 static bool exit_gpa_any(const struct arch_vcpu *vcpu, uint64_t esr, uint64_t far, gpa_t *addr)
 {
@@ -199,8 +200,8 @@ static void exit_sync(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t e
 }
 
 /*
- * vcpu_entry.S keeps sp and the frame pointer for us, and nothing else: so the caller's registers are saved once, around the
- * whole run loop, and not at each entry. Returns the vector.
+ * vcpu_entry.S keeps sp and the frame pointer for us, and nothing else: so the caller's registers
+ * are saved once, around the whole run loop, and not at each entry. Returns the vector.
  */
 static unsigned vcpu_enter_guest(struct arch_vcpu *vcpu)
 {
@@ -258,8 +259,8 @@ void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
         return;
     }
     if (exit->kind == EXIT_MMIO_READ)
-        vcpu_load_reg(vcpu, exit->mmio.reg, exit->mmio.data, exit->mmio.width,
-                      exit->mmio.reg_width, exit->mmio.sign_extend);
+        vcpu_load_reg(vcpu, exit->mmio.reg, exit->mmio.data, exit->mmio.width, exit->mmio.reg_width,
+                      exit->mmio.sign_extend);
     else if (exit->kind == EXIT_SYSREG_READ)
         arch_vcpu_set_gpr(vcpu, exit->sysreg.reg, exit->sysreg.value);
     if (exit->advance)

@@ -16,7 +16,7 @@ TEST(the_smallest_configuration_gets_its_defaults)
     ASSERT_EQ(vm->affinity[0], 0);
     ASSERT_EQ(vm->memory_size, 64 * MIB);
     ASSERT_EQ(vm->priority, CONFIG_PRIORITY_DEFAULT);
-    ASSERT(vm->autostart && !vm->exclusive && !vm->raw && !vm->test_exit);
+    ASSERT(vm->autostart && !vm->exclusive && !vm->raw);
     ASSERT_EQ(vm->on_crash, ACTION_STOP);
     ASSERT_EQ(vm->on_reset, ACTION_RESTART);
     ASSERT_EQ(vm->on_poweroff, ACTION_STOP);

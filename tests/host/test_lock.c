@@ -35,8 +35,8 @@ TEST(locks_are_taken_from_outer_to_inner)
 
 TEST(a_lock_of_a_lower_or_equal_rank_asserts)
 {
-    static struct lock vm = LOCK_INIT(RANK_VM, "vm"), other = LOCK_INIT(RANK_VM, "other");
-    static struct lock list = LOCK_INIT(RANK_VM_LIST, "list");
+    static struct lock vm = LOCK_INIT(RANK_DEVICE, "uart"), other = LOCK_INIT(RANK_DEVICE, "rtc");
+    static struct lock list = LOCK_INIT(RANK_VM, "vm");
 
     lock_take(&vm);
     ASSERT_DIES((lock_take(&vm), 0));
