@@ -7,9 +7,14 @@
 struct memmap;
 struct pcpu;
 
-/* Called by start.S with the MMU off; arg: struct handoff or a device tree. Touches static memory only. */
+/*
+ * Called by start.S with the MMU off; arg: struct handoff or a device tree. Touches static memory
+ * only.
+ */
 const struct memmap *boot_memmap(const void *arg);
-/* The same, when we are at a level from which we cannot run: says so on the UART, if one is known. */
+/*
+ * The same, when we are at a level from which we cannot run: says so on the UART, if one is known.
+ */
 void boot_wrong_level(const void *arg, unsigned level);
 /* The start of the hypervisor, on the early map and the boot stack. */
 [[gnu::noreturn]] void boot_main(const void *arg, const struct memmap *memory);

@@ -44,8 +44,8 @@ static EFI_STATUS fail(const CHAR16 *step, EFI_STATUS status)
 static EFI_STATUS allocate(uint64_t size, uint64_t *base)
 {
     EFI_PHYSICAL_ADDRESS at = 0;
-    EFI_STATUS status = BS->AllocatePages(AllocateAnyPages, EfiLoaderData,
-                                          EFI_SIZE_TO_PAGES(size), &at);
+    EFI_STATUS status =
+        BS->AllocatePages(AllocateAnyPages, EfiLoaderData, EFI_SIZE_TO_PAGES(size), &at);
     *base = at;
     return status;
 }
@@ -130,8 +130,10 @@ static void cmdline_copy(const EFI_LOADED_IMAGE *loaded, char cmdline[HANDOFF_CM
     cmdline[i] = 0;
 }
 
-/* Seconds since 1970; 0 when the firmware has no clock. The year starts in March, so that the
- * leap day is its last. */
+/*
+ * Seconds since 1970; 0 when the firmware has no clock. The year starts in March, so that the leap
+ * day is its last.
+ */
 static uint64_t wall_seconds(void)
 {
     EFI_TIME time;

@@ -36,7 +36,8 @@ static inline void efi_arch_clean(uint64_t base, uint64_t size)
 
 /*
  * Leave for the image, with its handoff's address in x0. The firmware may map the image's memory as
- * not executable, so the MMU goes off here; what runs then, between 1: and 2:, is written back first.
+ * not executable, so the MMU goes off here; what runs then, between 1: and 2:, is written back
+ * first.
  */
 [[gnu::noreturn]] static inline void efi_arch_enter(uint64_t entry, uint64_t handoff)
 {

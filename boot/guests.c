@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the configuration to running VMs. One that is wrong or does not fit is named, the others start. */
+/*
+ * From the configuration to running VMs. One that is wrong or does not fit is named, the others
+ * start.
+ */
 #include "boot/guests.h"
 #include "boot/pinned.h"
 

@@ -8,5 +8,8 @@ struct memmap;
 
 /* Host interrupts that belong to guests. Boot processor, before the others are started. */
 void guests_init(void);
-/* size 0: there is no configuration. Mistakes are logged with their node; what is right is started. Boot. */
+/*
+ * size 0: there is no configuration. Mistakes are logged with their node; what is right is started.
+ * Boot.
+ */
 void guests_start(const void *blob, uint64_t size, const struct memmap *map);

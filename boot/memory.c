@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory map, from whoever started us: the EFI loader's handoff, or a device tree. The first code that runs, with the MMU
- * off: static memory, no locks, no log.
+ * The memory map, from whoever started us: the EFI loader's handoff, or a device tree. The first
+ * code that runs, with the MMU off: static memory, no locks, no log.
  */
 #include "boot/boot.h"
 #include "boot/handoff.h"

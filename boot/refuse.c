@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Started where we cannot run: one sentence on the UART that the device tree names as its console. There is nothing to
- * build on: no exception level of ours, no MMU, no locks, no log.
+ * Started where we cannot run: one sentence on the UART that the device tree names as its console.
+ * There is nothing to build on: no exception level of ours, no MMU, no locks, no log.
  */
 #include "boot/boot.h"
 #include "kernel/arch.h"
@@ -9,10 +9,10 @@
 #include "kernel/fmt.h"
 #include "kernel/string.h"
 
-#define PL011_DR     0x00u
-#define PL011_FR     0x18u
+#define PL011_DR      0x00u
+#define PL011_FR      0x18u
 #define PL011_FR_TXFF 0x20u
-#define SPIN_MAX     1000000u
+#define SPIN_MAX      1000000u
 
 /* The console's registers; 0: none that we know. */
 static uint64_t refuse_uart(const struct fdt *fdt)
@@ -46,7 +46,8 @@ void boot_wrong_level(const void *arg, unsigned level)
     if (!uart)
         return;
     fmt_buf(text, sizeof(text),
-            "Caisson needs EL2, the hypervisor's exception level, but was started at EL%u.\r\n", level);
+            "Caisson needs EL2, the hypervisor's exception level, but was started at EL%u.\r\n",
+            level);
     for (const char *c = text; *c; c++) {
         for (unsigned i = 0; i < SPIN_MAX; i++)
             if (!(arch_read32((void *)(uintptr_t)(uart + PL011_FR)) & PL011_FR_TXFF))

@@ -2,13 +2,14 @@
 /*
  * Seam 1: what a processor owes the kernel. Each architecture (and tests/fake) gives two headers:
  *
- * arch_types.h   struct arch_pcpu, struct arch_vcpu, struct arch_trap_frame; ARCH_NAME, ARCH_MACHINE
+ * arch_types.h   struct arch_pcpu, struct arch_vcpu, struct arch_trap_frame;
+ *                ARCH_NAME, ARCH_MACHINE
  * arch_inline.h  arch_this_cpu()  arch_relax()
  *                arch_ticks() arch_tick_hz()  arch_wmb() arch_rmb() arch_mb()
  *                arch_read8/16/32/64() arch_write8/16/32/64() for device registers
  *
- * The hypervisor runs with interrupts masked, always: they end a guest's run, or arch_idle(), and are
- * then taken by irq_handle().
+ * The hypervisor runs with interrupts masked, always: they end a guest's run, or arch_idle(), and
+ * are then taken by irq_handle().
  */
 #pragma once
 
@@ -73,16 +74,21 @@ void arch_zero_pages(void *start, size_t size);
 /* The host interrupt controller of the platform, as found by drivers/. Boot processor only. */
 enum err arch_irqchip_init(const struct platform *platform);
 enum err arch_irqchip_init_cpu(void);
-/* Per-pCPU interrupts (arch_irq_is_percpu) are enabled on the calling pCPU only; others go to it. */
+/*
+ * Per-pCPU interrupts (arch_irq_is_percpu) are enabled on the calling pCPU only; others go to it.
+ */
 enum err arch_irq_enable(uint32_t irq, enum irq_trigger trigger);
 bool arch_irq_is_percpu(uint32_t irq);
 /*
- * Take the most urgent pending interrupt; false when there is none. IPIs are taken and ended inside, through
- * ipi_taken(), and not reported. After the handler: arch_irq_end(), where keep leaves it active.
+ * Take the most urgent pending interrupt; false when there is none. IPIs are taken and ended
+ * inside, through ipi_taken(), and not reported. After the handler: arch_irq_end(), where keep
+ * leaves it active.
  */
 bool arch_irq_take(uint32_t *irq);
 void arch_irq_end(uint32_t irq, bool keep);
-/* A per-pCPU interrupt's state on this pCPU: active ones do not arrive until their guest ends them. */
+/*
+ * A per-pCPU interrupt's state on this pCPU: active ones do not arrive until their guest ends them.
+ */
 void arch_irq_set_active(uint32_t irq, bool active);
 /* Make pcpu take an IPI. Writes to memory before it are visible to the receiver. */
 void arch_ipi_send(struct pcpu *cpu);

@@ -8,5 +8,5 @@
 /* Prints where and what, stops all pCPUs. In host tests it ends the program. */
 [[gnu::noreturn]] void assert_failed(const char *expr, const char *file, int line);
 
-#define assert(expr) ((expr) ? (void)0 : assert_failed(#expr, __FILE__, __LINE__))
+#define assert(expr)  ((expr) ? (void)0 : assert_failed(#expr, __FILE__, __LINE__))
 #define unreachable() assert_failed("unreachable", __FILE__, __LINE__)

@@ -4,13 +4,13 @@
 
 #include "kernel/types.h"
 
-#define BIT(n)       ((uint64_t)1 << (n))
-#define BITS(hi, lo) ((~(uint64_t)0 >> (63 - (hi))) & (~(uint64_t)0 << (lo)))
+#define BIT(n)                ((uint64_t)1 << (n))
+#define BITS(hi, lo)          ((~(uint64_t)0 >> (63 - (hi))) & (~(uint64_t)0 << (lo)))
 
 /* Value of the field that mask covers. */
-#define field_get(mask, v) (((uint64_t)(v) & (mask)) / ((mask) & ~((mask) << 1)))
+#define field_get(mask, v)    (((uint64_t)(v) & (mask)) / ((mask) & ~((mask) << 1)))
 /* Value x shifted to the place of the field that mask covers; bits beyond the field are cut. */
-#define field_put(mask, x) (((uint64_t)(x) * ((mask) & ~((mask) << 1))) & (mask))
+#define field_put(mask, x)    (((uint64_t)(x) * ((mask) & ~((mask) << 1))) & (mask))
 /* v with the field that mask covers replaced by x. */
 #define field_set(mask, v, x) (((uint64_t)(v) & ~(mask)) | field_put(mask, x))
 

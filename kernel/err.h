@@ -5,18 +5,13 @@
  */
 #pragma once
 
-enum [[nodiscard]] err {
-    OK,
-    E_NOMEM,
-    E_RANGE,       /* An address, index or size is outside what is allowed. */
-    E_EXISTS,      /* There is one already. */
-    E_ABSENT,      /* There is none. */
-    E_BUSY,
-    E_IO,
-    E_TIMEOUT,
-    E_UNSUPPORTED, /* This machine or build cannot. */
-    E_STATE,       /* The object is in a state in which this is not allowed. */
-    E_INVALID,     /* The input is malformed. */
+enum [[nodiscard]] err{
+    OK,        E_NOMEM, E_RANGE, /* An address, index or size is outside what is allowed. */
+    E_EXISTS,                    /* There is one already. */
+    E_ABSENT,                    /* There is none. */
+    E_BUSY,    E_IO,    E_TIMEOUT, E_UNSUPPORTED, /* This machine or build cannot. */
+    E_STATE,   /* The object is in a state in which this is not allowed. */
+    E_INVALID, /* The input is malformed. */
 };
 
 #define TRY(expr)                                                                                  \

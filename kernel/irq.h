@@ -24,8 +24,9 @@ typedef enum irq_result (*irq_handler)(uint32_t irq, void *arg);
 enum err irq_attach(uint32_t irq, enum irq_trigger trigger, irq_handler handler, void *arg);
 
 /*
- * Acknowledges and handles the most urgent interrupt that is pending on this pCPU, if there is one. Others stay
- * pending: they end the next run of a guest, or the next arch_idle(), at once. Interrupts masked.
+ * Acknowledges and handles the most urgent interrupt that is pending on this pCPU, if there is one.
+ * Others stay pending: they end the next run of a guest, or the next arch_idle(), at once.
+ * Interrupts masked.
  */
 void irq_handle(void);
 

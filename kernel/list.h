@@ -48,6 +48,6 @@ static inline void list_remove(struct list *node)
 
 #define list_for_each(it, head, field)                                                             \
     for (__typeof__(it) it##_next_ = (it = list_first(head, __typeof__(*it), field),               \
-                                      list_first(&it->field, __typeof__(*it), field));             \
+                                     list_first(&it->field, __typeof__(*it), field));              \
          &it->field != (head);                                                                     \
          it = it##_next_, it##_next_ = list_first(&it->field, __typeof__(*it), field))

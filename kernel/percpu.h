@@ -16,7 +16,7 @@ struct pcpu {
     uint64_t hw_id;
     _Atomic bool online;
     uint32_t ranks_held; /* Bit r: a lock of rank r is held. */
-    void *stack_top; /* With arch: offsets known to assembly. */
+    void *stack_top;     /* With arch: offsets known to assembly. */
     struct arch_pcpu arch;
     void *guest; /* For vcpu/: the vCPU whose state is loaded here. */
     struct timer_queue timers;

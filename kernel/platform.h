@@ -29,7 +29,7 @@ struct platform {
     struct platform_cpu cpus[CPUS_MAX];
 
     enum platform_irqchip irqchip;
-    uint64_t gicd, gicc, gich, gicv;                /* gicc, gich, gicv: GICv2. */
+    uint64_t gicd, gicc, gich, gicv;                   /* gicc, gich, gicv: GICv2. */
     struct platform_region gicr[PLATFORM_REGIONS_MAX]; /* GICv3 redistributor regions. */
     unsigned gicr_count;
     uint32_t gic_maintenance_irq;

@@ -13,7 +13,7 @@
 #define LINE_SIZE    128u /* With the NUL. */
 #define HISTORY_SIZE 16u
 
-#define CTRL(letter) ((letter) & 0x1f)
+#define CTRL(letter) ((letter)&0x1f)
 #define ESCAPE       0x1b
 #define DELETE       0x7f
 

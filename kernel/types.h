@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KIB ((uint64_t)1 << 10)
-#define MIB ((uint64_t)1 << 20)
-#define GIB ((uint64_t)1 << 30)
+#define KIB        ((uint64_t)1 << 10)
+#define MIB        ((uint64_t)1 << 20)
+#define GIB        ((uint64_t)1 << 30)
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  ((uint64_t)1 << PAGE_SHIFT)
@@ -62,14 +62,14 @@ static inline hpa_t ptr_to_phys(const volatile void *ptr)
 #define ARRAY_SIZE(a)                  (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)                      ((a) < (b) ? (a) : (b))
 #define MAX(a, b)                      ((a) > (b) ? (a) : (b))
-#define container_of(ptr, type, field) ((type *)((char *)(ptr) - offsetof(type, field)))
+#define container_of(ptr, type, field) ((type *)((char *)(ptr)-offsetof(type, field)))
 
 /* Alignment must be a power of two. */
-#define ALIGN_DOWN(x, a) ((x) & ~((uint64_t)(a) - 1))
-#define ALIGN_UP(x, a)   ALIGN_DOWN((x) + (uint64_t)(a) - 1, a)
-#define IS_ALIGNED(x, a) (((x) & ((uint64_t)(a) - 1)) == 0)
+#define ALIGN_DOWN(x, a)               ((x) & ~((uint64_t)(a)-1))
+#define ALIGN_UP(x, a)                 ALIGN_DOWN((x) + (uint64_t)(a)-1, a)
+#define IS_ALIGNED(x, a)               (((x) & ((uint64_t)(a)-1)) == 0)
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#define likely(x)                      __builtin_expect(!!(x), 1)
+#define unlikely(x)                    __builtin_expect(!!(x), 0)
 
-#define CPUS_MAX 64u /* Physical processors that we use; more are left parked. */
+#define CPUS_MAX                       64u /* Physical processors that we use; more are left parked. */

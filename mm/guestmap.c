@@ -159,8 +159,7 @@ static enum err guestmap_back_pinned(struct guestmap *map, const struct guest_re
         TRY(page_claim(region->host, region->size));
         guestmap_zero(region->host, region->size);
     }
-    err = pt_map(&map->pt, region->base.v, region->host, region->size,
-                 guest_attrs[region->kind]);
+    err = pt_map(&map->pt, region->base.v, region->host, region->size, guest_attrs[region->kind]);
     if (err != OK && ours)
         page_release(region->host, region->size);
     return err;
@@ -363,8 +362,8 @@ static void guest_do(enum guest_action action, void *guest, void *ours, int byte
     }
 }
 
-static enum err guest_access(struct guestmap *map, gpa_t addr, enum guest_action action,
-                             void *ours, int byte, size_t size)
+static enum err guest_access(struct guestmap *map, gpa_t addr, enum guest_action action, void *ours,
+                             int byte, size_t size)
 {
     enum err err = E_RANGE;
 

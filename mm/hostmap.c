@@ -196,8 +196,7 @@ static enum err hostmap_add(uint64_t base, uint64_t size, struct pt_attr attr)
     uint64_t start = ALIGN_DOWN(base, PAGE_SIZE), end;
     enum err err;
 
-    if (size == 0 || size > pt_size(hostmap_pt.format) ||
-        base > pt_size(hostmap_pt.format) - size)
+    if (size == 0 || size > pt_size(hostmap_pt.format) || base > pt_size(hostmap_pt.format) - size)
         return E_RANGE;
     end = ALIGN_UP(base + size, PAGE_SIZE);
     lock_take(&hostmap_lock);

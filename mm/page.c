@@ -24,10 +24,10 @@
 #define PAGE_RANGES_MAX 512u
 #define CHUNK_PAGES     ((uint64_t)1 << PAGE_ORDER_MAX)
 
-#define PAGE_ORDER  0x1fu
-#define PAGE_FREE   0x20u
-#define PAGE_USED   0x40u
-#define PAGE_VIRGIN 0x80u /* First page of a chunk: the bytes of the others were never written. */
+#define PAGE_ORDER      0x1fu
+#define PAGE_FREE       0x20u
+#define PAGE_USED       0x40u
+#define PAGE_VIRGIN     0x80u /* First page of a chunk: the bytes of the others were never written. */
 
 /* Page frame numbers: addresses divided by the page size. */
 struct page_range {
@@ -228,8 +228,8 @@ static void page_range_place_bytes(struct page_range *range)
         /*
          * They say nothing of themselves; the first is that of the new first page's aligned number.
          */
-        range->bytes += ALIGN_DOWN(range->first + pages, PAGE_SIZE) -
-                        ALIGN_DOWN(range->first, PAGE_SIZE);
+        range->bytes +=
+            ALIGN_DOWN(range->first + pages, PAGE_SIZE) - ALIGN_DOWN(range->first, PAGE_SIZE);
         range->first += pages;
     } else {
         range->end -= pages;

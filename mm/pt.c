@@ -279,8 +279,8 @@ static enum err pt_split(struct pt *pt, uint64_t *slot, unsigned level, uint64_t
     if (!table)
         return E_NOMEM;
     for (unsigned i = 0; i < 1u << TABLE_BITS; i++)
-        table[i] = pt_leaf_entry(format, leaf.pa.v + i * pt_leaf_size(level - 1), level - 1,
-                                 leaf.attr);
+        table[i] =
+            pt_leaf_entry(format, leaf.pa.v + i * pt_leaf_size(level - 1), level - 1, leaf.attr);
     if (format->break_before_make) {
         pt_set(pt, slot, 0);
         pt->ops->flush(pt, leaf.va, leaf.size);
@@ -323,7 +323,10 @@ struct pt_changes {
     uint64_t *tables;    /* Unlinked ones, each with the address of the next in its first entry. */
 };
 
-#define PT_NO_CHANGES {.start = UINT64_MAX}
+#define PT_NO_CHANGES                                                                              \
+    {                                                                                              \
+        .start = UINT64_MAX                                                                        \
+    }
 
 static void pt_changed(struct pt_changes *changes, uint64_t va, uint64_t size)
 {

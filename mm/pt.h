@@ -17,7 +17,7 @@ enum pt_memory { PT_NORMAL, PT_DEVICE, PT_UNCACHED };
 
 struct pt_attr {
     bool read : 1, write : 1, execute : 1;
-    bool user : 1;   /* Stage 1 only. */
+    bool user : 1; /* Stage 1 only. */
     bool global : 1;
     bool dirty_log : 1; /* Stage 2: a software mark, "write-protected in order to log". */
     enum pt_memory memory;
@@ -32,7 +32,7 @@ struct pt_format {
     uint8_t root_bits;      /* Index bits of the root: 9, or more where root tables are joined. */
     uint8_t addr_shift;     /* Address = (entry & addr_mask) << addr_shift. */
     uint64_t addr_mask;
-    uint64_t table_bits;    /* Or-ed into an entry that points lower. */
+    uint64_t table_bits; /* Or-ed into an entry that points lower. */
     /* A valid entry must be made a hole and flushed before it becomes another translation. */
     bool break_before_make;
     uint64_t (*leaf_bits)(unsigned level, struct pt_attr attr);

@@ -4,10 +4,10 @@
 
 #include "kernel/types.h"
 
-#define ARCH_NAME    "fake"
-#define ARCH_TAG     0x46u /* In register files and snapshots. */
+#define ARCH_NAME      "fake"
+#define ARCH_TAG       0x46u /* In register files and snapshots. */
 /* The portable model of the aarch64 machine; the fake has the slots of a GICv3. */
-#define ARCH_MACHINE machine_aarch64
+#define ARCH_MACHINE   machine_aarch64
 
 #define VIRQ_SLOTS_MAX 16u
 #define ARCH_INSN_MAX  4u /* Bytes of an instruction. */
@@ -51,7 +51,7 @@ struct arch_vcpu {
     struct vcpu_exit *finished; /* If the test sets it: the last finished exit is copied there. */
     unsigned fault_last;        /* enum arch_fault */
     uint64_t time_offset;
-    uint64_t timer_deadline;    /* What arch_vcpu_timer_deadline() returns; starts TICKS_NEVER. */
+    uint64_t timer_deadline; /* What arch_vcpu_timer_deadline() returns; starts TICKS_NEVER. */
 
     uint64_t slots[VIRQ_SLOTS_MAX]; /* As ICH_LR<n>_EL2. */
     uint64_t control;               /* As ICH_HCR_EL2. */

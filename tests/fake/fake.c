@@ -396,8 +396,7 @@ enum err arch_vcpu_translate(const struct arch_vcpu *, gva_t addr,
     return OK;
 }
 
-void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault,
-                            const struct vcpu_exit *)
+void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault, const struct vcpu_exit *)
 {
     vcpu->faults++;
     vcpu->fault_last = fault;

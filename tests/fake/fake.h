@@ -18,27 +18,27 @@ struct fake_range {
 
 struct fake {
     /* What was asked. */
-    unsigned ipis;                     /* In all; per pCPU: struct arch_pcpu. */
+    unsigned ipis; /* In all; per pCPU: struct arch_pcpu. */
     unsigned idles;
     unsigned cpu_starts;
     unsigned machine_offs, machine_resets;
     unsigned host_flushes, stage2_flushes, cache_cleans;
     struct fake_range host_flush, stage2_flush, cache_clean; /* The last ones. */
     uint16_t stage2_flush_vmid;
-    hpa_t host_root;                   /* Of arch_host_map_use(). */
-    uint64_t zeroed_bytes;             /* By arch_zero_pages(). */
+    hpa_t host_root;       /* Of arch_host_map_use(). */
+    uint64_t zeroed_bytes; /* By arch_zero_pages(). */
     bool irq_enabled[1024];
     bool irq_is_edge[1024];
     bool irq_active[32];
     unsigned irq_ends, irq_keeps;
-    uint32_t irq_ended;                /* The last one. */
+    uint32_t irq_ended; /* The last one. */
 
     /* What shall happen. */
-    uint32_t irqs[FAKE_IRQS_MAX];      /* Pending host interrupts, taken in order. */
+    uint32_t irqs[FAKE_IRQS_MAX]; /* Pending host interrupts, taken in order. */
     unsigned irq_count;
     enum err cpu_start_result;
-    void (*on_idle)(void);             /* In arch_idle(). */
-    void (*on_ipi)(struct pcpu *cpu);  /* In arch_ipi_send(). */
+    void (*on_idle)(void);            /* In arch_idle(). */
+    void (*on_ipi)(struct pcpu *cpu); /* In arch_ipi_send(). */
     void (*on_stage2_flush)(uint16_t vmid, gpa_t start, uint64_t size);
     enum err virt_enable_result;
     enum err vcpu_init_result;

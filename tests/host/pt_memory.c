@@ -36,16 +36,29 @@ static enum pte_kind sv_kind(uint64_t pte, unsigned)
 }
 
 static const struct pt_format format_sv48x4 = {
-    .name = "made-up: Sv48x4", .levels = 4, .leaf_level_max = 2, .root_bits = 11,
-    .addr_shift = 2, .addr_mask = BITS(53, 10), .table_bits = 1,
-    .leaf_bits = sv_leaf_bits, .leaf_attr = sv_leaf_attr, .kind = sv_kind,
+    .name = "made-up: Sv48x4",
+    .levels = 4,
+    .leaf_level_max = 2,
+    .root_bits = 11,
+    .addr_shift = 2,
+    .addr_mask = BITS(53, 10),
+    .table_bits = 1,
+    .leaf_bits = sv_leaf_bits,
+    .leaf_attr = sv_leaf_attr,
+    .kind = sv_kind,
 };
 
 static const struct pt_format format_sv39 = {
-    .name = "made-up: Sv39 with small leaves only", .levels = 3, .leaf_level_max = 0,
+    .name = "made-up: Sv39 with small leaves only",
+    .levels = 3,
+    .leaf_level_max = 0,
     .root_bits = 9,
-    .addr_shift = 2, .addr_mask = BITS(53, 10), .table_bits = 1,
-    .leaf_bits = sv_leaf_bits, .leaf_attr = sv_leaf_attr, .kind = sv_kind,
+    .addr_shift = 2,
+    .addr_mask = BITS(53, 10),
+    .table_bits = 1,
+    .leaf_bits = sv_leaf_bits,
+    .leaf_attr = sv_leaf_attr,
+    .kind = sv_kind,
 };
 
 /* Shaped as EPT: no valid bit but the rights, bit 7 makes a leaf above level 0, five levels. */
@@ -75,15 +88,21 @@ static enum pte_kind ept_kind(uint64_t pte, unsigned level)
 }
 
 static const struct pt_format format_ept5 = {
-    .name = "made-up: EPT with five levels", .levels = 5, .leaf_level_max = 1, .root_bits = 9,
-    .addr_mask = BITS(51, 12), .table_bits = 7,
-    .leaf_bits = ept_leaf_bits, .leaf_attr = ept_leaf_attr, .kind = ept_kind,
+    .name = "made-up: EPT with five levels",
+    .levels = 5,
+    .leaf_level_max = 1,
+    .root_bits = 9,
+    .addr_mask = BITS(51, 12),
+    .table_bits = 7,
+    .leaf_bits = ept_leaf_bits,
+    .leaf_attr = ept_leaf_attr,
+    .kind = ept_kind,
 };
 
 const struct pt_format *const all_pt_formats[] = {
-    &pt_format_s1,    &pt_format_s2_32, &pt_format_s2_36, &pt_format_s2_39, &pt_format_s2_40,
-    &pt_format_s2_42, &pt_format_s2_44, &pt_format_s2_48, &format_sv48x4,   &format_sv39,
-    &format_ept5,     NULL,
+    &pt_format_s1,    &pt_format_s2_32, &pt_format_s2_36, &pt_format_s2_39,
+    &pt_format_s2_40, &pt_format_s2_42, &pt_format_s2_44, &pt_format_s2_48,
+    &format_sv48x4,   &format_sv39,     &format_ept5,     NULL,
 };
 
 /*

@@ -14,11 +14,11 @@
 #include "mm/pt.h"
 
 struct pt_fake {
-    struct pt pt; /* First member. */
-    unsigned tables;         /* Allocated now, root included. */
-    unsigned allocs_left;    /* Then table_alloc fails. */
+    struct pt pt;         /* First member. */
+    unsigned tables;      /* Allocated now, root included. */
+    unsigned allocs_left; /* Then table_alloc fails. */
     uint64_t flushes, publishes;
-    uint64_t unlinked_at;    /* flushes + 1 when an entry last became a hole. */
+    uint64_t unlinked_at;            /* flushes + 1 when an entry last became a hole. */
     uint64_t flush_start, flush_end; /* Hull of all flushes since the test cleared it. */
     /* Called after each published entry: the state is one that hardware can see. */
     void (*on_state)(struct pt_fake *memory);

@@ -35,7 +35,7 @@ void test_register(struct test *test);
     static void test_##name_(void)
 
 [[gnu::noreturn, gnu::format(printf, 3, 4)]] void test_fail(const char *file, int line,
-                                                       const char *format, ...);
+                                                            const char *format, ...);
 
 void test_assert_eq(uint64_t a, uint64_t b, const char *text, const char *file, int line);
 void test_assert_err(enum err want, enum err is, const char *text, const char *file, int line);

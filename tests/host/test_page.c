@@ -56,8 +56,7 @@ static void model_claim(uint64_t usable)
         ASSERT_OK(page_claim(ptr_to_phys(arena + first * PAGE_SIZE), count * PAGE_SIZE));
         model_take(first, count, ~0u);
     } else {
-        ASSERT_ERR(E_BUSY,
-                   page_claim(ptr_to_phys(arena + first * PAGE_SIZE), count * PAGE_SIZE));
+        ASSERT_ERR(E_BUSY, page_claim(ptr_to_phys(arena + first * PAGE_SIZE), count * PAGE_SIZE));
     }
 }
 

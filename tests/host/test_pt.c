@@ -43,7 +43,8 @@ static uint64_t largest_leaf(const struct pt_format *f)
 
 TEST(memory_is_mapped_by_the_largest_leaves_that_alignment_allows)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         uint64_t start = GIB - 2 * MIB - PAGE_SIZE;
 
         pt_memory_init(&mem, f);
@@ -66,7 +67,8 @@ TEST(memory_is_mapped_by_the_largest_leaves_that_alignment_allows)
 
 TEST(split_changes_no_other_translation)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         pt_memory_init(&mem, f);
         ASSERT_OK(pt_map(&mem.pt, 0, hpa(0), GIB, RW));
         ASSERT_OK(pt_unmap(&mem.pt, MIB, PAGE_SIZE));
@@ -83,7 +85,8 @@ TEST(split_changes_no_other_translation)
 
 TEST(unmapping_frees_every_table_that_is_empty)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         pt_memory_init(&mem, f);
         ASSERT_OK(pt_map(&mem.pt, 3 * PAGE_SIZE, hpa(GIB), 7 * PAGE_SIZE, RW));
         ASSERT_OK(pt_map(&mem.pt, GIB - PAGE_SIZE, hpa(0), 2 * PAGE_SIZE, RW));
@@ -96,7 +99,8 @@ TEST(unmapping_frees_every_table_that_is_empty)
 
 TEST(mapping_over_something_changes_nothing)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         uint64_t tables;
 
         pt_memory_init(&mem, f);
@@ -113,7 +117,8 @@ TEST(mapping_over_something_changes_nothing)
 
 TEST(ranges_outside_of_the_address_space_are_refused)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         uint64_t space = pt_size(f);
         uint64_t pa_end = ((f->addr_mask << f->addr_shift) | (PAGE_SIZE - 1)) + 1;
         struct pt_leaf leaf;
@@ -142,7 +147,8 @@ TEST(ranges_outside_of_the_address_space_are_refused)
 
 TEST(a_failed_lookup_says_where_the_walk_ended)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         struct pt_leaf leaf;
 
         pt_memory_init(&mem, f);
@@ -170,7 +176,8 @@ static enum err visit_sum(const struct pt_leaf *leaf, void *arg)
 
 TEST(a_visit_sees_all_leaves_in_order_and_stops_on_an_error)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         uint64_t sums[4] = {0, 0, 0, 0};
 
         pt_memory_init(&mem, f);
@@ -189,9 +196,12 @@ TEST(a_visit_sees_all_leaves_in_order_and_stops_on_an_error)
 
 TEST(attributes_come_back_as_they_were_given)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         for (unsigned i = 0; i < 24; i++) {
-            struct pt_attr attr = {.read = true, .write = i & 1, .execute = i & 2,
+            struct pt_attr attr = {.read = true,
+                                   .write = i & 1,
+                                   .execute = i & 2,
                                    .dirty_log = (i & 4) && f != &pt_format_s1,
                                    .global = f == &pt_format_s1,
                                    .memory = (enum pt_memory)(i >> 3)};
@@ -239,7 +249,6 @@ TEST(entries_of_aarch64_are_as_the_manual_has_them)
 
 /* --- Running out of memory, at every point --- */
 
-
 static enum err nomem_op(unsigned op)
 {
     switch (op) {
@@ -284,7 +293,8 @@ static enum err nomem_try(const struct pt_format *f, unsigned op, unsigned alloc
 
 TEST(without_memory_for_tables_no_translation_changes)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         for (unsigned op = 0; op < 3; op++) {
             unsigned allocs = 0;
 
@@ -523,7 +533,8 @@ static void random_ops(const struct pt_format *f, uint64_t at, unsigned count)
 
 TEST(tables_do_what_a_simple_model_says_and_no_state_on_the_way_is_wrong)
 {
-    FOR_ALL_FORMATS(f) {
+    FOR_ALL_FORMATS(f)
+    {
         uint64_t space = pt_size(f);
 
         random_ops(f, 0, 10000);

@@ -116,8 +116,8 @@ static void path_pop(char *path)
 }
 
 /*
- * One line of dtc's output: the start of a node "web {", a property "cpus = <0x02>;" or an end "};",
- * each followed by a comment with file and line.
+ * One line of dtc's output: the start of a node "web {", a property "cpus = <0x02>;" or an end
+ * "};", each followed by a comment with file and line.
  */
 static void annotation_read(struct source *source, char *line, char *path)
 {
