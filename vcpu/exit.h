@@ -43,7 +43,8 @@ struct vcpu_exit {
     uint64_t cause[2]; /* The hardware's words: ESR and FAR; scause and stval; exit code and info. */
     union {
         struct {
-            uint64_t nr, args[6];
+            uint64_t nr, args[6]; /* Arm: x0, x1-x6. RISC-V: a7 (extension), a0-a5. */
+            uint64_t function;    /* RISC-V: a6. */
             uint16_t imm;  /* Immediate of HVC or SMC. */
             bool firmware; /* SMC rather than HVC. */
         } call;
