@@ -53,6 +53,7 @@ struct platform {
 
     /* RISC-V: what all harts have, as in "rv64imafdch_zicsr_sstc": lower case, extensions of more letters after '_'. */
     char isa[PLATFORM_ISA_MAX];
+    uint32_t va_bits; /* RISC-V: of the largest translation mode of all harts: 39, 48 or 57. */
     uint32_t cbom_size, cboz_size, cbop_size; /* Bytes of a cache block for Zicbom, Zicboz, Zicbop; 0: unknown. */
 
     enum platform_uart uart;
