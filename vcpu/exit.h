@@ -64,6 +64,8 @@ struct vcpu_exit {
             uint32_t addr; /* MSR or CSR number; on Arm ESR's ISS without Rt and direction. */
             uint8_t reg;
             uint64_t value;
+            uint32_t select; /* RISC-V: siselect, which sireg goes to. */
+            bool both;       /* RISC-V: the instruction reads and writes: a read exit, then a write exit. */
         } sysreg;
         struct {
             gpa_t gpa;
