@@ -4,3 +4,5 @@ ARCH_FLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -msmall-
               -mstrict-align
 EFI_NAME   := BOOTRISCV64.EFI
 EFI_FORMAT := -O binary
+# GNU-EFI's libraries are built for the ABI with floating point.
+EFI_FLAGS  := -march=rv64gc -mabi=lp64d -mcmodel=medany

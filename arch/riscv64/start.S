@@ -18,7 +18,7 @@ _head:
         j       start                   /* code0 */
         nop                             /* code1 */
         .quad   0x200000                /* text_offset: the firmware is below. */
-        .long   image_size_mem, 0       /* With .bss. Half words: a .quad would be relocated. */
+        .quad   _image_end - _head      /* With .bss. A difference: image_size_mem would be relocated. */
         .quad   0                       /* Little endian. */
         .long   2, 0                    /* Version 0.2. */
         .quad   0
