@@ -7,7 +7,7 @@
 #include "kernel/platform.h"
 #include "kernel/string.h"
 
-#define ISA_LETTERS "imafdc" /* Not V: its registers are not kept. Not H. */
+#define ISA_LETTERS "imafdcb" /* Not V: its registers are not kept. Not H. */
 
 /* Extensions of more letters: no state of their own, or enabled by henvcfg. Sorted by name. */
 static const char *const isa_known[] = {
