@@ -26,6 +26,7 @@ struct virt_caps {
     bool guest_timer;          /* RISC-V: guests have a timer of their own in hardware (Sstc). */
     bool guest_msi;            /* RISC-V: guests can have the CSRs of the AIA and a guest interrupt file. */
     unsigned guest_files;      /* RISC-V: guest interrupt files of each pCPU, numbered from 1. */
+    uint32_t guest_file_irq;   /* RISC-V: the host interrupt of arch_guest_file_watch(). */
 };
 
 extern struct virt_caps virt_caps;
@@ -141,7 +142,7 @@ void arch_vcpu_fence(const struct arch_vcpu *vcpu, enum arch_fence fence, uint64
 void arch_vcpu_set_guest_file(struct arch_vcpu *vcpu, unsigned file);
 /* Clears the file: no interrupt pending, none enabled, delivery off. On its pCPU. */
 void arch_guest_file_reset(unsigned file);
-/* ARCH_IRQ_GUEST_FILE comes on this pCPU while the file has an interrupt; off: never. For vCPUs that wait unbound. */
+/* virt_caps.guest_file_irq comes on this pCPU while the file has an interrupt; off: never. For vCPUs that wait unbound. */
 void arch_guest_file_watch(unsigned file, bool on);
 /* Whether the file has an interrupt that is enabled. On its pCPU. */
 bool arch_guest_file_pending(unsigned file);

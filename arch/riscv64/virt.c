@@ -74,6 +74,7 @@ static bool virt_choose(void)
         .guest_timer = cpu_has.sstc,
         .guest_msi = cpu_has.aia,
         .guest_files = virt_guest_files(),
+        .guest_file_irq = ARCH_IRQ_GUEST_FILE,
     };
     return true;
 }
