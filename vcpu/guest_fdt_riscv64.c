@@ -73,6 +73,7 @@ static void write_cpu(struct fdt_writer *w, const struct guest_fdt_params *param
     fdt_write_node(w, "interrupt-controller");
     fdt_write_string(w, "compatible", "riscv,cpu-intc");
     fdt_write_u32(w, "#interrupt-cells", 1);
+    fdt_write_u32(w, "#address-cells", 0);
     fdt_write_empty(w, "interrupt-controller");
     fdt_write_u32(w, "phandle", PHANDLE_HART + i);
     fdt_write_node_end(w);
@@ -148,16 +149,21 @@ static void write_imsic(struct fdt_writer *w, const struct guest_fdt_params *par
     fdt_write_empty(w, "msi-controller");
     fdt_write_u32(w, "#msi-cells", 0);
     fdt_write_u32(w, "#interrupt-cells", 0);
+    fdt_write_u32(w, "#address-cells", 0);
     fdt_write_empty(w, "interrupt-controller");
     fdt_write_u32(w, "phandle", PHANDLE_IMSIC);
     fdt_write_node_end(w);
 }
 
-/* The APLIC wants to know the trigger as well. */
+/*
+ * The APLIC wants to know the trigger as well. The parent is named here, not for the whole tree: harts'
+ * own controllers would inherit it.
+ */
 static void write_irq(struct fdt_writer *w, const struct guest_fdt_params *params, uint32_t irq)
 {
     uint32_t cells[2] = {irq, IRQ_LEVEL_HIGH};
 
+    fdt_write_u32(w, "interrupt-parent", GUEST_FDT_PHANDLE_IRQCHIP);
     fdt_write_cells(w, "interrupts", cells, params->irqchip == CONFIG_AIA ? 2 : 1);
 }
 
