@@ -65,6 +65,8 @@
 #define HSTATUS_SPV   BIT(7)
 #define HSTATUS_SPVP  BIT(8)
 #define HSTATUS_VGEIN BITS(17, 12)
+
+#define HVICTL_IID    BITS(27, 16) /* Major identity of an interrupt. */
 #define HSTATUS_VTW   BIT(21)
 #define HSTATUS_VSXL  BITS(33, 32)
 

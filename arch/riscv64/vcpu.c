@@ -85,6 +85,17 @@ static void vcpu_load_fp(struct arch_vcpu *vcpu)
 }
 
 /*
+ * Without a guest interrupt file, a guest finds the external interrupt in stopi by these fields of
+ * hvictl [AIA 6.3.3]. 255: more urgent than what has no priority of its own, as it is by default. Only
+ * while there is one: QEMU 10 does not look whether it is pending.
+ */
+static void vcpu_show_external(bool pending)
+{
+    if (cpu_has.aia)
+        csr_write("hvictl", pending ? field_put(HVICTL_IID, 9) | 255 : 0);
+}
+
+/*
  * vsatp is 0 while hgatp changes, lest one guest's translations be cached as another's [hypervisor.adoc, the note at the end
  * of Memory-Management Fences]. sstatus.VS stays off: guests have no vectors.
  */
@@ -101,6 +112,7 @@ void arch_vcpu_bind(struct arch_vcpu *vcpu)
 #include "arch/riscv64/csr.def"
 #undef X
     csr_write("hvip", vcpu->hvip);
+    vcpu_show_external(vcpu->hvip & INT_VSEI);
     vcpu_load_fp(vcpu);
     csr_write("sstatus", vcpu->sstatus);
     vcpu->host_tp = (uintptr_t)this_cpu();
@@ -229,6 +241,8 @@ void arch_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
 {
     uint64_t bit = virq_bit(slot);
 
+    if (vcpu->bound && slot == VIRQ_LINE_EXTERNAL)
+        vcpu_show_external(value);
     if (!vcpu->bound)
         vcpu->hvip = value ? vcpu->hvip | bit : vcpu->hvip & ~bit;
     else if (value)
