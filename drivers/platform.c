@@ -3,8 +3,8 @@
  * The platform: what the machine has. Shared by the readers of ACPI and of device trees.
  *
  * Invariant after platform_end() == OK: at least one CPU; an interrupt controller with the
- * addresses that its version needs; on Arm the hypervisor timer's and the maintenance interrupt, on RISC-V the time base and
- * the ISA string. A UART may be absent.
+ * addresses that its version needs; on Arm the hypervisor timer's and the maintenance interrupt, on
+ * RISC-V the time base and the ISA string. A UART may be absent.
  */
 #include "drivers/platform.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The platform out of ACPI's fixed tables: MADT (processors, interrupt controller), GTDT (timers),
- * FADT (PSCI), RHCT (what harts can; platform_acpi_riscv.c) and SPCR (console). Another architecture's structures are more rows of the tables
- * here.
- * [ACPI 6.5: 5.2.9 FADT, 5.2.12 MADT, 5.2.25 GTDT; Microsoft: Serial Port Console Redirection]
+ * FADT (PSCI), RHCT (what harts can; platform_acpi_riscv.c) and SPCR (console). Another
+ * architecture's structures are more rows of the tables here. [ACPI 6.5: 5.2.9 FADT, 5.2.12
+ * MADT, 5.2.25 GTDT; Microsoft: Serial Port Console Redirection]
  *
  * All reads are bounded by drivers/acpi.c; a structure is looked at only if it is as long as we
  * need. Boot only, no locks.
@@ -67,12 +67,8 @@ static const struct madt_kind {
     uint8_t type, size_min;
     enum err (*take)(struct acpi_table *madt, const struct acpi_item *item);
 } madt_kinds[] = {
-    {0x0b, 76, take_gicc},
-    {0x0c, 24, take_gicd},
-    {0x0e, 16, take_gicr},
-    {0x18, 36, acpi_take_rintc},
-    {0x19, 16, acpi_take_imsic},
-    {0x1a, 36, acpi_take_aplic},
+    {0x0b, 76, take_gicc},       {0x0c, 24, take_gicd},       {0x0e, 16, take_gicr},
+    {0x18, 36, acpi_take_rintc}, {0x19, 16, acpi_take_imsic}, {0x1a, 36, acpi_take_aplic},
     {0x1b, 36, acpi_take_plic},
 };
 
@@ -186,10 +182,8 @@ static const struct {
     bool needed;
     enum err (*take)(struct acpi_table *table);
 } tables[] = {
-    {"APIC", ALL, true, take_madt},
-    {"GTDT", ARM, true, take_gtdt},
-    {"FACP", ARM, true, take_fadt},
-    {"RHCT", RISCV, true, acpi_take_rhct},
+    {"APIC", ALL, true, take_madt},  {"GTDT", ARM, true, take_gtdt},
+    {"FACP", ARM, true, take_fadt},  {"RHCT", RISCV, true, acpi_take_rhct},
     {"SPCR", ALL, false, take_spcr},
 };
 

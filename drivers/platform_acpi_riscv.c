@@ -3,8 +3,8 @@
  * A RISC-V machine out of ACPI: harts and interrupt controllers of the MADT, and the RHCT.
  * [ACPI 6.6: 5.2.12.24 RINTC, .25 IMSIC, .26 APLIC, .27 PLIC; 5.2.37 RHCT]
  *
- * One PLIC, or one APLIC at most: a second one's interrupts would have GSIs that are not its sources, and no machine that
- * we know has them. Boot only.
+ * One PLIC, or one APLIC at most: a second one's interrupts would have GSIs that are not its
+ * sources, and no machine that we know has them. Boot only.
  */
 #include "drivers/platform_acpi.h"
 

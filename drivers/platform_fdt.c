@@ -24,8 +24,8 @@ enum err platform_node_wrong(const struct fdt *fdt, int node, const char *what)
 }
 
 /*
- * What the interrupt controller calls an interrupt; 0 when there is none. Of PLIC and APLIC the first cell is the source; of a
- * GIC it is the kind, 0 an SPI, 1 a PPI [arm,gic: #interrupt-cells].
+ * What the interrupt controller calls an interrupt; 0 when there is none. Of PLIC and APLIC the
+ * first cell is the source; of a GIC it is the kind, 0 an SPI, 1 a PPI [arm,gic: #interrupt-cells].
  */
 static uint32_t node_irq(const struct fdt *fdt, int node, unsigned index)
 {
@@ -301,7 +301,8 @@ enum err platform_fdt_chosen(const struct fdt *fdt, struct platform_chosen *chos
         fdt_u64(fdt, node, "linux,initrd-end", &end) != OK)
         return OK;
     if (end < start)
-        return platform_node_wrong(fdt, node, "'linux,initrd-end' lies before 'linux,initrd-start'");
+        return platform_node_wrong(fdt, node,
+                                   "'linux,initrd-end' lies before 'linux,initrd-start'");
     chosen->initrd_base = end > start ? start : 0;
     chosen->initrd_size = end - start;
     return OK;

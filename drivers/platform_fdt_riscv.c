@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A RISC-V machine out of a device tree: harts, time base, and the interrupt controllers of supervisor level.
- * [Linux's bindings riscv/cpus, riscv/extensions, interrupt-controller/sifive,plic-1.0.0, riscv,aplic, riscv,imsics]
+ * A RISC-V machine out of a device tree: harts, time base, and the interrupt controllers of
+ * supervisor level. [Linux's bindings riscv/cpus, riscv/extensions,
+ * interrupt-controller/sifive,plic-1.0.0, riscv,aplic, riscv,imsics]
  *
- * Invariant: platform.cpus[] is complete before the controllers are read, which fill in what belongs to each hart.
+ * Invariant: platform.cpus[] is complete before the controllers are read, which fill in what
+ * belongs to each hart.
  */
 #include "drivers/platform_fdt.h"
 
@@ -28,7 +30,8 @@ bool platform_fdt_is_riscv(const struct fdt *fdt)
     return false;
 }
 
-/* The list of extensions is preferred: the string is older and was used loosely [riscv/extensions]. */
+/* The list of extensions is preferred: the string is older and was used loosely [riscv/extensions].
+ */
 static enum err hart_isa(const struct fdt *fdt, int node, char isa[PLATFORM_ISA_MAX])
 {
     const char *text = fdt_str(fdt, node, "riscv,isa");
@@ -129,7 +132,8 @@ static struct platform_cpu *cpu_of_intc(const struct fdt *fdt, uint32_t phandle)
 }
 
 /*
- * The index'th parent of a controller: *cpu NULL when it is none of our CPUs at supervisor level. False: at the end.
+ * The index'th parent of a controller: *cpu NULL when it is none of our CPUs at supervisor level.
+ * False: at the end.
  */
 static bool parent_at(const struct fdt *fdt, int node, unsigned index, struct platform_cpu **cpu)
 {
@@ -161,14 +165,16 @@ static enum err take_plic(const struct fdt *fdt, int node)
         found++;
     }
     if (found < platform.cpu_count)
-        return platform_node_wrong(fdt, node, "it does not interrupt all harts at supervisor level");
+        return platform_node_wrong(fdt, node,
+                                   "it does not interrupt all harts at supervisor level");
     platform.irqchip = IRQCHIP_PLIC;
     return OK;
 }
 
 /* --- AIA --- */
 
-/* Interrupts at supervisor level are told apart from those of machine level by the first parent's cause. */
+/* Interrupts at supervisor level are told apart from those of machine level by the first parent's
+ * cause. */
 static int find_supervisor_imsic(const struct fdt *fdt)
 {
     uint32_t cause;
@@ -181,7 +187,8 @@ static int find_supervisor_imsic(const struct fdt *fdt)
     return -1;
 }
 
-/* The page of the index'th hart: the regions' pages in order, each hart's 1 << guest_bits of them. */
+/* The page of the index'th hart: the regions' pages in order, each hart's 1 << guest_bits of them.
+ */
 static enum err imsic_page(const struct fdt *fdt, int node, unsigned index, unsigned guest_bits,
                            unsigned *region, uint64_t *page)
 {
@@ -220,7 +227,8 @@ static enum err take_imsic(const struct fdt *fdt, int node)
         found++;
     }
     if (found < platform.cpu_count)
-        return platform_node_wrong(fdt, node, "it does not interrupt all harts at supervisor level");
+        return platform_node_wrong(fdt, node,
+                                   "it does not interrupt all harts at supervisor level");
     platform.imsic_ids = ids;
     platform.imsic_guests = (1u << guest_bits) - 1;
     platform.irqchip = IRQCHIP_AIA;
@@ -236,8 +244,8 @@ static enum err take_aplic(const struct fdt *fdt, int imsic)
     if (fdt_u32(fdt, imsic, "phandle", 0, &phandle) != OK)
         return OK;
     while ((node = fdt_next_compatible(fdt, node, "riscv,aplic")) >= 0) {
-        if (!fdt_is_enabled(fdt, node) ||
-            fdt_u32(fdt, node, "msi-parent", 0, &parent) != OK || parent != phandle)
+        if (!fdt_is_enabled(fdt, node) || fdt_u32(fdt, node, "msi-parent", 0, &parent) != OK ||
+            parent != phandle)
             continue;
         if (fdt_reg(fdt, node, 0, &platform.aplic, &platform.aplic_size) != OK)
             return platform_node_wrong(fdt, node, "'reg' is not where the APLIC is");
@@ -251,7 +259,8 @@ static enum err take_aplic(const struct fdt *fdt, int imsic)
 
 enum err platform_fdt_riscv(const struct fdt *fdt)
 {
-    static const char *const plics[] = {"riscv,plic0", "sifive,plic-1.0.0", "thead,c900-plic", NULL};
+    static const char *const plics[] = {"riscv,plic0", "sifive,plic-1.0.0", "thead,c900-plic",
+                                        NULL};
     int imsic, plic;
 
     platform.psci = CONDUIT_SBI;

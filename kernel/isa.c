@@ -80,7 +80,8 @@ static size_t ext_size(const char *s)
     return size;
 }
 
-/* Without a version at its end: "2p1", or "2" behind letters; digits inside of a name stay, and so do those of "zic64b". */
+/* Without a version at its end: "2p1", or "2" behind letters; digits inside of a name stay, and so
+ * do those of "zic64b". */
 static size_t ext_name_size(const char *s, size_t size)
 {
     size_t end = size, digits = 0;

@@ -58,7 +58,7 @@ struct config_vm {
     bool autostart;       /* Default true. */
     bool exclusive;       /* Its vCPUs own their pCPUs: each affinity has one bit. */
     enum config_action on_crash, on_reset, on_poweroff; /* Default stop, restart, stop. */
-    enum config_irqchip irqchip; /* riscv64: default PLIC. */
+    enum config_irqchip irqchip;                        /* riscv64: default PLIC. */
     struct config_file kernel, initrd, fdt;
     const char *cmdline;   /* "" when none. */
     uint64_t load_address; /* For raw images; 0: the machine's usual place. */

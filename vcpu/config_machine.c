@@ -26,11 +26,7 @@ static const struct machine_device riscv64_devices[] = {
     {.name = "ns16550", .base = 0x10000000, .size = 0x100, .irq = 10},
     {.name = "virtio-mmio", .base = 0x10001000, .size = 0x8000, .irq = 1, .reserved = true},
     {.name = "imsic-m", .base = 0x24000000, .size = 0x04000000, .reserved = true},
-    {.name = "imsic",
-     .base = 0x28000000,
-     .size = 0x04000000,
-     .per_vcpu = 0x1000,
-     .irqchip = "aia"},
+    {.name = "imsic", .base = 0x28000000, .size = 0x04000000, .per_vcpu = 0x1000, .irqchip = "aia"},
     {.name = "pcie-ecam", .base = 0x30000000, .size = 0x10000000, .reserved = true},
     {.name = "pcie-windows", .base = 0x40000000, .size = 0x40000000, .reserved = true},
 };

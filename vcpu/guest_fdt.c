@@ -90,7 +90,8 @@ enum err guest_fdt_write(const struct guest_fdt_params *params, void *buf, size_
         return E_UNSUPPORTED;
     fdt_write_begin(&w, buf, room);
     fdt_write_node(&w, "%s", "");
-    if (machine_device(params->machine, "gicd")) /* RISC-V harts' own controllers would inherit it. */
+    if (machine_device(params->machine,
+                       "gicd")) /* RISC-V harts' own controllers would inherit it. */
         fdt_write_u32(&w, "interrupt-parent", GUEST_FDT_PHANDLE_IRQCHIP);
     fdt_write_string(&w, "model", "caisson-virt");
     GUEST_FDT_STRINGS(&w, "compatible", "caisson,virt\0linux,dummy-virt");

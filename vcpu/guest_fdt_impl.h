@@ -8,7 +8,7 @@
 #define GUEST_FDT_STRINGS(w, name, s) fdt_write_bytes((w), (name), (s), sizeof(s))
 
 /* Of the interrupt controller that devices' interrupts go to, in every tree. */
-#define GUEST_FDT_PHANDLE_IRQCHIP 1u
+#define GUEST_FDT_PHANDLE_IRQCHIP     1u
 
 /* A "reg" of one range. */
 void guest_fdt_reg(struct fdt_writer *w, uint64_t base, uint64_t size);

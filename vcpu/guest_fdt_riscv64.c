@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is riscv64's in a guest's tree. Contexts of machine level, which the guest's harts have not, are
- * "not connected" in the PLIC, so that its registers lie where they do on QEMU. [Linux,
- * Documentation/devicetree/bindings: riscv/cpus, riscv/extensions, interrupt-controller/riscv,cpu-intc,
- * sifive,plic-1.0.0, riscv,aplic, riscv,imsics, serial/8250, rtc/google,goldfish-rtc,
- * power/reset/syscon-*]
+ * What is riscv64's in a guest's tree. Contexts of machine level, which the guest's harts have not,
+ * are "not connected" in the PLIC, so that its registers lie where they do on QEMU. [Linux,
+ * Documentation/devicetree/bindings: riscv/cpus, riscv/extensions,
+ * interrupt-controller/riscv,cpu-intc, sifive,plic-1.0.0, riscv,aplic, riscv,imsics, serial/8250,
+ * rtc/google,goldfish-rtc, power/reset/syscon-*]
  */
 #include "vcpu/guest_fdt_impl.h"
 
@@ -156,8 +156,8 @@ static void write_imsic(struct fdt_writer *w, const struct guest_fdt_params *par
 }
 
 /*
- * The APLIC wants to know the trigger as well. The parent is named here, not for the whole tree: harts'
- * own controllers would inherit it.
+ * The APLIC wants to know the trigger as well. The parent is named here, not for the whole tree:
+ * harts' own controllers would inherit it.
  */
 static void write_irq(struct fdt_writer *w, const struct guest_fdt_params *params, uint32_t irq)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest interrupt files: see guest_files.h. The table is changed in boot only; its rows are used by their own pCPU.
+ * Guest interrupt files: see guest_files.h. The table is changed in boot only; its rows are used by
+ * their own pCPU.
  */
 #include "vcpu/guest_files.h"
 
@@ -65,8 +66,8 @@ bool guest_file_take(struct guest_file *file, struct vcpu *vcpu)
         if (files[cpu].owner[i] != NULL || hostmap_device(page, PAGE_SIZE, &msi) != OK)
             continue;
         files[cpu].owner[i] = vcpu;
-        *file = (struct guest_file){
-            .number = i, .cpu = cpu, .page = page, .msi = msi, .reset = true};
+        *file =
+            (struct guest_file){.number = i, .cpu = cpu, .page = page, .msi = msi, .reset = true};
         return true;
     }
     return false;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest interrupt files in hardware: who has which, and waking their vCPUs. A pCPU has a few, numbered
- * from 1; a vCPU takes one of the pCPU that it runs on, and keeps it. While the vCPU is bound its interrupts need
- * nobody; while it is not, the file is watched, and an interrupt wakes the vCPU.
- * [RISC-V AIA 1.0, chapters 3 and 6]
+ * Guest interrupt files in hardware: who has which, and waking their vCPUs. A pCPU has a few,
+ * numbered from 1; a vCPU takes one of the pCPU that it runs on, and keeps it. While the vCPU is
+ * bound its interrupts need nobody; while it is not, the file is watched, and an interrupt wakes
+ * the vCPU. [RISC-V AIA 1.0, chapters 3 and 6]
  */
 #pragma once
 
@@ -15,7 +15,7 @@ struct vcpu;
 struct guest_file {
     unsigned number; /* 0: none. */
     unsigned cpu;
-    uint64_t page;   /* Host-physical: where MSIs are written. */
+    uint64_t page; /* Host-physical: where MSIs are written. */
     volatile void *msi;
     _Atomic bool reset; /* Its pCPU is to clear it before it is used again. */
 };

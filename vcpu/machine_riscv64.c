@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine of a riscv64 guest: QEMU's "virt" as vcpu/machine.h has it. Puts together PLIC or AIA, 16550, RTC, the test
- * device, the timer and SBI. The lines of a hart are those of hvip: the models say what the external one
- * is, and only the vCPU's own pCPU writes it, before it enters the guest.
+ * The machine of a riscv64 guest: QEMU's "virt" as vcpu/machine.h has it. Puts together PLIC or
+ * AIA, 16550, RTC, the test device, the timer and SBI. The lines of a hart are those of hvip: the
+ * models say what the external one is, and only the vCPU's own pCPU writes it, before it enters the
+ * guest.
  */
+#include "vcpu/machine_riscv64.h"
 #include "kernel/assert.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
@@ -17,7 +19,6 @@
 #include "vcpu/irqchip/vplic.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
-#include "vcpu/machine_riscv64.h"
 #include "vcpu/vm.h"
 #include "vcpu/vsbi.h"
 
@@ -34,8 +35,8 @@
 
 struct riscv64_hart {
     struct vcpu *vcpu;
-    _Atomic bool ipi;   /* A software interrupt from another hart. */
-    uint64_t deadline;  /* Of the emulated timer; TICKS_NEVER: off. Touched on its pCPU only. */
+    _Atomic bool ipi;  /* A software interrupt from another hart. */
+    uint64_t deadline; /* Of the emulated timer; TICKS_NEVER: off. Touched on its pCPU only. */
     struct timer timer;
     struct vimsic imsic; /* With an AIA, unless it has a guest interrupt file: */
     struct guest_file file;
@@ -397,8 +398,9 @@ static enum err machine_create_irqchip(struct vm *vm, struct machine_riscv64 *m)
         return machine_add_window(vm, &m->plic_window, &plic_ops, "plic");
     }
     if (!virt_caps.guest_msi) {
-        log_error("/vms/%s: interrupt-controller = \"aia\" needs harts with the AIA; this host has none",
-                  vm->config->name);
+        log_error(
+            "/vms/%s: interrupt-controller = \"aia\" needs harts with the AIA; this host has none",
+            vm->config->name);
         return E_UNSUPPORTED;
     }
     vaplic_init(&m->aplic, &m->aplic_owner);

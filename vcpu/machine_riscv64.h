@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the firmware calls of a riscv64 guest ask of its machine. Private to vsbi.c and machine_riscv64*.c. */
+/* What the firmware calls of a riscv64 guest ask of its machine. Private to vsbi.c and
+ * machine_riscv64*.c. */
 #pragma once
 
 #include "kernel/types.h"
@@ -8,7 +9,8 @@ struct vcpu;
 struct vm;
 struct vns16550;
 
-/* The vCPU's timer interrupt comes when its clock shows the time; one that is pending is taken back. Bound. */
+/* The vCPU's timer interrupt comes when its clock shows the time; one that is pending is taken
+ * back. Bound. */
 void riscv64_timer_set(struct vcpu *vcpu, uint64_t guest_time);
 /* Software interrupts of the vCPUs in the mask, each of which there is. Bound: self. */
 void riscv64_ipi_send(struct vcpu *self, uint64_t targets);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Firmware calls of RISC-V guests. a7 is the extension, a6 the function, both 32 bits; a0 returns the
- * error, a1 the value. Legacy calls return in a0 only. [RISC-V SBI Specification 2.0; chapters by name]
+ * Firmware calls of RISC-V guests. a7 is the extension, a6 the function, both 32 bits; a0 returns
+ * the error, a1 the value. Legacy calls return in a0 only. [RISC-V SBI Specification 2.0; chapters
+ * by name]
  */
 #include "vcpu/vsbi.h"
 
@@ -27,12 +28,12 @@ enum sbi_extension {
     EXT_LEGACY_SFENCE_ASID,
     EXT_LEGACY_SHUTDOWN,
     EXT_BASE = 0x10,
-    EXT_IPI = 0x735049,     /* "sPI" */
-    EXT_HSM = 0x48534d,     /* "HSM" */
-    EXT_TIME = 0x54494d45,  /* "TIME" */
+    EXT_IPI = 0x735049,      /* "sPI" */
+    EXT_HSM = 0x48534d,      /* "HSM" */
+    EXT_TIME = 0x54494d45,   /* "TIME" */
     EXT_RFENCE = 0x52464e43, /* "RFNC" */
-    EXT_SRST = 0x53525354,  /* "SRST" */
-    EXT_DBCN = 0x4442434e,  /* "DBCN" */
+    EXT_SRST = 0x53525354,   /* "SRST" */
+    EXT_DBCN = 0x4442434e,   /* "DBCN" */
     EXT_OURS = HYPERCALL_SBI,
 };
 
@@ -364,7 +365,8 @@ static int vsbi_dbcn(struct vcpu *vcpu, const struct vcpu_exit *exit, uint32_t f
 
 /* --- Legacy --- */
 
-static int64_t vsbi_legacy_masked(struct vcpu *vcpu, const struct vcpu_exit *exit, uint32_t extension)
+static int64_t vsbi_legacy_masked(struct vcpu *vcpu, const struct vcpu_exit *exit,
+                                  uint32_t extension)
 {
     static const enum arch_fence fences[] = {FENCE_INSTRUCTIONS, FENCE_TRANSLATIONS,
                                              FENCE_TRANSLATIONS_ASID};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SBI 2.0 for guests: BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, and the legacy calls. Hart ids are indexes
- * of vCPUs. [RISC-V SBI Specification 2.0]
+ * SBI 2.0 for guests: BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, and the legacy calls. Hart ids are
+ * indexes of vCPUs. [RISC-V SBI Specification 2.0]
  */
 #pragma once
 

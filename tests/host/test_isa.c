@@ -37,7 +37,8 @@ TEST(extensions_are_found_by_their_whole_names)
 {
     ASSERT_OK(isa_copy(isa, sizeof(isa), "rv64imafdch_zicsr_sstc"));
     ASSERT(isa_has(isa, "h") && isa_has(isa, "sstc") && isa_has(isa, "i"));
-    ASSERT(!isa_has(isa, "v") && !isa_has(isa, "sst") && !isa_has(isa, "zic") && !isa_has(isa, "s"));
+    ASSERT(!isa_has(isa, "v") && !isa_has(isa, "sst") && !isa_has(isa, "zic") &&
+           !isa_has(isa, "s"));
 }
 
 TEST(only_what_all_harts_have_is_left)

@@ -148,9 +148,9 @@ TEST(sbi_tells_its_version_and_extensions)
 
 TEST(unknown_sbi_calls_are_not_supported)
 {
-    static const uint64_t calls[][2] = {{BASE, 7},  {TIME, 1}, {IPI, 1},  {RFENCE, 3},
-                                        {HSM, 4},   {SRST, 1}, {DBCN, 3}, {0x09, 0},
-                                        {0x0f, 0},  {0x504d55, 0}, {0xffffffff, 0}, {0x0a434149, 9}};
+    static const uint64_t calls[][2] = {{BASE, 7}, {TIME, 1},     {IPI, 1},        {RFENCE, 3},
+                                        {HSM, 4},  {SRST, 1},     {DBCN, 3},       {0x09, 0},
+                                        {0x0f, 0}, {0x504d55, 0}, {0xffffffff, 0}, {0x0a434149, 9}};
 
     start(CONFIG_PLIC);
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++)
@@ -229,8 +229,9 @@ TEST(the_timer_is_emulated_where_harts_have_none_for_guests)
 
 TEST(remote_fences_are_done_on_the_pcpus_of_the_harts)
 {
-    struct vcpu_exit exit = {.kind = EXIT_HYPERCALL,
-                             .call = {.nr = RFENCE, .function = 2, .args = {6, 0, 0x1000, 0x2000, 7}}};
+    struct vcpu_exit exit = {
+        .kind = EXIT_HYPERCALL,
+        .call = {.nr = RFENCE, .function = 2, .args = {6, 0, 0x1000, 0x2000, 7}}};
 
     start(CONFIG_PLIC);
     machine_riscv64.call(&vcpus[0], &exit);

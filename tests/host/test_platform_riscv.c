@@ -43,15 +43,16 @@ static void write_cpu(struct fdt_writer *w, const struct machine *m, unsigned i)
 static void write_imsic(struct fdt_writer *w, const struct machine *m, bool supervisor)
 {
     uint32_t cause = supervisor ? 9 : 11;
-    uint64_t pages[1][2] = {{supervisor ? 0x28000000 : 0x24000000, m->small_imsic ? 0x4000 : 0xc000}};
+    uint64_t pages[1][2] = {
+        {supervisor ? 0x28000000 : 0x24000000, m->small_imsic ? 0x4000 : 0xc000}};
 
     fdt_write_node(w, "interrupt-controller@%x", (unsigned)pages[0][0]);
     fdt_write_string(w, "compatible", "riscv,imsics");
     fdt_write_u32(w, "phandle", supervisor ? S_IMSIC : M_IMSIC);
-    fdt_write_cells(w, "interrupts-extended",
-                    (const uint32_t[]){INTC_PHANDLE, cause, INTC_PHANDLE + 2, cause,
-                                       INTC_PHANDLE + 1, cause},
-                    m->few_harts ? 2 : 6);
+    fdt_write_cells(
+        w, "interrupts-extended",
+        (const uint32_t[]){INTC_PHANDLE, cause, INTC_PHANDLE + 2, cause, INTC_PHANDLE + 1, cause},
+        m->few_harts ? 2 : 6);
     fdt_write_u32(w, "riscv,num-ids", 255);
     fdt_write_u32(w, "riscv,guest-index-bits", 2);
     fdt_write_reg(w, pages, 1);

@@ -149,9 +149,10 @@ TEST(edges_are_kept_while_their_interrupt_is_claimed)
 
 TEST(plic_registers_that_there_are_not_read_as_zero)
 {
-    static const uint64_t offsets[] = {0x0, 4 * 96, 0xffc, 0x100c, 0x1ffc, 0x2000, 0x208c,
-                                       0x2080 + 0x100 * HARTS, 0x200000, 0x200004, 0x201008,
-                                       0x201000 + 0x2000 * HARTS, 0x5ffffc};
+    static const uint64_t offsets[] = {0x0,      4 * 96,   0xffc,    0x100c,
+                                       0x1ffc,   0x2000,   0x208c,   0x2080 + 0x100 * HARTS,
+                                       0x200000, 0x200004, 0x201008, 0x201000 + 0x2000 * HARTS,
+                                       0x5ffffc};
 
     start();
     for (unsigned i = 0; i < ARRAY_SIZE(offsets); i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Model of Goldfish's real-time clock. Times are two words: a read of the lower one latches the upper
- * one, a write of the lower one makes both count. The lock (RANK_DEVICE) guards the state.
+ * Model of Goldfish's real-time clock. Times are two words: a read of the lower one latches the
+ * upper one, a write of the lower one makes both count. The lock (RANK_DEVICE) guards the state.
  */
 #include "vcpu/chips/vgoldfish_rtc.h"
 
@@ -19,7 +19,7 @@
 #define ALARM_STATUS    0x18
 #define CLEAR_INTERRUPT 0x1c
 
-#define NS_PER_SECOND 1000000000ull
+#define NS_PER_SECOND   1000000000ull
 
 static struct vgoldfish_rtc *rtc_of(struct vdev *dev)
 {

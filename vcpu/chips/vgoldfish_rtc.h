@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The clock that a riscv64 guest sees: Goldfish's, as QEMU's virt has it: nanoseconds since 1970, and an
- * alarm. [Google, "Goldfish virtual hardware" (GOLDFISH-VIRTUAL-HARDWARE.TXT), section on the RTC]
+ * The clock that a riscv64 guest sees: Goldfish's, as QEMU's virt has it: nanoseconds since 1970,
+ * and an alarm. [Google, "Goldfish virtual hardware" (GOLDFISH-VIRTUAL-HARDWARE.TXT), section on
+ * the RTC]
  */
 #pragma once
 
@@ -17,10 +18,10 @@ struct vgoldfish_rtc_state {
     uint64_t match;     /* Of the alarm, in the guest's time. */
     uint32_t time_high; /* As latched by a read of the lower half. */
     uint32_t set_high, alarm_high; /* As written; they count when the lower half is. */
-    bool enabled;       /* The interrupt is. */
-    bool running;       /* The alarm is to come. */
+    bool enabled;                  /* The interrupt is. */
+    bool running;                  /* The alarm is to come. */
     bool pending;
-    bool level;         /* Of the interrupt wire. */
+    bool level; /* Of the interrupt wire. */
 };
 
 struct vgoldfish_rtc {

@@ -188,7 +188,7 @@ static void vns16550_set_modem(struct vns16550_state *s)
                           (s->mcr & MCR_OUT1 ? MSR_RI : 0) | (s->mcr & MCR_OUT2 ? MSR_DCD : 0));
     changes = (uint8_t)((s->msr ^ lines) >> 4);
     if ((changes & (MSR_RI >> 4)) && (lines & MSR_RI))
-        changes &= (uint8_t)~(MSR_RI >> 4); /* Of RI only its end is told. */
+        changes &= (uint8_t) ~(MSR_RI >> 4); /* Of RI only its end is told. */
     s->msr = (uint8_t)((s->msr & MSR_CHANGES) | changes | lines);
 }
 

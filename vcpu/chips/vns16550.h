@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The UART that a riscv64 guest sees: a 16550A with registers one byte apart, as QEMU's virt has it. What
- * the guest sends goes to its console port at once; what is typed waits in a queue behind the receive
- * FIFO, so a paste longer than the FIFO is not lost. [PC16550D]
+ * The UART that a riscv64 guest sees: a 16550A with registers one byte apart, as QEMU's virt has
+ * it. What the guest sends goes to its console port at once; what is typed waits in a queue behind
+ * the receive FIFO, so a paste longer than the FIFO is not lost. [PC16550D]
  */
 #pragma once
 
@@ -34,11 +34,12 @@ struct vns16550 {
 };
 
 /*
- * In its power-on state. The caller sets vdev.owner and vdev.set_irq, adds vdev to the bus and port to
- * the console.
+ * In its power-on state. The caller sets vdev.owner and vdev.set_irq, adds vdev to the bus and port
+ * to the console.
  */
 void vns16550_init(struct vns16550 *uart, uint64_t base, uint32_t irq);
 /* A character arrives on the line (also: port.input). Any pCPU. */
 void vns16550_receive(struct vns16550 *uart, uint8_t c);
-/* The next character that was typed, past the registers, for a firmware's console; -1: none. Any pCPU. */
+/* The next character that was typed, past the registers, for a firmware's console; -1: none. Any
+ * pCPU. */
 int vns16550_take(struct vns16550 *uart);

@@ -2,9 +2,9 @@
 /*
  * The APLIC model. [RISC-V AIA 1.0, chapter 4; sections by name]
  *
- * Invariants, whenever the lock is free: nothing is pending, enabled and the domain on, because it was
- * forwarded; sources that are inactive or not there have no bit anywhere but in wire; a level source is
- * not pending while its rectified input is low.
+ * Invariants, whenever the lock is free: nothing is pending, enabled and the domain on, because it
+ * was forwarded; sources that are inactive or not there have no bit anywhere but in wire; a level
+ * source is not pending while its rectified input is low.
  */
 #include "vcpu/irqchip/vaplic.h"
 
@@ -13,22 +13,22 @@
 #include "kernel/string.h"
 
 /* Registers ["Memory-mapped control region"]. */
-#define DOMAINCFG     0x0000u
-#define SOURCECFG     0x0004u
-#define SOURCECFG_END 0x1000u
-#define SETIP         0x1c00u
-#define SETIPNUM      0x1cdcu
-#define IN_CLRIP      0x1d00u
-#define CLRIPNUM      0x1ddcu
-#define SETIE         0x1e00u
-#define SETIENUM      0x1edcu
-#define CLRIE         0x1f00u
-#define CLRIENUM      0x1fdcu
-#define SETIPNUM_LE   0x2000u
-#define GENMSI        0x3000u
-#define TARGET        0x3004u
-#define TARGET_END    0x4000u
-#define BITS_END      0x80u /* Of each array of bits. */
+#define DOMAINCFG       0x0000u
+#define SOURCECFG       0x0004u
+#define SOURCECFG_END   0x1000u
+#define SETIP           0x1c00u
+#define SETIPNUM        0x1cdcu
+#define IN_CLRIP        0x1d00u
+#define CLRIPNUM        0x1ddcu
+#define SETIE           0x1e00u
+#define SETIENUM        0x1edcu
+#define CLRIE           0x1f00u
+#define CLRIENUM        0x1fdcu
+#define SETIPNUM_LE     0x2000u
+#define GENMSI          0x3000u
+#define TARGET          0x3004u
+#define TARGET_END      0x4000u
+#define BITS_END        0x80u /* Of each array of bits. */
 
 #define DOMAINCFG_FIXED 0x80000004u /* Reads so in its top byte; DM: by MSI. */
 #define DOMAINCFG_IE    BIT(8)
@@ -55,7 +55,8 @@ static void vaplic_send(struct vaplic *aplic, uint32_t target)
                       (uint32_t)field_get(TARGET_EIID, target));
 }
 
-/* What can be forwarded is ["Interrupt forwarding by MSIs"]. The last step of every change of a word. */
+/* What can be forwarded is ["Interrupt forwarding by MSIs"]. The last step of every change of a
+ * word. */
 static void vaplic_forward(struct vaplic *aplic, unsigned w)
 {
     struct vaplic_state *s = &aplic->state;
@@ -94,7 +95,8 @@ void vaplic_set_wire(struct vaplic *aplic, uint32_t source, bool level)
 
 /* --- Pending and enabled bits, by word or by number --- */
 
-/* A level source whose input is low cannot be made pending ["Precise effects on interrupt-pending bits"]. */
+/* A level source whose input is low cannot be made pending ["Precise effects on interrupt-pending
+ * bits"]. */
 static void vaplic_set_pending(struct vaplic *aplic, unsigned w, uint32_t bits)
 {
     struct vaplic_state *s = &aplic->state;
@@ -266,7 +268,8 @@ static void vaplic_write_locked(struct vaplic *aplic, uint64_t offset, uint32_t 
     if (offset < SOURCECFG_END)
         vaplic_write_sourcecfg(aplic, (uint32_t)offset / 4, value);
     else if (array >= SETIP && array <= CLRIE && offset - array < 4 * VAPLIC_WORDS)
-        vaplic_write_bits(aplic, array, (unsigned)(offset - array) / 4, value & sources[(offset - array) / 4]);
+        vaplic_write_bits(aplic, array, (unsigned)(offset - array) / 4,
+                          value & sources[(offset - array) / 4]);
     else if (offset >= TARGET && offset < TARGET_END)
         vaplic_write_target(aplic, (uint32_t)(offset - TARGET) / 4 + 1, value);
 }

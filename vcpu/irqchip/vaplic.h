@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * APLIC for a guest: one domain of supervisor level without children, which forwards what comes on wires
- * as MSIs. Direct delivery is not there (domaincfg.DM is 1 always): every machine that has this has
- * IMSICs. A pure model.
+ * APLIC for a guest: one domain of supervisor level without children, which forwards what comes on
+ * wires as MSIs. Direct delivery is not there (domaincfg.DM is 1 always): every machine that has
+ * this has IMSICs. A pure model.
  *
  * Locking: one lock per VM (RANK_IRQCHIP); devices change their wires under their own lock, on any
  * pCPU.
@@ -18,14 +18,16 @@
 #define VAPLIC_SIZE    0x8000u
 
 struct vaplic_owner {
-    /* An MSI to a hart, by index; it may name none. With the lock held: may wake a vCPU, but take no lock that is outer. */
+    /* An MSI to a hart, by index; it may name none. With the lock held: may wake a vCPU, but take
+     * no lock that is outer. */
     void (*msi)(struct vaplic_owner *owner, uint32_t hart, uint32_t identity);
 };
 
 struct vaplic {
     struct lock lock;
     struct vaplic_owner *owner;
-    /* All that a guest can observe; no pointers. Bit per source in words of 32, as registers have them. */
+    /* All that a guest can observe; no pointers. Bit per source in words of 32, as registers have
+     * them. */
     struct vaplic_state {
         uint32_t wire[VAPLIC_WORDS];
         uint32_t active[VAPLIC_WORDS]; /* The source mode is not "inactive". */

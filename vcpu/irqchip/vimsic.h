@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * IMSIC for a guest whose vCPU has no guest interrupt file in hardware: one interrupt file of supervisor
- * level for each vCPU. A pure model.
+ * IMSIC for a guest whose vCPU has no guest interrupt file in hardware: one interrupt file of
+ * supervisor level for each vCPU. A pure model.
  *
- * No lock: pending bits are atomic, anybody sets them; all else is touched on the vCPU's own pCPU only, or
- * while no vCPU runs.
+ * No lock: pending bits are atomic, anybody sets them; all else is touched on the vCPU's own pCPU
+ * only, or while no vCPU runs.
  *
  * [RISC-V AIA 1.0, chapter 3]
  */
@@ -29,7 +29,8 @@ struct vimsic {
 
 /* To power-on state; no vCPU runs. */
 void vimsic_reset(struct vimsic *imsic);
-/* An MSI. Any pCPU. True: the vCPU is to look, vimsic_line() may have changed. Identities that there are not: ignored. */
+/* An MSI. Any pCPU. True: the vCPU is to look, vimsic_line() may have changed. Identities that
+ * there are not: ignored. */
 bool vimsic_msi(struct vimsic *imsic, uint64_t identity);
 /* The external interrupt of the hart. Own pCPU. */
 bool vimsic_line(const struct vimsic *imsic);

@@ -4,8 +4,8 @@
  *
  * Invariants, whenever the lock is free: bit h of lines says whether hart h has a source that is
  * pending, enabled for h, and of a priority above h's threshold; no source is pending and claimed;
- * of_priority and enabled_by say the same as priority and enabled; bits of sources that there are not
- * are 0 everywhere.
+ * of_priority and enabled_by say the same as priority and enabled; bits of sources that there are
+ * not are 0 everywhere.
  */
 #include "vcpu/irqchip/vplic.h"
 
@@ -14,16 +14,16 @@
 #include "kernel/string.h"
 
 /* Register blocks ["Memory Map"]. */
-#define PRIORITY        0x000000u
-#define PENDING         0x001000u
-#define ENABLE          0x002000u
-#define ENABLE_STRIDE   0x80u
-#define CONTEXT         0x200000u
-#define CONTEXT_STRIDE  0x1000u
-#define CONTEXT_LIMIT   0x00u /* Threshold. */
-#define CONTEXT_CLAIM   0x04u /* Complete for writes. */
+#define PRIORITY       0x000000u
+#define PENDING        0x001000u
+#define ENABLE         0x002000u
+#define ENABLE_STRIDE  0x80u
+#define CONTEXT        0x200000u
+#define CONTEXT_STRIDE 0x1000u
+#define CONTEXT_LIMIT  0x00u /* Threshold. */
+#define CONTEXT_CLAIM  0x04u /* Complete for writes. */
 
-#define REGISTERS       ((VPLIC_SOURCES + 32) / 32) /* Of 32 sources. */
+#define REGISTERS      ((VPLIC_SOURCES + 32) / 32) /* Of 32 sources. */
 
 static const uint64_t sources[VPLIC_WORDS] = {~BIT(0), BITS(VPLIC_SOURCES % 64, 0)};
 
@@ -108,7 +108,8 @@ void vplic_set_wire(struct vplic *plic, uint32_t source, bool level)
     if (level)
         s->wire[source / 64] |= bit;
     else
-        s->wire[source / 64] &= ~bit; /* A request that was passed on stays ["Interrupt Gateways"]. */
+        s->wire[source / 64] &=
+            ~bit; /* A request that was passed on stays ["Interrupt Gateways"]. */
     if (level && !((s->pending[source / 64] | s->claimed[source / 64]) & bit))
         vplic_pend(plic, source);
     vplic_unlock(plic, VPLIC_NO_HART);
@@ -271,8 +272,7 @@ uint64_t vplic_read(struct vplic *plic, unsigned hart, uint64_t offset, unsigned
     return value;
 }
 
-void vplic_write(struct vplic *plic, unsigned hart, uint64_t offset, unsigned width,
-                 uint64_t value)
+void vplic_write(struct vplic *plic, unsigned hart, uint64_t offset, unsigned width, uint64_t value)
 {
     if (width != 4 || offset % 4 != 0)
         return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * PLIC for a guest, where QEMU's virt has it: context 2 * hart belongs to machine level, which no
- * guest has, and reads as zero; context 2 * hart + 1 to supervisor level. A pure model: its result is
- * one line per hart, which the machine brings into hvip.
+ * guest has, and reads as zero; context 2 * hart + 1 to supervisor level. A pure model: its result
+ * is one line per hart, which the machine brings into hvip.
  *
  * Locking: one lock per VM (RANK_IRQCHIP); devices change their lines under their own lock, on any
  * pCPU. The lines of harts are read without it.
@@ -21,7 +21,8 @@
 #define VPLIC_NO_HART   VPLIC_HARTS_MAX
 
 struct vplic_owner {
-    /* The line of the hart has changed. Called without the lock, never for the hart that does the access. */
+    /* The line of the hart has changed. Called without the lock, never for the hart that does the
+     * access. */
     void (*kick)(struct vplic_owner *owner, unsigned hart);
 };
 
@@ -29,11 +30,11 @@ struct vplic {
     struct lock lock;
     struct vplic_owner *owner;
     unsigned hart_count;
-    uint32_t kicks;          /* Harts to kick when the lock is dropped. */
-    _Atomic uint32_t lines;  /* Bit per hart: it has an interrupt above its threshold. */
+    uint32_t kicks;         /* Harts to kick when the lock is dropped. */
+    _Atomic uint32_t lines; /* Bit per hart: it has an interrupt above its threshold. */
     /* All that a guest can observe; no pointers. Bit per source in words of 64. */
     struct vplic_state {
-        uint64_t wire[VPLIC_WORDS];    /* Level of the source's wire. */
+        uint64_t wire[VPLIC_WORDS]; /* Level of the source's wire. */
         uint64_t pending[VPLIC_WORDS];
         uint64_t claimed[VPLIC_WORDS]; /* The gateway waits for a completion. */
         uint64_t again[VPLIC_WORDS];   /* An edge came meanwhile. */
