@@ -4,7 +4,7 @@
  *
  * Invariants, whenever the lock is free: bit h of lines says whether hart h has a source that is
  * pending, enabled for h, and of a priority above h's threshold; no source is pending and claimed;
- * of_priority and enabled_by say the same as priority and enabled; bits of sources that there are
+ * above and enabled_by say the same as priority and enabled; bits of sources that there are
  * not are 0 everywhere.
  */
 #include "vcpu/irqchip/vplic.h"
@@ -29,18 +29,33 @@ static const uint64_t sources[VPLIC_WORDS] = {~BIT(0), BITS(VPLIC_SOURCES % 64, 
 
 _Static_assert(VPLIC_SOURCES / 64 == VPLIC_WORDS - 1, "the last word is not full");
 
-/* The most urgent source above the limit: of equal ones the lowest; 0: none. */
-static uint32_t vplic_best(const struct vplic_state *s, unsigned hart, unsigned limit)
+/* What is pending and enabled for the hart, of a priority above p. */
+static bool vplic_ready(const struct vplic_state *s, unsigned hart, unsigned p,
+                        uint64_t ready[VPLIC_WORDS])
 {
-    uint64_t ready[VPLIC_WORDS], any = 0;
+    uint64_t any = 0;
 
     for (unsigned w = 0; w < VPLIC_WORDS; w++)
-        any |= ready[w] = s->pending[w] & s->enabled[hart][w];
-    for (unsigned p = VPLIC_PRIORITY; any != 0 && p > limit; p--)
-        for (unsigned w = 0; w < VPLIC_WORDS; w++)
-            if (ready[w] & s->of_priority[p][w])
-                return 64 * w + bit_lowest(ready[w] & s->of_priority[p][w]);
-    return 0;
+        any |= ready[w] = s->pending[w] & s->enabled[hart][w] & s->above[p][w];
+    return any != 0;
+}
+
+/* The most urgent source: of equal ones the lowest; 0: none. Bisects the priorities. */
+static uint32_t vplic_best(const struct vplic_state *s, unsigned hart)
+{
+    uint64_t ready[VPLIC_WORDS];
+    unsigned p = 0;
+
+    if (!vplic_ready(s, hart, 0, ready))
+        return 0;
+    for (unsigned step = (VPLIC_PRIORITY + 1) / 2; step > 0; step /= 2)
+        if (vplic_ready(s, hart, p + step, ready))
+            p += step;
+    (void)vplic_ready(s, hart, p, ready);
+    for (unsigned w = 0; w < VPLIC_WORDS; w++)
+        if (ready[w] != 0)
+            return 64 * w + bit_lowest(ready[w]);
+    unreachable();
 }
 
 static void vplic_set_line(struct vplic *plic, unsigned hart, bool level)
@@ -57,8 +72,9 @@ static void vplic_set_line(struct vplic *plic, unsigned hart, bool level)
 static void vplic_update_hart(struct vplic *plic, unsigned hart)
 {
     const struct vplic_state *s = &plic->state;
+    uint64_t ready[VPLIC_WORDS];
 
-    vplic_set_line(plic, hart, vplic_best(s, hart, s->threshold[hart]) != 0);
+    vplic_set_line(plic, hart, vplic_ready(s, hart, s->threshold[hart], ready));
 }
 
 static void vplic_update_source(struct vplic *plic, uint32_t source)
@@ -135,7 +151,7 @@ void vplic_edge(struct vplic *plic, uint32_t source)
 static uint32_t vplic_claim(struct vplic *plic, unsigned hart)
 {
     struct vplic_state *s = &plic->state;
-    uint32_t source = vplic_best(s, hart, 0);
+    uint32_t source = vplic_best(s, hart);
 
     if (source == 0)
         return 0;
@@ -167,9 +183,12 @@ static void vplic_write_priority(struct vplic *plic, uint32_t source, uint32_t v
 
     if (!is_source(source))
         return;
-    s->of_priority[s->priority[source]][source / 64] &= ~BIT(source % 64);
     s->priority[source] = value & VPLIC_PRIORITY;
-    s->of_priority[s->priority[source]][source / 64] |= BIT(source % 64);
+    for (unsigned p = 0; p < VPLIC_PRIORITY; p++) {
+        uint64_t *word = &s->above[p][source / 64];
+
+        *word = s->priority[source] > p ? *word | BIT(source % 64) : *word & ~BIT(source % 64);
+    }
     vplic_update_source(plic, source);
 }
 
@@ -304,7 +323,6 @@ void vplic_reset(struct vplic *plic)
     lock_take(&plic->lock);
     memcpy(wire, s->wire, sizeof(wire));
     memset(s, 0, sizeof(*s));
-    memcpy(s->of_priority[0], sources, sizeof(sources));
     for (unsigned w = 0; w < VPLIC_WORDS; w++)
         s->wire[w] = s->pending[w] = wire[w];
     plic->kicks = 0;

@@ -36,9 +36,9 @@ struct vplic {
     struct vplic_state {
         uint64_t wire[VPLIC_WORDS]; /* Level of the source's wire. */
         uint64_t pending[VPLIC_WORDS];
-        uint64_t claimed[VPLIC_WORDS]; /* The gateway waits for a completion. */
-        uint64_t again[VPLIC_WORDS];   /* An edge came meanwhile. */
-        uint64_t of_priority[VPLIC_PRIORITY + 1][VPLIC_WORDS];
+        uint64_t claimed[VPLIC_WORDS];                   /* The gateway waits for a completion. */
+        uint64_t again[VPLIC_WORDS];                     /* An edge came meanwhile. */
+        uint64_t above[VPLIC_PRIORITY + 1][VPLIC_WORDS]; /* Of a priority higher than the index. */
         uint64_t enabled[VPLIC_HARTS_MAX][VPLIC_WORDS];
         uint32_t enabled_by[VPLIC_SOURCES + 1]; /* The same, by source: bit per hart. */
         uint8_t priority[VPLIC_SOURCES + 1];
