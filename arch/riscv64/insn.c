@@ -5,16 +5,6 @@
  */
 #include "arch/riscv64/insn.h"
 
-#include "kernel/bits.h"
-
-#define INSN_OPCODE BITS(6, 0)
-#define INSN_RD     BITS(11, 7)
-#define INSN_FUNCT3 BITS(14, 12)
-#define INSN_RS1    BITS(19, 15)
-#define INSN_RS2    BITS(24, 20)
-
-enum insn_opcode { OPCODE_LOAD = 0x03, OPCODE_STORE = 0x23 };
-
 /* Compressed: quadrant in bits 1:0, funct3 in 15:13. */
 #define C_QUADRANT BITS(1, 0)
 #define C_FUNCT3   BITS(15, 13)
@@ -28,37 +18,6 @@ enum insn_opcode { OPCODE_LOAD = 0x03, OPCODE_STORE = 0x23 };
 
 enum c_funct3 { C_LW = 2, C_LD = 3, C_ZCB = 4, C_SW = 6, C_SD = 7 };
 enum zcb_funct6 { ZCB_LBU = 0x20, ZCB_LH = 0x21, ZCB_SB = 0x22, ZCB_SH = 0x23 };
-
-/* funct3: log2 of the width, and 4 for unsigned loads. */
-static bool insn_load(uint32_t insn, struct rv64_insn_access *access)
-{
-    unsigned funct3 = (unsigned)field_get(INSN_FUNCT3, insn);
-
-    *access = (struct rv64_insn_access){
-        .load = true,
-        .sign_extend = funct3 < 3, /* LD has nothing to extend. */
-        .width = (uint8_t)(1u << (funct3 & 3)),
-        .reg = (uint8_t)field_get(INSN_RD, insn),
-        .base = (uint8_t)field_get(INSN_RS1, insn),
-        .length = 4,
-        .offset = (int32_t)insn >> 20,
-    };
-    return funct3 != 7;
-}
-
-static bool insn_store(uint32_t insn, struct rv64_insn_access *access)
-{
-    unsigned funct3 = (unsigned)field_get(INSN_FUNCT3, insn);
-
-    *access = (struct rv64_insn_access){
-        .width = (uint8_t)(1u << (funct3 & 3)),
-        .reg = (uint8_t)field_get(INSN_RS2, insn),
-        .base = (uint8_t)field_get(INSN_RS1, insn),
-        .length = 4,
-        .offset = (int32_t)(insn & 0xfe000000) >> 20 | (int32_t)field_get(INSN_RD, insn),
-    };
-    return funct3 < 4;
-}
 
 /* Bits of the offset, scaled: words have [5:3] in 12:10, [2] in 6, [6] in 5; double words [7:6] in 6:5. */
 static int32_t c_offset(uint32_t insn, unsigned width)
@@ -169,21 +128,5 @@ bool rv64_insn_decode(uint32_t insn, struct rv64_insn_access *access)
 {
     if ((insn & 3) != 3)
         return insn_compressed(insn & 0xffff, access);
-    switch (field_get(INSN_OPCODE, insn)) {
-    case OPCODE_LOAD:
-        return insn_load(insn, access);
-    case OPCODE_STORE:
-        return insn_store(insn, access);
-    }
-    return false;
-}
-
-bool rv64_insn_transformed(uint64_t htinst, struct rv64_insn_access *access)
-{
-    /* Bit 1 tells a compressed instruction from its expansion. rs1 holds how far behind the start the fault was. */
-    if (htinst >> 32 || !(htinst & 1) || (htinst & INSN_RS1) ||
-        !rv64_insn_decode((uint32_t)htinst | 2, access))
-        return false;
-    access->length = htinst & 2 ? 4 : 2;
-    return true;
+    return rv64_insn_basic(insn, access);
 }

@@ -18,6 +18,7 @@ static void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     vcpu->pc += 4; /* There is no compressed ECALL. */
     exit->call.nr = vcpu->x[17];
     exit->call.function = vcpu->x[16];
+#pragma GCC unroll 6
     for (unsigned i = 0; i < 6; i++)
         exit->call.args[i] = vcpu->x[10 + i];
     exit->call.firmware = true;
@@ -67,14 +68,14 @@ static bool exit_decode(const struct arch_vcpu *vcpu, uint64_t cause, uint64_t h
            vcpu->x[access->base] + (uint64_t)(int64_t)access->offset == stval;
 }
 
-static void exit_data_fault(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cause)
+[[gnu::noinline]] static void exit_data_fault(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cause)
 {
     uint64_t htinst = csr_read("htinst"), stval = csr_read("stval");
     struct rv64_insn_access access;
 
     exit->cause[1] = stval;
-    if (unlikely(htinst == HTINST_WALK_READ || htinst == HTINST_WALK_WRITE ||
-                 !exit_decode(vcpu, cause, htinst, stval, &access))) {
+    /* Those of the guest's own table walk are no instructions. */
+    if (unlikely(!exit_decode(vcpu, cause, htinst, stval, &access))) {
         exit_stage2_fault(exit, cause, htinst);
         return;
     }
@@ -116,29 +117,22 @@ static void exit_virtual(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->kind = EXIT_NOTHING;
 }
 
-static void exit_sync(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cause)
+/* Out of the way of the others: so these need few registers. */
+[[gnu::noinline]] static void exit_rare(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                        uint64_t cause)
 {
-    switch (cause) {
-    case CAUSE_ECALL_VS:
-        exit_call(vcpu, exit);
-        return;
-    case CAUSE_LOAD_GUEST_PAGE:
-    case CAUSE_STORE_GUEST_PAGE:
-        exit_data_fault(vcpu, exit, cause);
-        return;
-    case CAUSE_VIRTUAL:
+    if (cause == CAUSE_VIRTUAL) {
         exit_virtual(vcpu, exit);
         return;
-    case CAUSE_FETCH_GUEST_PAGE:
-        exit->cause[1] = csr_read("stval");
+    }
+    exit->cause[1] = csr_read("stval");
+    if (cause == CAUSE_FETCH_GUEST_PAGE) {
         exit_stage2_fault(exit, cause, csr_read("htinst"));
         return;
-    default:
-        exit->cause[1] = csr_read("stval");
-        exit->kind = EXIT_UNKNOWN;
-        exit->advance = false;
-        exit->code = cause;
     }
+    exit->kind = EXIT_UNKNOWN;
+    exit->advance = false;
+    exit->code = cause;
 }
 
 void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
@@ -155,25 +149,29 @@ void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     if (cause & SCAUSE_INTERRUPT) {
         exit->kind = EXIT_INTERRUPT;
         exit->advance = false;
-        return;
+    } else if (cause == CAUSE_ECALL_VS) {
+        exit_call(vcpu, exit);
+    } else if (cause == CAUSE_LOAD_GUEST_PAGE || cause == CAUSE_STORE_GUEST_PAGE) {
+        exit_data_fault(vcpu, exit, cause);
+    } else {
+        exit_rare(vcpu, exit, cause);
     }
-    exit_sync(vcpu, exit, cause);
 }
 
 static uint64_t exit_extend(uint64_t value, unsigned width, bool sign_extend)
 {
-    value &= exit_mask(width);
-    if (sign_extend && width < 8 && (value & BIT(width * 8 - 1)))
-        value |= ~exit_mask(width);
-    return value;
+    unsigned shift = 64 - 8 * width;
+
+    return sign_extend ? (uint64_t)((int64_t)(value << shift) >> shift) : value << shift >> shift;
 }
 
-void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
+HOT_LEAF void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    if (exit->kind == EXIT_MMIO_READ)
-        arch_vcpu_set_gpr(vcpu, exit->mmio.reg,
-                          exit_extend(exit->mmio.data, exit->mmio.width, exit->mmio.sign_extend));
-    else if (unlikely(vcpu->access.active)) {
+    if (exit->kind == EXIT_MMIO_READ) {
+        vcpu->x[exit->mmio.reg] =
+            exit_extend(exit->mmio.data, exit->mmio.width, exit->mmio.sign_extend);
+        vcpu->x[0] = 0;
+    } else if (unlikely(vcpu->access.active)) {
         csr_access_finish(vcpu, exit);
         return;
     } else if (exit->kind == EXIT_SYSREG_READ) {
