@@ -98,7 +98,7 @@ $O/caisson.img: $O/caisson.elf
 # --- The EFI program around it. ---
 
 EFI_ROOT   := $(CACHE)/$(ARCH)/root/usr
-EFI_CFLAGS := -std=gnu2x $(ARCH_FLAGS) -O2 -g -fpic -fshort-wchar -ffreestanding -fno-strict-aliasing \
+EFI_CFLAGS := -std=gnu2x $(or $(EFI_FLAGS),$(ARCH_FLAGS)) -O2 -g -fpic -fshort-wchar -ffreestanding -fno-strict-aliasing \
               -fno-stack-protector -fno-stack-check -I. -isystem $(EFI_ROOT)/include/efi -MMD -MP \
               -DEFI_ARCH_HEADER='"boot/efi_$(ARCH).h"'
 

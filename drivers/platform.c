@@ -3,8 +3,8 @@
  * The platform: what the machine has. Shared by the readers of ACPI and of device trees.
  *
  * Invariant after platform_end() == OK: at least one CPU; an interrupt controller with the
- * addresses that its version needs; the hypervisor timer's and the maintenance interrupt. A UART
- * may be absent.
+ * addresses that its version needs; on Arm the hypervisor timer's and the maintenance interrupt, on
+ * RISC-V the time base and the ISA string. A UART may be absent.
  */
 #include "drivers/platform.h"
 
@@ -63,11 +63,24 @@ static bool gicr_known(void)
     return true;
 }
 
-/* What is missing, NULL when nothing is. */
-static const char *platform_missing(void)
+static const char *riscv_missing(void)
 {
-    if (platform.cpu_count == 0)
-        return "an enabled processor";
+    if (platform.timer_hz == 0)
+        return "the frequency of the time base";
+    if (platform.isa[0] == '\0')
+        return "the ISA of the harts";
+    if (platform.irqchip == IRQCHIP_NONE)
+        return "an interrupt controller that we know (PLIC or IMSIC)";
+    if (platform.irqchip == IRQCHIP_PLIC && (platform.plic == 0 || platform.plic_sources == 0))
+        return "the PLIC's address or its number of sources";
+    for (unsigned i = 0; platform.irqchip == IRQCHIP_AIA && i < platform.cpu_count; i++)
+        if (platform.cpus[i].imsic == 0)
+            return "the IMSIC of each hart";
+    return NULL;
+}
+
+static const char *gic_missing(void)
+{
     if (platform.irqchip == IRQCHIP_NONE)
         return "an interrupt controller that we know (GICv2 or GICv3)";
     if (platform.gicd == 0)
@@ -84,10 +97,19 @@ static const char *platform_missing(void)
     return NULL;
 }
 
+/* What is missing, NULL when nothing is. */
+static const char *platform_missing(void)
+{
+    if (platform.cpu_count == 0)
+        return "an enabled processor";
+    return platform.psci == CONDUIT_SBI ? riscv_missing() : gic_missing();
+}
+
 enum err platform_end(void)
 {
-    static const char *const conduits[] = {"none", "SMC", "HVC"};
-    static const char *const uarts[] = {"no UART", "PL011", "16550"};
+    static const char *const conduits[] = {"no PSCI", "PSCI by SMC", "PSCI by HVC", "SBI"};
+    static const char *const uarts[] = {"no UART", "PL011", "16550", "SBI console"};
+    static const char *const irqchips[] = {"none", "GICv2", "GICv3", "PLIC", "AIA"};
     const char *missing = platform_missing();
 
     assert(platform.source != NULL);
@@ -95,8 +117,8 @@ enum err platform_end(void)
         log_error("%s does not describe %s", platform.source, missing);
         return E_ABSENT;
     }
-    log_info("platform: from %s: %u processors, GICv%u, %s at %#lx, PSCI by %s", platform.source,
-             platform.cpu_count, platform.irqchip == IRQCHIP_GICV3 ? 3 : 2, uarts[platform.uart],
+    log_info("platform: from %s: %u processors, %s, %s at %#lx, %s", platform.source,
+             platform.cpu_count, irqchips[platform.irqchip], uarts[platform.uart],
              (unsigned long)platform.uart_base, conduits[platform.psci]);
     return OK;
 }

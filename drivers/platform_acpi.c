@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The platform out of ACPI's fixed tables: MADT (processors, interrupt controller), GTDT (timers),
- * FADT (PSCI) and SPCR (console). Another architecture's structures are more rows of the tables
- * here.
- * [ACPI 6.5: 5.2.9 FADT, 5.2.12 MADT, 5.2.25 GTDT; Microsoft: Serial Port Console Redirection]
+ * FADT (PSCI), RHCT (what harts can; platform_acpi_riscv.c) and SPCR (console). Another
+ * architecture's structures are more rows of the tables here. [ACPI 6.5: 5.2.9 FADT, 5.2.12
+ * MADT, 5.2.25 GTDT; Microsoft: Serial Port Console Redirection]
  *
  * All reads are bounded by drivers/acpi.c; a structure is looked at only if it is as long as we
  * need. Boot only, no locks.
@@ -11,6 +11,7 @@
 #include "drivers/acpi.h"
 #include "drivers/platform.h"
 
+#include "drivers/platform_acpi.h"
 #include "kernel/bits.h"
 #include "kernel/log.h"
 #include "mm/hostmap.h"
@@ -66,9 +67,9 @@ static const struct madt_kind {
     uint8_t type, size_min;
     enum err (*take)(struct acpi_table *madt, const struct acpi_item *item);
 } madt_kinds[] = {
-    {0x0b, 76, take_gicc},
-    {0x0c, 24, take_gicd},
-    {0x0e, 16, take_gicr},
+    {0x0b, 76, take_gicc},       {0x0c, 24, take_gicd},       {0x0e, 16, take_gicr},
+    {0x18, 36, acpi_take_rintc}, {0x19, 16, acpi_take_imsic}, {0x1a, 36, acpi_take_aplic},
+    {0x1b, 36, acpi_take_plic},
 };
 
 static enum err take_madt_item(struct acpi_table *madt, const struct acpi_item *item)
@@ -92,6 +93,8 @@ static enum err take_madt(struct acpi_table *madt)
         TRY(take_madt_item(madt, &item));
     if (err != E_ABSENT)
         return err;
+    if (platform.psci == CONDUIT_SBI)
+        return acpi_end_riscv(madt);
     if (platform.gicd != 0 && platform.irqchip == IRQCHIP_NONE)
         platform.irqchip = platform.gicr_count > 0 ? IRQCHIP_GICV3 : IRQCHIP_GICV2;
     return OK;
@@ -125,7 +128,8 @@ static enum err take_fadt(struct acpi_table *fadt)
 #define SPCR_SBSA_2X   0x0du
 #define SPCR_SBSA      0x0eu
 #define SPCR_16550_GAS 0x12u
-#define SPCR_IRQ_GIC   BIT(3) /* The interrupt is given as a GSIV. */
+#define SPCR_IRQ_GSIV  (BIT(3) | BIT(4)) /* Of a GIC; of a PLIC or APLIC. */
+#define GAS_DWORD      3u
 #define GAS_MEMORY     0u
 
 static enum platform_uart spcr_kind(struct acpi_table *spcr)
@@ -148,6 +152,7 @@ static enum err take_spcr(struct acpi_table *spcr)
 {
     enum platform_uart kind = spcr_kind(spcr);
     uint64_t space = acpi_read(spcr, 40, 1), width = acpi_read(spcr, 41, 1);
+    uint64_t access = acpi_read(spcr, 43, 1);
     uint64_t base = acpi_read(spcr, 44, 8), irq_kind = acpi_read(spcr, 52, 1);
     uint64_t irq = acpi_read(spcr, 54, 4);
 
@@ -161,20 +166,25 @@ static enum err take_spcr(struct acpi_table *spcr)
     }
     platform.uart = kind;
     platform.uart_base = base;
-    platform.uart_irq = irq_kind & SPCR_IRQ_GIC ? (uint32_t)irq : 0;
-    platform.uart_reg_shift = kind == UART_16550 && width == 32 ? 2 : 0;
+    platform.uart_irq = irq_kind & SPCR_IRQ_GSIV ? (uint32_t)irq : 0;
+    /* QEMU's RISC-V machine has byte registers that it calls 32 bits wide, accessed by bytes. */
+    if (access == GAS_DWORD || (access == 0 && width == 32))
+        platform.uart_reg_shift = kind == UART_16550 ? 2 : 0;
     return OK;
 }
 
+enum { ALL, ARM, RISCV };
+
+/* The MADT comes first: it tells which architecture this is. */
 static const struct {
     char signature[5];
+    int arch;
     bool needed;
     enum err (*take)(struct acpi_table *table);
 } tables[] = {
-    {"APIC", true, take_madt},
-    {"GTDT", true, take_gtdt},
-    {"FACP", true, take_fadt},
-    {"SPCR", false, take_spcr},
+    {"APIC", ALL, true, take_madt},  {"GTDT", ARM, true, take_gtdt},
+    {"FACP", ARM, true, take_fadt},  {"RHCT", RISCV, true, acpi_take_rhct},
+    {"SPCR", ALL, false, take_spcr},
 };
 
 enum err platform_from_acpi_tables(const struct acpi *acpi)
@@ -183,8 +193,12 @@ enum err platform_from_acpi_tables(const struct acpi *acpi)
 
     platform_begin("ACPI");
     for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
-        enum err err = acpi_find(acpi, tables[i].signature, &table);
+        int arch = platform.psci == CONDUIT_SBI ? RISCV : ARM;
+        enum err err;
 
+        if (tables[i].arch != ALL && tables[i].arch != arch)
+            continue;
+        err = acpi_find(acpi, tables[i].signature, &table);
         if (err == OK)
             err = tables[i].take(&table);
         else if (err == E_ABSENT && !tables[i].needed)

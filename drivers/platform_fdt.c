@@ -8,14 +8,14 @@
  */
 #include "drivers/platform.h"
 
+#include "drivers/platform_fdt.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
 #include "mm/memmap.h"
 
 #define PATH_MAX_ 64u
 
-/* E_INVALID, having said which node is wrong, and how. */
-static enum err node_wrong(const struct fdt *fdt, int node, const char *what)
+enum err platform_node_wrong(const struct fdt *fdt, int node, const char *what)
 {
     char path[PATH_MAX_];
 
@@ -24,14 +24,17 @@ static enum err node_wrong(const struct fdt *fdt, int node, const char *what)
 }
 
 /*
- * INTID of a GIC interrupt specifier: kind 0 is an SPI, 1 a PPI [arm,gic: #interrupt-cells]. 0 when
- * there is no such interrupt, or it is no GIC's.
+ * What the interrupt controller calls an interrupt; 0 when there is none. Of PLIC and APLIC the
+ * first cell is the source; of a GIC it is the kind, 0 an SPI, 1 a PPI [arm,gic: #interrupt-cells].
  */
 static uint32_t node_irq(const struct fdt *fdt, int node, unsigned index)
 {
     uint32_t cells[4] = {0};
+    unsigned count = fdt_interrupt(fdt, node, index, cells);
 
-    if (fdt_interrupt(fdt, node, index, cells) < 3)
+    if (platform.irqchip == IRQCHIP_PLIC || platform.irqchip == IRQCHIP_AIA)
+        return count == 1 || count == 2 ? cells[0] : 0;
+    if (count < 3)
         return 0;
     if (cells[0] == 0 && cells[1] < 988)
         return cells[1] + 32;
@@ -40,8 +43,7 @@ static uint32_t node_irq(const struct fdt *fdt, int node, unsigned index)
     return 0;
 }
 
-/* First of the nodes that are compatible with one of the strings and enabled; < 0: none. */
-static int find_compatible(const struct fdt *fdt, const char *const *strings)
+int platform_find_compatible(const struct fdt *fdt, const char *const *strings)
 {
     for (; *strings != NULL; strings++) {
         int node = fdt_next_compatible(fdt, -1, *strings);
@@ -67,7 +69,7 @@ static enum err take_cpus(const struct fdt *fdt)
         if (type == NULL || strcmp(type, "cpu") != 0 || !fdt_is_enabled(fdt, node))
             continue;
         if (fdt_u64(fdt, node, "reg", &hw_id) != OK)
-            return node_wrong(fdt, node, "'reg' is not the processor's id");
+            return platform_node_wrong(fdt, node, "'reg' is not the processor's id");
         TRY(platform_add_cpu(hw_id, 0));
     }
     return OK;
@@ -80,12 +82,12 @@ static enum err take_gicv3(const struct fdt *fdt, int node)
 
     if (fdt_has(fdt, node, "#redistributor-regions") &&
         fdt_u32(fdt, node, "#redistributor-regions", 0, &count) != OK)
-        return node_wrong(fdt, node, "'#redistributor-regions' is not a number");
+        return platform_node_wrong(fdt, node, "'#redistributor-regions' is not a number");
     if (fdt_reg(fdt, node, 0, &platform.gicd, &size) != OK)
-        return node_wrong(fdt, node, "'reg' has no distributor");
+        return platform_node_wrong(fdt, node, "'reg' has no distributor");
     for (uint32_t i = 0; i < count; i++) {
         if (fdt_reg(fdt, node, 1 + i, &base, &size) != OK)
-            return node_wrong(fdt, node, "'reg' has too few redistributor regions");
+            return platform_node_wrong(fdt, node, "'reg' has too few redistributor regions");
         TRY(platform_add_gicr(base, size));
     }
     platform.irqchip = IRQCHIP_GICV3;
@@ -99,7 +101,7 @@ static enum err take_gicv2(const struct fdt *fdt, int node)
 
     for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
         if (fdt_reg(fdt, node, i, bases[i], &size) != OK)
-            return node_wrong(fdt, node, "'reg' lacks the virtualization interface");
+            return platform_node_wrong(fdt, node, "'reg' lacks the virtualization interface");
     }
     platform.irqchip = IRQCHIP_GICV2;
     return OK;
@@ -110,12 +112,12 @@ static enum err take_gic(const struct fdt *fdt)
     static const char *const v3[] = {"arm,gic-v3", NULL};
     static const char *const v2[] = {"arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic",
                                      NULL};
-    int node = find_compatible(fdt, v3);
+    int node = platform_find_compatible(fdt, v3);
 
     if (node >= 0) {
         TRY(take_gicv3(fdt, node));
     } else {
-        node = find_compatible(fdt, v2);
+        node = platform_find_compatible(fdt, v2);
         if (node < 0)
             return OK;
         TRY(take_gicv2(fdt, node));
@@ -128,7 +130,7 @@ static enum err take_gic(const struct fdt *fdt)
 static void take_timer(const struct fdt *fdt)
 {
     static const char *const names[] = {"arm,armv8-timer", NULL};
-    int node = find_compatible(fdt, names);
+    int node = platform_find_compatible(fdt, names);
 
     if (node < 0)
         return;
@@ -140,7 +142,7 @@ static void take_timer(const struct fdt *fdt)
 static enum err take_psci(const struct fdt *fdt)
 {
     static const char *const names[] = {"arm,psci-1.0", "arm,psci-0.2", "arm,psci", NULL};
-    int node = find_compatible(fdt, names);
+    int node = platform_find_compatible(fdt, names);
     const char *method = node < 0 ? NULL : fdt_str(fdt, node, "method");
 
     if (node < 0)
@@ -150,7 +152,7 @@ static enum err take_psci(const struct fdt *fdt)
     else if (method != NULL && strcmp(method, "hvc") == 0)
         platform.psci = CONDUIT_HVC;
     else
-        return node_wrong(fdt, node, "'method' is neither \"smc\" nor \"hvc\"");
+        return platform_node_wrong(fdt, node, "'method' is neither \"smc\" nor \"hvc\"");
     return OK;
 }
 
@@ -202,10 +204,14 @@ static void take_uart(const struct fdt *fdt)
 enum err platform_from_fdt(const struct fdt *fdt)
 {
     platform_begin("device tree");
-    TRY(take_cpus(fdt));
-    TRY(take_gic(fdt));
-    take_timer(fdt);
-    TRY(take_psci(fdt));
+    if (platform_fdt_is_riscv(fdt)) {
+        TRY(platform_fdt_riscv(fdt));
+    } else {
+        TRY(take_cpus(fdt));
+        TRY(take_gic(fdt));
+        take_timer(fdt);
+        TRY(take_psci(fdt));
+    }
     take_uart(fdt);
     return platform_end();
 }
@@ -237,7 +243,7 @@ static enum err set_node(const struct fdt *fdt, int node, struct memmap *map, en
 
     for (; fdt_reg(fdt, node, i, &base, &size) == OK; i++) {
         if (set_range(map, base, size, kind) != OK)
-            return node_wrong(fdt, node, "'reg' wraps, or there are too many ranges");
+            return platform_node_wrong(fdt, node, "'reg' wraps, or there are too many ranges");
     }
     return OK;
 }
@@ -252,7 +258,7 @@ static enum err set_memory_nodes(const struct fdt *fdt, struct memmap *map)
         if (type == NULL || strcmp(type, "memory") != 0 || !fdt_is_enabled(fdt, node))
             continue;
         if (!fdt_has(fdt, node, "reg"))
-            return node_wrong(fdt, node, "memory without 'reg'");
+            return platform_node_wrong(fdt, node, "memory without 'reg'");
         TRY(set_node(fdt, node, map, MEM_FREE));
     }
     if (map->count > 0)
@@ -295,7 +301,8 @@ enum err platform_fdt_chosen(const struct fdt *fdt, struct platform_chosen *chos
         fdt_u64(fdt, node, "linux,initrd-end", &end) != OK)
         return OK;
     if (end < start)
-        return node_wrong(fdt, node, "'linux,initrd-end' lies before 'linux,initrd-start'");
+        return platform_node_wrong(fdt, node,
+                                   "'linux,initrd-end' lies before 'linux,initrd-start'");
     chosen->initrd_base = end > start ? start : 0;
     chosen->initrd_size = end - start;
     return OK;

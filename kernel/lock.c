@@ -48,7 +48,7 @@ void lock_init(struct lock *lock, enum lock_rank rank, const char *name)
     assert_failed(text, __FILE__, __LINE__);
 }
 
-[[gnu::noinline]] static void lock_take_wait(const struct lock *lock, uint16_t ticket)
+[[gnu::noinline]] static void lock_take_wait(const struct lock *lock, uint32_t ticket)
 {
     while (atomic_load_explicit(&lock->owner, memory_order_acquire) != ticket) {
         arch_relax();
@@ -64,7 +64,7 @@ void lock_init(struct lock *lock, enum lock_rank rank, const char *name)
 void lock_take(struct lock *lock)
 {
     struct pcpu *cpu = this_cpu();
-    uint16_t ticket;
+    uint32_t ticket;
 
     if (unlikely(cpu->ranks_held >> lock->rank))
         lock_take_misordered(cpu, lock);
@@ -76,11 +76,11 @@ void lock_take(struct lock *lock)
 
 void lock_drop(struct lock *lock)
 {
-    uint16_t ticket = atomic_load_explicit(&lock->owner, memory_order_relaxed);
+    uint32_t ticket = atomic_load_explicit(&lock->owner, memory_order_relaxed);
 
     this_cpu()->ranks_held &= ~((uint32_t)1 << lock->rank);
     /* Only the holder writes `owner`, so load and store need not be one operation. */
-    atomic_store_explicit(&lock->owner, (uint16_t)(ticket + 1), memory_order_release);
+    atomic_store_explicit(&lock->owner, ticket + 1, memory_order_release);
 }
 
 bool lock_held(const struct lock *lock)

@@ -24,7 +24,7 @@ enum lock_rank {
 };
 
 struct lock {
-    _Atomic uint16_t next, owner; /* Ticket to be drawn; ticket being served. */
+    _Atomic uint32_t next, owner; /* Ticket to be drawn; ticket being served. */
     uint8_t rank;
     const char *name;
 };

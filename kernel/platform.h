@@ -8,13 +8,16 @@
 
 #include "kernel/types.h"
 
-enum platform_irqchip { IRQCHIP_NONE, IRQCHIP_GICV2, IRQCHIP_GICV3 };
-enum platform_uart { UART_NONE, UART_PL011, UART_16550 };
-enum platform_conduit { CONDUIT_NONE, CONDUIT_SMC, CONDUIT_HVC };
+enum platform_irqchip { IRQCHIP_NONE, IRQCHIP_GICV2, IRQCHIP_GICV3, IRQCHIP_PLIC, IRQCHIP_AIA };
+enum platform_uart { UART_NONE, UART_PL011, UART_16550, UART_SBI };
+enum platform_conduit { CONDUIT_NONE, CONDUIT_SMC, CONDUIT_HVC, CONDUIT_SBI };
 
 struct platform_cpu {
     uint64_t hw_id; /* MPIDR affinity, hart id, APIC id. */
     uint64_t gicr;  /* GICv3: this CPU's redistributor where the table names it (GICC), else 0. */
+    uint32_t plic_context; /* PLIC: of this hart at supervisor level. */
+    uint32_t aplic_hart;   /* APLIC: hart index in the domain of supervisor level. */
+    uint64_t imsic;        /* IMSIC: interrupt file of supervisor level; those of guests follow, a page each. */
 };
 
 struct platform_region {
@@ -22,6 +25,7 @@ struct platform_region {
 };
 
 #define PLATFORM_REGIONS_MAX 8u
+#define PLATFORM_ISA_MAX     512u
 
 struct platform {
     const char *source; /* "ACPI" or "device tree". */
@@ -34,16 +38,30 @@ struct platform {
     unsigned gicr_count;
     uint32_t gic_maintenance_irq;
 
+    uint64_t plic, plic_size;   /* PLIC; plic_sources: the highest source. */
+    uint32_t plic_sources;
+    uint64_t aplic, aplic_size; /* AIA: the APLIC domain of supervisor level, in MSI mode; 0: MSIs only. */
+    uint32_t aplic_sources;
+    uint32_t imsic_ids;         /* Highest identity of an interrupt file. */
+    uint32_t imsic_guests;      /* Guest interrupt files that each hart's window has room for. */
+
     uint32_t timer_irq_hyp;  /* EL2 physical timer, INTID. */
     uint32_t timer_irq_virt; /* Virtual timer, INTID. */
     uint32_t timer_irq_phys; /* EL1 physical timer, INTID. */
+
+    uint64_t timer_hz;       /* RISC-V: of the time CSR. */
+
+    /* RISC-V: what all harts have, as in "rv64imafdch_zicsr_sstc": lower case, extensions of more letters after '_'. */
+    char isa[PLATFORM_ISA_MAX];
+    uint32_t va_bits; /* RISC-V: of the largest translation mode of all harts: 39, 48 or 57. */
+    uint32_t cbom_size, cboz_size, cbop_size; /* Bytes of a cache block for Zicbom, Zicboz, Zicbop; 0: unknown. */
 
     enum platform_uart uart;
     uint64_t uart_base;
     uint32_t uart_irq;       /* 0: poll. */
     uint32_t uart_reg_shift; /* 16550: registers are 1 << shift apart. */
 
-    enum platform_conduit psci; /* How the firmware is called. */
+    enum platform_conduit psci; /* How the firmware is called: PSCI, or SBI. */
     uint64_t wall_epoch;        /* Unix time at arch_ticks() == 0; 0: unknown. */
 };
 

@@ -6,12 +6,13 @@
 #
 # Environment: SMP=2  MEM=2G  CPU=…      the machine
 #              GIC=2|3  ACPI=off         aarch64: interrupt controller; device tree in ACPI's place
+#              AIA=GUEST-FILES           riscv64: AIA in the PLIC's place; ACPI=off too, FIRMWARE=u-boot
 #              ICOUNT=1                  one instruction is one nanosecond of the machine's time
 #              DIRECT=CAISSON.IMG        start this flat image without UEFI; DISK is then a compiled
 #                                        configuration, or - for none
 set -euo pipefail
 
-[ $# -ge 2 ] || { sed -n '3,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '3,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 arch=$1 disk=$2
 shift 2
 cache=${CAISSON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/caisson}
@@ -22,7 +23,17 @@ aarch64)
     cpu=${CPU:-cortex-a72}
     firmware=(-bios "$cache/aarch64/root/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")
     ;;
-*)  echo "qemu.sh: no machine for '$arch' yet; there is: aarch64" >&2; exit 2 ;;
+riscv64)
+    machine="virt${AIA:+,aia=aplic-imsic,aia-guests=$AIA}${ACPI:+,acpi=$ACPI}"
+    cpu=${CPU:-rva22s64,h=true}
+    edk2=$cache/riscv64/root/usr/share/qemu-efi-riscv64
+    flash=if=pflash,format=raw
+    firmware=(-drive "$flash,unit=0,file=$edk2/RISCV_VIRT_CODE.fd,readonly=on"
+              -drive "$flash,unit=1,file=$edk2/RISCV_VIRT_VARS.fd,snapshot=on")
+    [ "${FIRMWARE:-}" != u-boot ] ||
+        firmware=(-kernel "$cache/riscv64/root/usr/lib/u-boot/qemu-riscv64_smode/uboot.elf")
+    ;;
+*)  echo "qemu.sh: no machine for '$arch' yet; there are: aarch64 riscv64" >&2; exit 2 ;;
 esac
 
 what=("${firmware[@]}" -drive "file=$disk,if=none,id=disk,format=raw,snapshot=on"

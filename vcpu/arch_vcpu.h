@@ -22,6 +22,11 @@ struct virt_caps {
     unsigned gpa_bits;    /* Size of a guest-physical address. */
     unsigned virq_slots;  /* Interrupts the hardware can hold for a vCPU. */
     unsigned gic_version; /* Arm: of the controller that guests can be given; else 0. */
+    const char *isa;  /* RISC-V: the ISA string that guests are told, as platform.isa; else NULL. */
+    bool guest_timer; /* RISC-V: guests have a timer of their own in hardware (Sstc). */
+    bool guest_msi;   /* RISC-V: guests can have the CSRs of the AIA and a guest interrupt file. */
+    unsigned guest_files;    /* RISC-V: guest interrupt files of each pCPU, numbered from 1. */
+    uint32_t guest_file_irq; /* RISC-V: the host interrupt of arch_guest_file_watch(). */
 };
 
 extern struct virt_caps virt_caps;
@@ -118,3 +123,40 @@ uint64_t arch_virq_ended(const struct arch_vcpu *vcpu);
 /* Arm: control word ICH_HCR_EL2 (EOIcount, maintenance enables, traps). */
 uint64_t arch_virq_control(const struct arch_vcpu *vcpu);
 void arch_virq_set_control(struct arch_vcpu *vcpu, uint64_t value);
+
+/*
+ * RISC-V. Slots of arch_virq_read() and arch_virq_write() are the lines of hvip, value 0 or 1; in
+ * every state of the vCPU. The software line is the guest's too: it may set and clear it. The timer
+ * line is free where there is no Sstc.
+ */
+enum arch_virq_line { VIRQ_LINE_EXTERNAL, VIRQ_LINE_SOFTWARE, VIRQ_LINE_TIMER };
+/* Whether an interrupt is pending that the guest has enabled: its WFI would end. Bound or not. */
+bool arch_vcpu_irq_pending(const struct arch_vcpu *vcpu);
+/*
+ * Set the guest's own timer to a time of its clock (SBI set_timer). False: there is no such
+ * hardware, or none bound to this vCPU; then the caller sets VIRQ_LINE_TIMER when the time has
+ * come. Bound.
+ */
+bool arch_vcpu_timer_set(struct arch_vcpu *vcpu, uint64_t guest_time);
+/* What the guest's clock shows. Bound or not. */
+uint64_t arch_vcpu_time(const struct arch_vcpu *vcpu);
+/*
+ * SBI RFENCE of a guest, done on all pCPUs of the mask (bit n: pcpu(n)), for the VM of the vCPU;
+ * returns when done. All of the address space: size UINT64_MAX. Bound.
+ */
+enum arch_fence { FENCE_INSTRUCTIONS, FENCE_TRANSLATIONS, FENCE_TRANSLATIONS_ASID };
+void arch_vcpu_fence(const struct arch_vcpu *vcpu, enum arch_fence fence, uint64_t pcpus,
+                     gva_t start, uint64_t size, uint64_t asid);
+/*
+ * The vCPU's guest interrupt file, 1 to virt_caps.guest_files of the pCPU that it will run on; 0:
+ * none. Unbound. The page for MSIs is platform.cpus[].imsic + file * PAGE_SIZE. What is in the file
+ * stays there while the vCPU is unbound.
+ */
+void arch_vcpu_set_guest_file(struct arch_vcpu *vcpu, unsigned file);
+/* Clears the file: no interrupt pending, none enabled, delivery off. On its pCPU. */
+void arch_guest_file_reset(unsigned file);
+/* virt_caps.guest_file_irq comes on this pCPU while the file has an interrupt; off: never. For
+ * vCPUs that wait unbound. */
+void arch_guest_file_watch(unsigned file, bool on);
+/* Whether the file has an interrupt that is enabled. On its pCPU. */
+bool arch_guest_file_pending(unsigned file);

@@ -10,6 +10,7 @@
 
 static const char *const action_words[] = {"stop", "restart", NULL};
 static const char *const kind_words[] = {"ram", "rom", "device", "shared", NULL};
+static const char *const irqchip_words[] = {"plic", "aia", NULL};
 static const char *const log_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const boot_words[] = {"kernel", "initrd",       "fdt", "cmdline",
                                          "format", "load-address", NULL};
@@ -17,6 +18,11 @@ static const char *const boot_words[] = {"kernel", "initrd",       "fdt", "cmdli
 const char *config_action_text(enum config_action action)
 {
     return action_words[action];
+}
+
+const char *config_irqchip_text(enum config_irqchip irqchip)
+{
+    return irqchip_words[irqchip];
 }
 
 const char *config_region_kind_text(enum config_region_kind kind)
@@ -122,6 +128,20 @@ static void action_read(struct config_reader *r, int node, const char *name,
         *action = value;
 }
 
+/* What the architecture leaves no choice of is not a property there. */
+static void irqchip_read(struct config_reader *r, struct config_vm *vm)
+{
+    unsigned value;
+
+    if (!config_choice(r, vm->node, "interrupt-controller", irqchip_words, &value))
+        return;
+    vm->irqchip = value;
+    if (!machine_device(r->context->machine, irqchip_words[CONFIG_PLIC]))
+        config_mistake(r, vm->node, "interrupt-controller",
+                       "'interrupt-controller' is for riscv64 guests; this one is for %s",
+                       r->context->machine->arch);
+}
+
 static void memory_read(struct config_reader *r, struct config_vm *vm)
 {
     uint64_t max = r->context->machine->ram_max;
@@ -185,7 +205,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     config_known(r, node,
                  LIST("cpus", "affinity", "memory", "memory-host", "priority", "exclusive",
                       "autostart", "on-crash", "on-reset", "on-poweroff", "kernel", "initrd", "fdt",
-                      "cmdline", "format", "load-address"),
+                      "cmdline", "format", "load-address", "interrupt-controller"),
                  LIST("boot", "regions"));
     misplaced_check(r, vm);
     if (config_number(r, node, "cpus", 1, CONFIG_VCPUS_MAX, &number))
@@ -199,6 +219,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     action_read(r, node, "on-poweroff", &vm->on_poweroff);
     config_affinity(r, vm);
     memory_read(r, vm);
+    irqchip_read(r, vm);
     boot_read(r, vm);
     regions_read(r, vm);
 }

@@ -30,6 +30,8 @@ struct machine_layout;
 enum config_action { ACTION_STOP, ACTION_RESTART };
 enum config_region_kind { CONFIG_RAM, CONFIG_ROM, CONFIG_DEVICE, CONFIG_SHARED };
 
+enum config_irqchip { CONFIG_PLIC, CONFIG_AIA };
+
 /* A file named by the configuration. */
 struct config_file {
     const char *name; /* NULL: none. */
@@ -56,6 +58,7 @@ struct config_vm {
     bool autostart;       /* Default true. */
     bool exclusive;       /* Its vCPUs own their pCPUs: each affinity has one bit. */
     enum config_action on_crash, on_reset, on_poweroff; /* Default stop, restart, stop. */
+    enum config_irqchip irqchip;                        /* riscv64: default PLIC. */
     struct config_file kernel, initrd, fdt;
     const char *cmdline;   /* "" when none. */
     uint64_t load_address; /* For raw images; 0: the machine's usual place. */
@@ -103,4 +106,5 @@ enum err config_parse(struct config *config, const void *blob, size_t limit,
 const struct config_vm *config_find(const struct config *config, const char *name);
 /* The words of the configuration. */
 const char *config_action_text(enum config_action action);
+const char *config_irqchip_text(enum config_irqchip irqchip);
 const char *config_region_kind_text(enum config_region_kind kind);

@@ -18,12 +18,15 @@ static const struct machine_device aarch64_devices[] = {
 };
 
 static const struct machine_device riscv64_devices[] = {
+    {.name = "test", .base = 0x00100000, .size = 0x1000}, /* Power-off and reset. */
     {.name = "goldfish-rtc", .base = 0x00101000, .size = 0x1000, .irq = 11},
     {.name = "clint", .base = 0x02000000, .size = 0x10000, .reserved = true},
-    {.name = "plic", .base = 0x0c000000, .size = 0x00600000},
+    {.name = "plic", .base = 0x0c000000, .size = 0x00600000, .irqchip = "plic"},
+    {.name = "aplic", .base = 0x0d000000, .size = 0x8000, .irqchip = "aia"},
     {.name = "ns16550", .base = 0x10000000, .size = 0x100, .irq = 10},
     {.name = "virtio-mmio", .base = 0x10001000, .size = 0x8000, .irq = 1, .reserved = true},
-    {.name = "imsic", .base = 0x24000000, .size = 0x08000000, .reserved = true},
+    {.name = "imsic-m", .base = 0x24000000, .size = 0x04000000, .reserved = true},
+    {.name = "imsic", .base = 0x28000000, .size = 0x04000000, .per_vcpu = 0x1000, .irqchip = "aia"},
     {.name = "pcie-ecam", .base = 0x30000000, .size = 0x10000000, .reserved = true},
     {.name = "pcie-windows", .base = 0x40000000, .size = 0x40000000, .reserved = true},
 };

@@ -45,7 +45,8 @@ struct vcpu_exit {
         cause[2]; /* The hardware's words: ESR and FAR; scause and stval; exit code and info. */
     union {
         struct {
-            uint64_t nr, args[6];
+            uint64_t nr, args[6]; /* Arm: x0, x1-x6. RISC-V: a7 (extension), a0-a5. */
+            uint64_t function;    /* RISC-V: a6. */
             uint16_t imm;  /* Immediate of HVC or SMC. */
             bool firmware; /* SMC rather than HVC. */
         } call;
@@ -66,6 +67,8 @@ struct vcpu_exit {
             uint32_t addr; /* MSR or CSR number; on Arm ESR's ISS without Rt and direction. */
             uint8_t reg;
             uint64_t value;
+            uint32_t select; /* RISC-V: siselect, which sireg goes to. */
+            bool both;       /* RISC-V: the instruction reads and writes: a read exit, then a write exit. */
         } sysreg;
         struct {
             gpa_t gpa;

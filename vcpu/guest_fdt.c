@@ -1,48 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the device tree of an aarch64 guest. [Devicetree Specification 0.4; Linux,
- * Documentation/devicetree/bindings: arm/cpus, arm/psci, interrupt-controller/arm,gic*,
- * timer/arm,arch_timer, serial/pl011, rtc/arm,pl031]
+ * Writes the device tree of a guest: what is the same on all architectures.
+ * [Devicetree Specification 0.4]
  */
-#include "vcpu/guest_fdt.h"
+#include "vcpu/guest_fdt_impl.h"
 
-#include "kernel/fdt.h"
 #include "kernel/string.h"
 #include "vcpu/config.h"
 #include "vcpu/machine.h"
 
-enum { PHANDLE_GIC = 1, PHANDLE_CLOCK = 2 };
+typedef void (*tree_writer)(struct fdt_writer *w, const struct guest_fdt_params *params);
 
-/* Cells of an interrupt specifier. [arm,gic.yaml] */
-enum { GIC_SPI = 0, GIC_PPI = 1 };
-enum { IRQ_LEVEL_HIGH = 4 };
-
-#define GIC_SPI_FIRST 32u
-
-/* The timer's PPIs, from 16: secure physical, physical, virtual, hypervisor's. */
-static const uint32_t timer_ppis[] = {13, 14, 11, 10};
-
-#define STRINGS(w, name, s) fdt_write_bytes((w), (name), (s), sizeof(s))
-
-static void write_cells2(struct fdt_writer *w, const char *name, uint32_t a, uint32_t b)
-{
-    uint32_t cells[] = {a, b};
-
-    fdt_write_cells(w, name, cells, ARRAY_SIZE(cells));
-}
-
-static void write_reg(struct fdt_writer *w, uint64_t base, uint64_t size)
+void guest_fdt_reg(struct fdt_writer *w, uint64_t base, uint64_t size)
 {
     uint64_t pair[1][2] = {{base, size}};
 
     fdt_write_reg(w, pair, 1);
-}
-
-static void write_spi(struct fdt_writer *w, uint32_t irq)
-{
-    uint32_t cells[] = {GIC_SPI, irq - GIC_SPI_FIRST, IRQ_LEVEL_HIGH};
-
-    fdt_write_cells(w, "interrupts", cells, ARRAY_SIZE(cells));
 }
 
 static void write_chosen(struct fdt_writer *w, const struct guest_fdt_params *params)
@@ -50,7 +23,10 @@ static void write_chosen(struct fdt_writer *w, const struct guest_fdt_params *pa
     fdt_write_node(w, "chosen");
     if (params->cmdline && *params->cmdline)
         fdt_write_string(w, "bootargs", params->cmdline);
-    fdt_write_string(w, "stdout-path", "/pl011@9000000");
+    if (machine_device(params->machine, "pl011"))
+        fdt_write_string(w, "stdout-path", "/pl011@9000000");
+    else
+        fdt_write_string(w, "stdout-path", "/soc/serial@10000000");
     if (params->initrd_size) {
         fdt_write_u64(w, "linux,initrd-start", params->initrd);
         fdt_write_u64(w, "linux,initrd-end", params->initrd + params->initrd_size);
@@ -64,110 +40,7 @@ static void write_memory(struct fdt_writer *w, uint64_t base, uint64_t size)
 {
     fdt_write_node(w, "memory@%llx", (unsigned long long)base);
     fdt_write_string(w, "device_type", "memory");
-    write_reg(w, base, size);
-    fdt_write_node_end(w);
-}
-
-static void write_cpus(struct fdt_writer *w, unsigned count)
-{
-    fdt_write_node(w, "cpus");
-    fdt_write_u32(w, "#address-cells", 1);
-    fdt_write_u32(w, "#size-cells", 0);
-    for (unsigned i = 0; i < count; i++) {
-        uint32_t mpidr = (uint32_t)machine_mpidr(i);
-
-        fdt_write_node(w, "cpu@%x", mpidr);
-        fdt_write_string(w, "device_type", "cpu");
-        fdt_write_string(w, "compatible", "arm,armv8");
-        fdt_write_u32(w, "reg", mpidr);
-        fdt_write_string(w, "enable-method", "psci");
-        fdt_write_node_end(w);
-    }
-    fdt_write_node_end(w);
-}
-
-static void write_psci(struct fdt_writer *w)
-{
-    fdt_write_node(w, "psci");
-    STRINGS(w, "compatible", "arm,psci-1.0\0arm,psci-0.2");
-    fdt_write_string(w, "method", "hvc");
-    fdt_write_node_end(w);
-}
-
-static void write_timer(struct fdt_writer *w, const struct guest_fdt_params *params)
-{
-    uint32_t cells[3 * ARRAY_SIZE(timer_ppis)];
-    uint32_t flags = IRQ_LEVEL_HIGH;
-
-    if (params->gic_version == 2) /* Which CPUs have it: as many bits. */
-        flags |= ((1u << MIN(params->cpu_count, 8u)) - 1) << 8;
-    for (unsigned i = 0; i < ARRAY_SIZE(timer_ppis); i++) {
-        cells[3 * i] = GIC_PPI;
-        cells[3 * i + 1] = timer_ppis[i];
-        cells[3 * i + 2] = flags;
-    }
-    fdt_write_node(w, "timer");
-    STRINGS(w, "compatible", "arm,armv8-timer\0arm,armv7-timer");
-    fdt_write_cells(w, "interrupts", cells, ARRAY_SIZE(cells));
-    fdt_write_empty(w, "always-on");
-    fdt_write_node_end(w);
-}
-
-static void write_gic(struct fdt_writer *w, const struct guest_fdt_params *params)
-{
-    const struct machine_device *gicd = machine_device(params->machine, "gicd");
-    const struct machine_device *gicr = machine_device(params->machine, "gicr");
-    const struct machine_device *gicc = machine_device(params->machine, "gicc");
-    uint64_t frames[2][2] = {{gicd->base, gicd->size},
-                             {gicr->base, gicr->per_vcpu * params->cpu_count}};
-
-    fdt_write_node(w, "intc@%llx", (unsigned long long)gicd->base);
-    if (params->gic_version == 3) {
-        fdt_write_string(w, "compatible", "arm,gic-v3");
-        fdt_write_u32(w, "#redistributor-regions", 1);
-    } else {
-        fdt_write_string(w, "compatible", "arm,cortex-a15-gic");
-        frames[1][0] = gicc->base;
-        frames[1][1] = gicc->size;
-    }
-    fdt_write_reg(w, frames, 2);
-    fdt_write_u32(w, "#interrupt-cells", 3);
-    fdt_write_empty(w, "interrupt-controller");
-    fdt_write_u32(w, "#address-cells", 2);
-    fdt_write_u32(w, "#size-cells", 2);
-    fdt_write_empty(w, "ranges");
-    fdt_write_u32(w, "phandle", PHANDLE_GIC);
-    fdt_write_node_end(w);
-}
-
-/* The UART and the RTC, and the clock that their drivers ask for. */
-static void write_chips(struct fdt_writer *w, const struct machine_layout *machine)
-{
-    const struct machine_device *uart = machine_device(machine, "pl011");
-    const struct machine_device *rtc = machine_device(machine, "pl031");
-
-    fdt_write_node(w, "apb-pclk");
-    fdt_write_string(w, "compatible", "fixed-clock");
-    fdt_write_u32(w, "#clock-cells", 0);
-    fdt_write_u32(w, "clock-frequency", 24000000);
-    fdt_write_string(w, "clock-output-names", "clk24mhz");
-    fdt_write_u32(w, "phandle", PHANDLE_CLOCK);
-    fdt_write_node_end(w);
-
-    fdt_write_node(w, "pl011@%llx", (unsigned long long)uart->base);
-    STRINGS(w, "compatible", "arm,pl011\0arm,primecell");
-    write_reg(w, uart->base, uart->size);
-    write_spi(w, uart->irq);
-    write_cells2(w, "clocks", PHANDLE_CLOCK, PHANDLE_CLOCK);
-    STRINGS(w, "clock-names", "uartclk\0apb_pclk");
-    fdt_write_node_end(w);
-
-    fdt_write_node(w, "pl031@%llx", (unsigned long long)rtc->base);
-    STRINGS(w, "compatible", "arm,pl031\0arm,primecell");
-    write_reg(w, rtc->base, rtc->size);
-    write_spi(w, rtc->irq);
-    fdt_write_u32(w, "clocks", PHANDLE_CLOCK);
-    fdt_write_string(w, "clock-names", "apb_pclk");
+    guest_fdt_reg(w, base, size);
     fdt_write_node_end(w);
 }
 
@@ -188,7 +61,7 @@ static void write_region(struct fdt_writer *w, const struct config_region *regio
                    (unsigned long long)region->address);
     fdt_write_string(w, "compatible", compatibles[region->kind]);
     fdt_write_string(w, "label", region->name);
-    write_reg(w, region->address, region->size);
+    guest_fdt_reg(w, region->address, region->size);
     fdt_write_node_end(w);
 }
 
@@ -200,27 +73,33 @@ static void write_hypervisor(struct fdt_writer *w, const struct guest_fdt_params
     fdt_write_node_end(w);
 }
 
+static tree_writer guest_fdt_writer(const char *arch)
+{
+    if (strcmp(arch, "aarch64") == 0)
+        return guest_fdt_aarch64;
+    return strcmp(arch, "riscv64") == 0 ? guest_fdt_riscv64 : NULL;
+}
+
 enum err guest_fdt_write(const struct guest_fdt_params *params, void *buf, size_t room,
                          size_t *size)
 {
+    tree_writer write_machine = guest_fdt_writer(params->machine->arch);
     struct fdt_writer w;
 
-    if (!machine_device(params->machine, "gicd"))
+    if (!write_machine)
         return E_UNSUPPORTED;
     fdt_write_begin(&w, buf, room);
     fdt_write_node(&w, "%s", "");
-    fdt_write_u32(&w, "interrupt-parent", PHANDLE_GIC);
+    if (machine_device(params->machine,
+                       "gicd")) /* RISC-V harts' own controllers would inherit it. */
+        fdt_write_u32(&w, "interrupt-parent", GUEST_FDT_PHANDLE_IRQCHIP);
     fdt_write_string(&w, "model", "caisson-virt");
-    STRINGS(&w, "compatible", "caisson,virt\0linux,dummy-virt");
+    GUEST_FDT_STRINGS(&w, "compatible", "caisson,virt\0linux,dummy-virt");
     fdt_write_u32(&w, "#address-cells", 2);
     fdt_write_u32(&w, "#size-cells", 2);
     write_chosen(&w, params);
     write_memory(&w, params->machine->ram_base, params->ram_size);
-    write_cpus(&w, params->cpu_count);
-    write_psci(&w);
-    write_timer(&w, params);
-    write_gic(&w, params);
-    write_chips(&w, params->machine);
+    write_machine(&w, params);
     for (unsigned i = 0; i < params->region_count; i++)
         write_region(&w, &params->regions[i]);
     write_hypervisor(&w, params);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device tree of an aarch64 guest: what vcpu/machine.h says is there, written as Linux,
- * firmware and RTOSes know it from QEMU's "virt". Pure.
+ * The device tree of an aarch64 or riscv64 guest: what vcpu/machine.h says is there, written as
+ * Linux, firmware and RTOSes know it from QEMU's "virt". Pure.
  */
 #pragma once
 
 #include "kernel/err.h"
 #include "kernel/types.h"
+#include "vcpu/config.h"
 
 struct config_region;
 struct machine_layout;
@@ -20,7 +21,12 @@ struct guest_fdt_params {
     uint64_t initrd, initrd_size; /* Guest-physical; size 0: none. */
     const void *rng_seed;         /* NULL: none, which makes runs repeatable. */
     size_t rng_seed_size;
-    unsigned gic_version; /* 2 or 3. */
+    unsigned gic_version;        /* aarch64: 2 or 3. */
+    const char *isa;             /* riscv64: what the guest's harts can, as in kernel/isa.h. */
+    enum config_irqchip irqchip; /* riscv64. */
+    uint64_t timer_hz;           /* riscv64: of the time base. */
+    uint32_t va_bits;            /* riscv64: 39, 48, 57. */
+    uint32_t cbom_size, cboz_size, cbop_size; /* riscv64: of cache blocks; 0: not known. */
     unsigned region_count;
     const struct config_region *regions;
 };

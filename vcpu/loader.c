@@ -56,6 +56,13 @@ static enum err loader_tree(const struct loader_job *job, const struct image_pla
         .initrd = plan->initrd,
         .initrd_size = plan->initrd_size,
         .gic_version = job->gic_version,
+        .isa = job->isa,
+        .irqchip = vm->irqchip,
+        .timer_hz = job->timer_hz,
+        .va_bits = job->va_bits,
+        .cbom_size = job->cbom_size,
+        .cboz_size = job->cboz_size,
+        .cbop_size = job->cbop_size,
         .region_count = vm->region_count,
         .regions = vm->regions,
     };

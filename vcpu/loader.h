@@ -17,7 +17,10 @@ struct loader_job {
     struct guestmap *map;       /* With the VM's RAM. */
     const struct config_vm *vm; /* Its files' data is known. */
     const struct machine_layout *machine;
-    unsigned gic_version;
+    unsigned gic_version; /* aarch64. */
+    const char *isa;      /* riscv64, and the four below: as in struct guest_fdt_params. */
+    uint64_t timer_hz;
+    uint32_t va_bits, cbom_size, cboz_size, cbop_size;
     void *scratch;       /* For the tree, aligned to 8. */
     size_t scratch_size; /* LOADER_SCRATCH_SIZE is enough. */
 };

@@ -14,8 +14,10 @@ struct machine_device {
     uint64_t base, size;
     uint32_t
         irq; /* As the guest's controller numbers it (GIC: INTID, 32 and up are SPIs); 0: none. */
-    bool reserved;     /* Nothing answers there yet; kept free so that configurations stay valid. */
-    uint64_t per_vcpu; /* Not 0: of the window, only so much per vCPU is in use. */
+    bool reserved; /* Nothing answers there yet; kept free so that configurations stay valid. */
+    const char *irqchip; /* Only in machines with this interrupt controller ("plic", "aia"); NULL:
+                            in all. */
+    uint64_t per_vcpu;   /* Not 0: of the window, only so much per vCPU is in use. */
 };
 
 struct machine_layout {

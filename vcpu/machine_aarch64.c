@@ -452,7 +452,7 @@ static void machine_reset(struct vm *vm)
     }
 }
 
-struct console_port *vm_console(struct vm *vm)
+static struct console_port *machine_console(struct vm *vm)
 {
     return &machine_of(vm)->uart.port;
 }
@@ -472,6 +472,7 @@ const struct machine_ops machine_aarch64 = {
     .deadline = machine_deadline,
     .sysreg = machine_sysreg,
     .call = vpsci_call,
+    .console = machine_console,
     .cpu_up_result = vpsci_cpu_up_result,
     .cpu_find = vpsci_cpu_find,
 };

@@ -9,6 +9,7 @@
 #include "kernel/err.h"
 #include "vcpu/exit.h"
 
+struct console_port;
 struct vcpu;
 struct vm;
 
@@ -53,6 +54,8 @@ struct machine_ops {
      * (EXIT_CPU_UP, EXIT_SYSTEM_DOWN, …). Bound.
      */
     void (*call)(struct vcpu *vcpu, struct vcpu_exit *exit);
+    /* The VM's console. */
+    struct console_port *(*console)(struct vm *vm);
     /* The firmware's word for the outcome of EXIT_CPU_UP. */
     uint64_t (*cpu_up_result)(enum err err);
     /* Index of the vCPU that exit->cpu.target names; false: none. */

@@ -148,7 +148,7 @@ static bool run_rare(struct vcpu *vcpu, struct vcpu_exit *exit)
         vcpu->power = VCPU_OFF;
         return false;
     case EXIT_IDLE:
-        return run_wait(vcpu);
+        return run_wait(vcpu) && !vcpu->resume;
     case EXIT_SYSTEM_DOWN:
         run_stop(vcpu, VM_STOP_POWEROFF);
         return true;

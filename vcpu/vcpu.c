@@ -98,6 +98,7 @@ static void vcpu_park(struct vcpu *vcpu)
     atomic_store(&vcpu->requests, 0);
     vcpu->power = VCPU_OFF;
     vcpu->waiting = false;
+    vcpu->resume = false;
     vcpu->parked = true;
     vm_vcpu_parked(vcpu->vm);
     vcpu_block(vcpu);
@@ -139,6 +140,10 @@ static void vcpu_run(struct sched_entity *entity)
         return;
     }
     vcpu->waiting = false;
+    if (vcpu->resume) {
+        vcpu->resume = false;
+        arch_vcpu_start(&vcpu->arch, vcpu->entry, vcpu->arg);
+    }
     vcpu_bind(vcpu);
     while (vcpu_turn(vcpu))
         ;

@@ -42,9 +42,10 @@ struct vcpu {
     struct sched_entity sched;
     struct virq_queue virq;
     _Atomic(enum vcpu_power) power;
+    bool resume;  /* It wakes at entry with arg, in reset state: a suspend that retains nothing. */
     bool waiting; /* It executed WFI or its like, and is to block. */
     bool parked;  /* Stopped and acknowledged. */
-    gpa_t entry;  /* For VCPU_REQ_START. */
+    gpa_t entry;  /* For VCPU_REQ_START, and for resume. */
     uint64_t arg;
     struct timer wake; /* A guest timer's deadline, while blocked. */
     uint64_t exit_count;

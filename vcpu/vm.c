@@ -9,6 +9,7 @@
 #include "kernel/assert.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
+#include "kernel/platform.h"
 #include "kernel/string.h"
 #include "mm/page.h"
 #include "vcpu/loader.h"
@@ -35,6 +36,11 @@ const char *vm_state_text(enum vm_state state)
     };
 
     return names[state];
+}
+
+struct console_port *vm_console(struct vm *vm)
+{
+    return vm->machine->console(vm);
 }
 
 struct vm *vm_find(const char *name)
@@ -222,6 +228,12 @@ static enum err vm_load(struct vm *vm, struct loader_result *result)
         .vm = vm->config,
         .machine = vm->layout,
         .gic_version = virt_caps.gic_version,
+        .isa = virt_caps.isa,
+        .timer_hz = platform.timer_hz,
+        .va_bits = platform.va_bits,
+        .cbom_size = platform.cbom_size,
+        .cboz_size = platform.cboz_size,
+        .cbop_size = platform.cbop_size,
         .scratch = vm_alloc(LOADER_SCRATCH_SIZE),
         .scratch_size = LOADER_SCRATCH_SIZE,
     };

@@ -80,6 +80,6 @@ void vm_vcpu_parked(struct vm *vm);
 void vm_fault(struct vcpu *vcpu, const char *why, const struct vcpu_exit *exit);
 
 struct console_port;
-/* The VM's console. Implemented by its machine. */
+/* The VM's console. */
 struct console_port *vm_console(struct vm *vm);
 const char *vm_state_text(enum vm_state state);

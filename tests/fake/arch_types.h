@@ -51,6 +51,8 @@ struct arch_vcpu {
     struct vcpu_exit *finished; /* If the test sets it: the last finished exit is copied there. */
     unsigned fault_last;        /* enum arch_fault */
     uint64_t time_offset;
+    uint64_t timer_set; /* By arch_vcpu_timer_set(), in the guest's time. */
+    unsigned guest_file;
     uint64_t timer_deadline; /* What arch_vcpu_timer_deadline() returns; starts TICKS_NEVER. */
 
     uint64_t slots[VIRQ_SLOTS_MAX]; /* As ICH_LR<n>_EL2. */

@@ -452,6 +452,58 @@ void arch_virq_set_control(struct arch_vcpu *vcpu, uint64_t value)
     vcpu->control = value;
 }
 
+/* RISC-V: the first slots are the lines of hvip, all enabled. */
+bool arch_vcpu_irq_pending(const struct arch_vcpu *vcpu)
+{
+    return vcpu->slots[VIRQ_LINE_EXTERNAL] || vcpu->slots[VIRQ_LINE_SOFTWARE] ||
+           vcpu->slots[VIRQ_LINE_TIMER];
+}
+
+bool arch_vcpu_timer_set(struct arch_vcpu *vcpu, uint64_t guest_time)
+{
+    assert(vcpu->bound == arch_this_cpu());
+    vcpu->timer_set = guest_time;
+    return fake.guest_timer;
+}
+
+uint64_t arch_vcpu_time(const struct arch_vcpu *vcpu)
+{
+    return arch_ticks() - vcpu->time_offset;
+}
+
+void arch_vcpu_fence(const struct arch_vcpu *, enum arch_fence fence, uint64_t pcpus, gva_t start,
+                     uint64_t size, uint64_t asid)
+{
+    fake.fences++;
+    fake.fence = fence;
+    fake.fence_pcpus = pcpus;
+    fake.fence_start = start.v;
+    fake.fence_size = size;
+    fake.fence_asid = asid;
+}
+
+void arch_vcpu_set_guest_file(struct arch_vcpu *vcpu, unsigned file)
+{
+    assert(!vcpu->bound && file <= virt_caps.guest_files);
+    vcpu->guest_file = file;
+}
+
+void arch_guest_file_reset(unsigned file)
+{
+    fake.file_resets++;
+    fake.files_pending &= ~((uint64_t)1 << file);
+}
+
+void arch_guest_file_watch(unsigned, bool on)
+{
+    fake.file_watches += on;
+}
+
+bool arch_guest_file_pending(unsigned file)
+{
+    return fake.files_pending >> file & 1;
+}
+
 /* --- The linker script's borders of the image: see mm/hostmap.c --- */
 
 /* _image_start is given by the linker's command line. */

@@ -6,60 +6,11 @@
 #include <string.h>
 
 #include "arch/aarch64/pt_aarch64.h"
+#include "arch/riscv64/pt_riscv64.h"
 #include "kernel/bits.h"
 #include "tests/host/test.h"
 
 /* --- Made-up formats --- */
-
-/*
- * Shaped as Sv48x4 and Sv39: address shifted by two, an entry with any of R, W, X is a leaf at any
- * level.
- */
-static uint64_t sv_leaf_bits(unsigned, struct pt_attr attr)
-{
-    return 1 | (attr.read ? 2u : 0) | (attr.write ? 4u : 0) | (attr.execute ? 8u : 0) |
-           (attr.dirty_log ? BIT(8) : 0) | ((uint64_t)attr.memory << 61);
-}
-
-static struct pt_attr sv_leaf_attr(unsigned, uint64_t pte)
-{
-    return (struct pt_attr){.read = pte & 2,
-                            .write = pte & 4,
-                            .execute = pte & 8,
-                            .dirty_log = pte & BIT(8),
-                            .memory = (enum pt_memory)(pte >> 61)};
-}
-
-static enum pte_kind sv_kind(uint64_t pte, unsigned)
-{
-    return !(pte & 1) ? PTE_HOLE : (pte & 14) ? PTE_LEAF : PTE_TABLE;
-}
-
-static const struct pt_format format_sv48x4 = {
-    .name = "made-up: Sv48x4",
-    .levels = 4,
-    .leaf_level_max = 2,
-    .root_bits = 11,
-    .addr_shift = 2,
-    .addr_mask = BITS(53, 10),
-    .table_bits = 1,
-    .leaf_bits = sv_leaf_bits,
-    .leaf_attr = sv_leaf_attr,
-    .kind = sv_kind,
-};
-
-static const struct pt_format format_sv39 = {
-    .name = "made-up: Sv39 with small leaves only",
-    .levels = 3,
-    .leaf_level_max = 0,
-    .root_bits = 9,
-    .addr_shift = 2,
-    .addr_mask = BITS(53, 10),
-    .table_bits = 1,
-    .leaf_bits = sv_leaf_bits,
-    .leaf_attr = sv_leaf_attr,
-    .kind = sv_kind,
-};
 
 /* Shaped as EPT: no valid bit but the rights, bit 7 makes a leaf above level 0, five levels. */
 static uint64_t ept_leaf_bits(unsigned level, struct pt_attr attr)
@@ -100,9 +51,13 @@ static const struct pt_format format_ept5 = {
 };
 
 const struct pt_format *const all_pt_formats[] = {
-    &pt_format_s1,    &pt_format_s2_32, &pt_format_s2_36, &pt_format_s2_39,
-    &pt_format_s2_40, &pt_format_s2_42, &pt_format_s2_44, &pt_format_s2_48,
-    &format_sv48x4,   &format_sv39,     &format_ept5,     NULL,
+    &pt_format_s1,     &pt_format_s2_32,
+    &pt_format_s2_36,  &pt_format_s2_39,
+    &pt_format_s2_40,  &pt_format_s2_42,
+    &pt_format_s2_44,  &pt_format_s2_48,
+    &pt_format_sv39,   &pt_format_sv48,
+    &pt_format_sv39x4, &pt_format_sv48x4,
+    &format_ept5,      NULL,
 };
 
 /*

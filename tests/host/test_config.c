@@ -188,6 +188,12 @@ static const struct {
     {{"region", "address", "0xfffffff000", 0, 0},
      "/vms/a/regions/r",
      "the region at 0xfffffff000 with 0x10000 bytes ends beyond 0x10000000000"},
+    {{"vm", "interrupt-controller", "aia", 0, 0},
+     "/vms/a",
+     "'interrupt-controller' is for riscv64 guests; this one is for aarch64"},
+    {{"vm", "interrupt-controller", "gic", 0, 0},
+     "/vms/a",
+     "'interrupt-controller' is \"gic\"; it must be plic or aia"},
     {{"hypervisor", "log", "loud", 0, 0},
      "/hypervisor",
      "'log' is \"loud\"; it must be error, warn, info or debug"},
@@ -211,6 +217,30 @@ TEST(each_mistake_in_a_configuration_is_one_sentence_with_its_path)
         ASSERT_EQ(builder_log.report.count, 1);
         ASSERT_ERR(E_INVALID, err);
         ASSERT_EQ(builder_config.vm_count, mistakes[i].property.node[0] == 'h');
+    }
+}
+
+TEST(a_riscv64_guest_chooses_its_interrupt_controller)
+{
+    static const struct {
+        const char *word;
+        enum config_irqchip irqchip;
+    } cases[] = {{"plic", CONFIG_PLIC}, {"aia", CONFIG_AIA}, {"-", CONFIG_PLIC}};
+    const struct config_context context = {.machine = machine_find("riscv64")};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct builder_property *given =
+            P({"vm", "interrupt-controller", cases[i].word, 0, 0});
+        struct fdt_writer w;
+        size_t size;
+
+        builder_begin(&w, given);
+        builder_vm(&w, "a", given);
+        size = builder_end(&w);
+        memset(&builder_log, 0, sizeof(builder_log));
+        builder_log.report.mistake = builder_mistake;
+        ASSERT_OK(config_parse(&builder_config, builder_blob, size, &context, &builder_log.report));
+        ASSERT_EQ(builder_config.vms[0].irqchip, cases[i].irqchip);
     }
 }
 

@@ -35,6 +35,19 @@ static struct guest_fdt_params params_of(unsigned cpus, unsigned gic_version)
     };
 }
 
+static struct guest_fdt_params riscv_params_of(unsigned cpus, enum config_irqchip irqchip)
+{
+    struct guest_fdt_params params = params_of(cpus, 0);
+
+    params.machine = machine_find("riscv64");
+    params.isa = "rv64imafdc_zicbom_zicsr_zba_sstc";
+    params.irqchip = irqchip;
+    params.timer_hz = 10000000;
+    params.va_bits = 48;
+    params.cbom_size = params.cboz_size = 64;
+    return params;
+}
+
 static struct fdt written(const struct guest_fdt_params *params)
 {
     struct fdt fdt;
@@ -152,10 +165,76 @@ TEST(a_buffer_that_is_too_small_for_the_guests_tree_is_an_error)
     ASSERT_ERR(E_UNSUPPORTED, guest_fdt_write(&params, blob, sizeof(blob), &size));
 }
 
-/* What dtc prints about the tree; it must be nothing. */
-static void expect_no_warnings(unsigned cpus, unsigned gic_version)
+TEST(a_riscv64_guests_tree_describes_the_machine_of_qemu_virt)
 {
-    struct guest_fdt_params params = params_of(cpus, gic_version);
+    struct guest_fdt_params params = riscv_params_of(3, CONFIG_PLIC);
+    struct fdt fdt = written(&params);
+    int cpu = fdt_node(&fdt, "/cpus/cpu@2"), plic = fdt_node(&fdt, "/soc/plic@c000000");
+    uint32_t v, cells[4];
+
+    ASSERT_STR(fdt_str(&fdt, fdt_node(&fdt, "/chosen"), "stdout-path"), "/soc/serial@10000000");
+    ASSERT_OK(fdt_u32(&fdt, fdt_node(&fdt, "/cpus"), "timebase-frequency", 0, &v));
+    ASSERT_EQ(v, 10000000);
+    ASSERT_STR(fdt_str(&fdt, cpu, "riscv,isa"), "rv64imafdc_zicbom_zicsr_zba_sstc");
+    ASSERT_STR(fdt_str(&fdt, cpu, "riscv,isa-base"), "rv64i");
+    ASSERT_STR(fdt_str_at(&fdt, cpu, "riscv,isa-extensions", 0), "i");
+    ASSERT_STR(fdt_str_at(&fdt, cpu, "riscv,isa-extensions", 9), "sstc");
+    ASSERT(!fdt_str_at(&fdt, cpu, "riscv,isa-extensions", 10));
+    ASSERT_STR(fdt_str(&fdt, cpu, "mmu-type"), "riscv,sv48");
+    ASSERT(fdt_has(&fdt, cpu, "riscv,cbom-block-size"));
+    ASSERT(!fdt_has(&fdt, cpu, "riscv,cboz-block-size")); /* The guest has no Zicboz. */
+    expect_reg(&fdt, "/soc/plic@c000000", 0, 0xc000000, 0x600000);
+    ASSERT_OK(fdt_u32(&fdt, plic, "riscv,ndev", 0, &v));
+    ASSERT_EQ(v, 95);
+    ASSERT_OK(fdt_u32(&fdt, plic, "interrupts-extended", 9, &v)); /* Of context 4. */
+    ASSERT_EQ(v, UINT32_MAX);
+    ASSERT_OK(fdt_u32(&fdt, plic, "interrupts-extended", 11, &v)); /* Of context 5. */
+    ASSERT_EQ(v, 9);
+    ASSERT_EQ(fdt_interrupt(&fdt, fdt_node(&fdt, "/soc/serial@10000000"), 0, cells), 1);
+    ASSERT_EQ(cells[0], 10);
+    ASSERT_EQ(fdt_interrupt(&fdt, fdt_node(&fdt, "/soc/rtc@101000"), 0, cells), 1);
+    ASSERT_EQ(cells[0], 11);
+    ASSERT(!fdt_has(&fdt, fdt_node(&fdt, "/"), "interrupt-parent"));
+    ASSERT(fdt_node(&fdt, "/poweroff") >= 0 && fdt_node(&fdt, "/reboot") >= 0);
+    ASSERT(fdt_node(&fdt, "/soc/interrupt-controller@d000000") < 0);
+}
+
+TEST(a_riscv64_guest_with_an_aia_is_told_so)
+{
+    struct guest_fdt_params params = riscv_params_of(2, CONFIG_AIA);
+    struct fdt fdt = written(&params);
+    uint32_t v, cells[4];
+
+    ASSERT(fdt_node(&fdt, "/soc/plic@c000000") < 0);
+    expect_reg(&fdt, "/soc/interrupt-controller@d000000", 0, 0xd000000, 0x8000);
+    expect_reg(&fdt, "/soc/interrupt-controller@28000000", 0, 0x28000000, 0x2000);
+    ASSERT_OK(fdt_u32(&fdt, fdt_node(&fdt, "/soc/interrupt-controller@28000000"), "riscv,num-ids",
+                      0, &v));
+    ASSERT_EQ(v, 255);
+    ASSERT_STR(fdt_str(&fdt, fdt_node(&fdt, "/cpus/cpu@0"), "riscv,isa"),
+               "rv64imafdc_zicbom_zicsr_zba_sstc_ssaia");
+    ASSERT_EQ(fdt_interrupt(&fdt, fdt_node(&fdt, "/soc/serial@10000000"), 0, cells), 2);
+    ASSERT_EQ(cells[1], 4);
+}
+
+TEST(a_tree_for_the_most_vcpus_fits_into_the_loaders_scratch)
+{
+    static char isa[400];
+    struct guest_fdt_params params = riscv_params_of(CONFIG_VCPUS_MAX, CONFIG_AIA);
+
+    memset(isa, 'a', sizeof(isa) - 1);
+    memcpy(isa, "rv64imafdc", 10);
+    for (unsigned i = 10; i < sizeof(isa) - 1; i += 8) {
+        isa[i] = '_', isa[i + 1] = 'z';
+        isa[i + 2] = (char)('a' + i / 8 % 26), isa[i + 3] = (char)('a' + i / 8 / 26);
+    }
+    params.isa = isa;
+    written(&params);
+}
+
+/* What dtc prints about the tree; it must be nothing. */
+static void expect_no_warnings_of(struct guest_fdt_params params)
+{
     struct fdt fdt = written(&params);
     char name[] = "/tmp/guest-fdt-XXXXXX", command[128], text[256];
     int fd = mkstemp(name);
@@ -173,7 +252,10 @@ static void expect_no_warnings(unsigned cpus, unsigned gic_version)
 
 TEST(dtc_has_no_warning_about_the_guests_tree)
 {
-    expect_no_warnings(1, 3);
-    expect_no_warnings(20, 3);
-    expect_no_warnings(2, 2);
+    expect_no_warnings_of(params_of(1, 3));
+    expect_no_warnings_of(params_of(20, 3));
+    expect_no_warnings_of(params_of(2, 2));
+    expect_no_warnings_of(riscv_params_of(1, CONFIG_PLIC));
+    expect_no_warnings_of(riscv_params_of(32, CONFIG_PLIC));
+    expect_no_warnings_of(riscv_params_of(3, CONFIG_AIA));
 }

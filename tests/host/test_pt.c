@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arch/aarch64/pt_aarch64.h"
+#include "arch/riscv64/pt_riscv64.h"
 #include "kernel/bits.h"
 #include "tests/host/pt_memory.h"
 #include "tests/host/test.h"
@@ -194,6 +195,12 @@ TEST(a_visit_sees_all_leaves_in_order_and_stops_on_an_error)
     }
 }
 
+/* Our own tables: no log of dirty pages. */
+static bool is_stage1(const struct pt_format *f)
+{
+    return f == &pt_format_s1 || f == &pt_format_sv39 || f == &pt_format_sv48;
+}
+
 TEST(attributes_come_back_as_they_were_given)
 {
     FOR_ALL_FORMATS(f)
@@ -202,8 +209,8 @@ TEST(attributes_come_back_as_they_were_given)
             struct pt_attr attr = {.read = true,
                                    .write = i & 1,
                                    .execute = i & 2,
-                                   .dirty_log = (i & 4) && f != &pt_format_s1,
-                                   .global = f == &pt_format_s1,
+                                   .dirty_log = (i & 4) && !is_stage1(f),
+                                   .global = is_stage1(f),
                                    .memory = (enum pt_memory)(i >> 3)};
 
             for (unsigned level = 0; level <= f->leaf_level_max; level++) {
@@ -220,6 +227,26 @@ TEST(attributes_come_back_as_they_were_given)
         for (unsigned level = 1; level < f->levels; level++)
             ASSERT_EQ(f->kind(f->table_bits, level), PTE_TABLE);
     }
+}
+
+TEST(entries_of_riscv64_are_as_the_manual_has_them)
+{
+    const struct pt_attr rx = {.read = true, .execute = true, .global = true};
+    const struct pt_attr rw = {.read = true, .write = true};
+
+    ASSERT_EQ(pt_format_sv48.leaf_bits(0, rx), 0xeb);   /* V R X G A D */
+    ASSERT_EQ(pt_format_sv39.leaf_bits(2, rw), 0xc7);   /* V R W A D */
+    ASSERT_EQ(pt_format_sv39x4.leaf_bits(0, rw), 0xd7); /* And U: all are U-mode's. */
+    ASSERT_EQ(pt_format_sv48x4.leaf_bits(1, (struct pt_attr){}) & BIT(4), 0);
+    ASSERT_EQ(pt_format_sv39.table_bits, 1);
+    /* Write without read is reserved, and a leaf without rights would be a pointer. */
+    ASSERT_EQ(pt_format_sv39x4.leaf_bits(0, (struct pt_attr){.write = true}) & 6, 6);
+    ASSERT_EQ(pt_format_sv39x4.kind(pt_format_sv39x4.leaf_bits(0, (struct pt_attr){}), 0),
+              PTE_LEAF);
+    ASSERT_EQ(pt_format_sv39.kind(1, 0), PTE_HOLE);
+    ASSERT_EQ(pt_size(&pt_format_sv39x4), BIT(41));
+    ASSERT_EQ(pt_size(&pt_format_sv48x4), BIT(50));
+    ASSERT_EQ(pt_size(&pt_format_sv39), BIT(38)); /* The upper half is negative. */
 }
 
 TEST(entries_of_aarch64_are_as_the_manual_has_them)

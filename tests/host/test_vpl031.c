@@ -125,16 +125,16 @@ TEST(an_alarm_from_another_pcpu_is_armed_on_the_home_pcpu)
     set(IMSC, 1);
     set(MR, EPOCH + 2);
     set(MR, EPOCH + 1);
-    ASSERT(!rtc.timer.armed);
+    ASSERT(!rtc.alarm.timer.armed);
     fake_be_cpu(1);
     ipi_run_work();
-    ASSERT(rtc.timer.armed);
+    ASSERT(rtc.alarm.timer.armed);
     ASSERT_EQ(pcpus[1].arch.timer_deadline, SECOND);
     ASSERT_EQ(pcpus[0].arch.timer_deadline, TICKS_NEVER);
     fake_advance(SECOND);
     timer_expire();
     ASSERT(irq_level);
-    ASSERT_EQ(rtc.work_served, rtc.work_asked);
+    ASSERT_EQ(rtc.alarm.work_served, rtc.alarm.work_asked);
 }
 
 TEST(a_stopped_clock_leaves_no_timer_and_no_work)
@@ -145,9 +145,9 @@ TEST(a_stopped_clock_leaves_no_timer_and_no_work)
     set(MR, EPOCH + 3);
     fake_be_cpu(0);
     vpl031_stop(&rtc);
-    ASSERT(!rtc.timer.armed);
-    ASSERT(!rtc.work.queued);
-    ASSERT_EQ(rtc.work_served, rtc.work_asked);
+    ASSERT(!rtc.alarm.timer.armed);
+    ASSERT(!rtc.alarm.work.queued);
+    ASSERT_EQ(rtc.alarm.work_served, rtc.alarm.work_asked);
 }
 
 TEST(a_reset_clock_has_no_alarm_but_keeps_time)

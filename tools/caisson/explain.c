@@ -73,11 +73,13 @@ static char *device_text(const struct machine_device *device)
 
 static void devices_add(const struct config_vm *vm)
 {
+    const char *irqchip = config_irqchip_text(vm->irqchip);
+
     for (unsigned i = 0; i < input.machine->device_count; i++) {
         const struct machine_device *device = &input.machine->devices[i];
         uint64_t size = device->per_vcpu ? device->per_vcpu * vm->cpu_count : device->size;
 
-        if (!device->reserved)
+        if (!device->reserved && (!device->irqchip || strcmp(device->irqchip, irqchip) == 0))
             row_add(device->base, size, device_text(device));
     }
 }

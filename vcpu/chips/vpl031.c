@@ -4,20 +4,14 @@
  * Reference Manual]
  *
  * The counter is arch_ticks() plus an offset, so it costs nothing while nobody reads it. A match
- * with MR that is to come is a timer. Timers belong to the pCPU that arms them, while registers are
- * written on any; so the timer lives on one home pCPU: others send it there as work, and what fires
- * looks at the state, not at when it was armed. A timer too early or too late in a race does no
- * harm.
+ * with MR that is to come is an alarm (vcpu/chips/alarm.h).
  *
- * Invariant: while armed, the home pCPU's timer is set to the match or work that sets it is queued.
  * The lock (RANK_DEVICE) guards the state.
  */
 #include "vcpu/chips/vpl031.h"
 
 #include "kernel/arch.h"
-#include "kernel/assert.h"
 #include "kernel/bits.h"
-#include "kernel/percpu.h"
 #include "kernel/string.h"
 
 /* Registers [3.2]. */
@@ -62,46 +56,18 @@ static void vpl031_update(struct vpl031 *rtc)
         rtc->vdev.set_irq(&rtc->vdev, level);
 }
 
-/* On the home pCPU, lock held: set the timer to the match that is to come. */
-static void vpl031_serve(struct vpl031 *rtc)
+/* The alarm fired: a match, unless the guest has written MR or LR in the meantime. Lock held. */
+static void vpl031_fire(struct alarm *alarm)
 {
-    assert(this_cpu()->id == rtc->home);
-    if (!rtc->state.armed)
-        timer_disarm(&rtc->timer);
-    else
-        timer_arm(&rtc->timer, rtc->state.match * arch_tick_hz());
-}
+    struct vpl031 *rtc = container_of(alarm, struct vpl031, alarm);
 
-static void vpl031_work(struct work *work)
-{
-    struct vpl031 *rtc = container_of(work, struct vpl031, work);
-
-    lock_take(&rtc->lock);
-    vpl031_serve(rtc);
-    lock_drop(&rtc->lock);
-    atomic_fetch_add(&rtc->work_served, 1); /* The last touch: see vpl031_stop(). */
-}
-
-/* Lock held. */
-static void vpl031_ask_work(struct vpl031 *rtc)
-{
-    if (ipi_work(rtc->home, &rtc->work))
-        rtc->work_asked++;
-}
-
-/* The timer fired: a match, unless the guest has written MR or LR in the meantime. */
-static void vpl031_fire(struct timer *timer)
-{
-    struct vpl031 *rtc = container_of(timer, struct vpl031, timer);
-
-    lock_take(&rtc->lock);
     if (rtc->state.armed && seconds_up() >= rtc->state.match) {
         rtc->state.armed = false;
         rtc->state.ris = 1;
+    } else if (rtc->state.armed) {
+        alarm_set(alarm, rtc->state.match * arch_tick_hz());
     }
-    vpl031_serve(rtc);
     vpl031_update(rtc);
-    lock_drop(&rtc->lock);
 }
 
 /* Lock held: the match has moved. */
@@ -114,10 +80,7 @@ static void vpl031_rearm(struct vpl031 *rtc)
     rtc->state.armed = left > 0;
     if (left == 0)
         rtc->state.ris = 1;
-    if (this_cpu()->id == rtc->home)
-        vpl031_serve(rtc);
-    else
-        vpl031_ask_work(rtc);
+    alarm_set(&rtc->alarm, left > 0 ? rtc->state.match * arch_tick_hz() : TICKS_NEVER);
 }
 
 static uint64_t vpl031_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
@@ -187,7 +150,7 @@ static void vpl031_reset(struct vdev *dev)
 
     lock_take(&rtc->lock);
     s->mr = s->lr = s->imsc = s->ris = 0;
-    s->armed = false; /* A timer that still runs finds nothing to do. */
+    s->armed = false; /* An alarm that still runs finds nothing to do. */
     vpl031_update(rtc);
     lock_drop(&rtc->lock);
 }
@@ -204,24 +167,15 @@ void vpl031_init(struct vpl031 *rtc, uint64_t base, uint32_t irq, uint64_t epoch
     memset(rtc, 0, sizeof(*rtc));
     rtc->vdev = (struct vdev){.ops = &vpl031_ops, .base = base, .size = VPL031_SIZE, .irq = irq};
     rtc->epoch = (uint32_t)epoch;
-    rtc->home = home;
     rtc->state.offset = rtc->epoch;
-    rtc->work.fn = vpl031_work;
     lock_init(&rtc->lock, RANK_DEVICE, "vpl031");
-    timer_init(&rtc->timer, vpl031_fire);
+    alarm_init(&rtc->alarm, &rtc->lock, home, vpl031_fire);
 }
 
 void vpl031_stop(struct vpl031 *rtc)
 {
     lock_take(&rtc->lock);
     rtc->state.armed = false;
-    if (this_cpu()->id == rtc->home)
-        timer_disarm(&rtc->timer);
-    else
-        vpl031_ask_work(rtc);
     lock_drop(&rtc->lock);
-    if (this_cpu()->id == rtc->home)
-        ipi_run_work(); /* What other pCPUs have asked for. */
-    while (atomic_load(&rtc->work_served) != rtc->work_asked)
-        arch_relax();
+    alarm_stop(&rtc->alarm);
 }

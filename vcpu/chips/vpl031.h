@@ -5,10 +5,9 @@
  */
 #pragma once
 
-#include "kernel/ipi.h"
 #include "kernel/lock.h"
-#include "kernel/timer.h"
 #include "vcpu/bus.h"
+#include "vcpu/chips/alarm.h"
 
 #define VPL031_SIZE 0x1000u
 
@@ -27,19 +26,12 @@ struct vpl031 {
     struct lock lock; /* RANK_DEVICE: guards state. */
     struct vpl031_state state;
     uint32_t epoch; /* Unix time at arch_ticks() == 0. */
-    unsigned home;  /* The pCPU that the alarm's timer lives on. */
-    struct timer timer;
-    struct work work;             /* Brings the timer in line with the state, on the home pCPU. */
-    uint32_t work_asked;          /* How often it was queued, */
-    _Atomic uint32_t work_served; /* and how often it has run. */
+    struct alarm alarm;
 };
 
 /* home: a pCPU of the guest's. epoch: Unix time at arch_ticks() == 0; 0 when unknown. */
 void vpl031_init(struct vpl031 *rtc, uint64_t base, uint32_t irq, uint64_t epoch, unsigned home);
-/*
- * No timer runs any more at the return: before the memory goes away. No vCPU runs, no locks held.
- * May wait for the home pCPU, which must be serving its work.
- */
+/* As alarm_stop(). */
 void vpl031_stop(struct vpl031 *rtc);
 /* The time as the guest reads it. */
 uint32_t vpl031_seconds(const struct vpl031 *rtc);

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+CROSS      ?= riscv64-linux-gnu-
+ARCH_FLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -msmall-data-limit=0 \
+              -mstrict-align
+EFI_NAME   := BOOTRISCV64.EFI
+EFI_FORMAT := -O binary
+# GNU-EFI's libraries are built for the ABI with floating point.
+EFI_FLAGS  := -march=rv64gc -mabi=lp64d -mcmodel=medany
+
+$O/arch/riscv64/builtins.c.o: CFLAGS += -fno-lto

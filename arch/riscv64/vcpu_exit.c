@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the hardware's cause to the portable exit, and the completion of accesses. The order of the cases is that of how
+ * often they come. [hypervisor.adoc, Trap Cause Codes; Transformed Instruction]
+ */
+#include "arch/riscv64/insn.h"
+#include "arch/riscv64/vcpu.h"
+#include "kernel/assert.h"
+
+#define INSN_WFI     0x10500073u
+#define INSN_WRS_NTO 0x00d00073u
+#define INSN_WRS_STO 0x01d00073u
+
+static void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    exit->kind = EXIT_HYPERCALL;
+    exit->advance = false;
+    vcpu->pc += 4; /* There is no compressed ECALL. */
+    exit->call.nr = vcpu->x[17];
+    exit->call.function = vcpu->x[16];
+#pragma GCC unroll 6
+    for (unsigned i = 0; i < 6; i++)
+        exit->call.args[i] = vcpu->x[10 + i];
+    exit->call.firmware = true;
+}
+
+static uint64_t exit_mask(unsigned width)
+{
+    return width == 8 ? ~0ull : BIT(width * 8) - 1;
+}
+
+/* The instruction at pc, read as the guest would; 0, which is no instruction, when it cannot be. */
+static uint32_t exit_fetch(const struct arch_vcpu *vcpu)
+{
+    int32_t low = guest_fetch(vcpu->pc), high;
+
+    if (low < 0)
+        return 0;
+    if ((low & 3) != 3)
+        return (uint32_t)low;
+    high = guest_fetch(vcpu->pc + 2);
+    return high < 0 ? 0 : (uint32_t)high << 16 | (uint32_t)low;
+}
+
+static void exit_stage2_fault(struct vcpu_exit *exit, uint64_t cause, uint64_t htinst)
+{
+    exit->kind = EXIT_STAGE2_FAULT;
+    exit->advance = false;
+    exit->fault.gpa = gpa(csr_read("htval") << 2 | (exit->cause[1] & 3));
+    exit->fault.gva = gva(exit->cause[1]);
+    exit->fault.gva_valid = true;
+    exit->fault.execute = cause == CAUSE_FETCH_GUEST_PAGE;
+    exit->fault.write = cause == CAUSE_STORE_GUEST_PAGE;
+    exit->fault.table_walk = htinst == HTINST_WALK_READ || htinst == HTINST_WALK_WRITE;
+}
+
+/*
+ * A load or store: hardware gives the instruction in htinst, or leaves it to us to read it. The guest may have changed it
+ * since: then it must still be of the kind that faulted, and go to where the fault was.
+ */
+static bool exit_decode(const struct arch_vcpu *vcpu, uint64_t cause, uint64_t htinst, uint64_t stval,
+                        struct rv64_insn_access *access)
+{
+    if (htinst != 0)
+        return rv64_insn_transformed(htinst, access);
+    return rv64_insn_decode(exit_fetch(vcpu), access) &&
+           access->load == (cause == CAUSE_LOAD_GUEST_PAGE) &&
+           vcpu->x[access->base] + (uint64_t)(int64_t)access->offset == stval;
+}
+
+[[gnu::noinline]] static void exit_data_fault(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cause)
+{
+    uint64_t htinst = csr_read("htinst"), stval = csr_read("stval");
+    struct rv64_insn_access access;
+
+    exit->cause[1] = stval;
+    /* Those of the guest's own table walk are no instructions. */
+    if (unlikely(!exit_decode(vcpu, cause, htinst, stval, &access))) {
+        exit_stage2_fault(exit, cause, htinst);
+        return;
+    }
+    vcpu->insn_length = access.length;
+    exit->kind = access.load ? EXIT_MMIO_READ : EXIT_MMIO_WRITE;
+    exit->advance = true;
+    exit->mmio.gpa = gpa(csr_read("htval") << 2 | (stval & 3));
+    exit->mmio.width = access.width;
+    exit->mmio.reg = access.reg;
+    exit->mmio.reg_width = 8;
+    exit->mmio.sign_extend = access.sign_extend;
+    exit->mmio.data = vcpu->x[access.reg] & exit_mask(access.width);
+}
+
+/* What is prevented because V = 1. All but the few that we answer are illegal to the guest, as its manual says. */
+static void exit_virtual(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint32_t insn = (uint32_t)csr_read("stval");
+
+    if (insn == 0)
+        insn = exit_fetch(vcpu);
+    exit->cause[1] = insn;
+    exit->advance = true;
+    vcpu->insn_length = 4;
+    if (vcpu_in_supervisor(vcpu)) {
+        switch (insn) {
+        case INSN_WFI:
+            exit->kind = EXIT_WFI;
+            return;
+        case INSN_WRS_NTO:
+        case INSN_WRS_STO:
+            exit->kind = EXIT_WFE;
+            return;
+        }
+        if (csr_access_start(vcpu, exit, insn))
+            return;
+    }
+    arch_vcpu_inject_fault(vcpu, FAULT_UNDEFINED, exit);
+    exit->kind = EXIT_NOTHING;
+}
+
+/* Out of the way of the others: so these need few registers. */
+[[gnu::noinline]] static void exit_rare(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                        uint64_t cause)
+{
+    if (cause == CAUSE_VIRTUAL) {
+        exit_virtual(vcpu, exit);
+        return;
+    }
+    exit->cause[1] = csr_read("stval");
+    if (cause == CAUSE_FETCH_GUEST_PAGE) {
+        exit_stage2_fault(exit, cause, csr_read("htinst"));
+        return;
+    }
+    exit->kind = EXIT_UNKNOWN;
+    exit->advance = false;
+    exit->code = cause;
+}
+
+void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t cause;
+
+    if (unlikely(vcpu->access.active)) {
+        csr_access_next(vcpu, exit);
+        return;
+    }
+    vcpu_enter(vcpu);
+    cause = csr_read("scause");
+    exit->cause[0] = cause;
+    if (cause & SCAUSE_INTERRUPT) {
+        exit->kind = EXIT_INTERRUPT;
+        exit->advance = false;
+    } else if (cause == CAUSE_ECALL_VS) {
+        exit_call(vcpu, exit);
+    } else if (cause == CAUSE_LOAD_GUEST_PAGE || cause == CAUSE_STORE_GUEST_PAGE) {
+        exit_data_fault(vcpu, exit, cause);
+    } else {
+        exit_rare(vcpu, exit, cause);
+    }
+}
+
+static uint64_t exit_extend(uint64_t value, unsigned width, bool sign_extend)
+{
+    unsigned shift = 64 - 8 * width;
+
+    return sign_extend ? (uint64_t)((int64_t)(value << shift) >> shift) : value << shift >> shift;
+}
+
+HOT_LEAF void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    if (exit->kind == EXIT_MMIO_READ) {
+        vcpu->x[exit->mmio.reg] =
+            exit_extend(exit->mmio.data, exit->mmio.width, exit->mmio.sign_extend);
+        vcpu->x[0] = 0;
+    } else if (unlikely(vcpu->access.active)) {
+        csr_access_finish(vcpu, exit);
+        return;
+    } else if (exit->kind == EXIT_SYSREG_READ) {
+        arch_vcpu_set_gpr(vcpu, exit->sysreg.reg, exit->sysreg.value);
+    }
+    if (exit->advance)
+        vcpu->pc += vcpu->insn_length;
+}
+
+/* Whatever could be decoded has been: see exit_decode(). */
+bool arch_vcpu_decode([[maybe_unused]] struct arch_vcpu *vcpu, [[maybe_unused]] const void *insn,
+                      [[maybe_unused]] unsigned size, [[maybe_unused]] struct vcpu_exit *exit)
+{
+    return false;
+}

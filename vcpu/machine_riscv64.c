@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine of a riscv64 guest: QEMU's "virt" as vcpu/machine.h has it. Puts together PLIC or
+ * AIA, 16550, RTC, the test device, the timer and SBI. The lines of a hart are those of hvip: the
+ * models say what the external one is, and only the vCPU's own pCPU writes it, before it enters the
+ * guest.
+ */
+#include "vcpu/machine_riscv64.h"
+#include "kernel/assert.h"
+#include "kernel/log.h"
+#include "kernel/percpu.h"
+#include "kernel/platform.h"
+#include "mm/hostmap.h"
+#include "vcpu/chips/vgoldfish_rtc.h"
+#include "vcpu/chips/vns16550.h"
+#include "vcpu/guest_files.h"
+#include "vcpu/irqchip/vaplic.h"
+#include "vcpu/irqchip/vimsic.h"
+#include "vcpu/irqchip/vplic.h"
+#include "vcpu/machine.h"
+#include "vcpu/machine_ops.h"
+#include "vcpu/vm.h"
+#include "vcpu/vsbi.h"
+
+#define HARTS_MAX     VPLIC_HARTS_MAX
+
+/* CSRs that trap while the vCPU has no guest interrupt file. */
+#define CSR_SIREG     0x151u
+#define CSR_STOPEI    0x15cu
+
+/* What is written to the test device [SiFive Test Finisher; QEMU's "virt"]. */
+#define TEST_FAIL     0x3333u
+#define TEST_POWEROFF 0x5555u
+#define TEST_RESET    0x7777u
+
+struct riscv64_hart {
+    struct vcpu *vcpu;
+    _Atomic bool ipi;  /* A software interrupt from another hart. */
+    uint64_t deadline; /* Of the emulated timer; TICKS_NEVER: off. Touched on its pCPU only. */
+    struct timer timer;
+    struct vimsic imsic; /* With an AIA, unless it has a guest interrupt file: */
+    struct guest_file file;
+};
+
+struct machine_riscv64 {
+    struct vm *vm;
+    bool aia;
+    struct vplic_owner plic_owner;
+    struct vplic plic;
+    struct vaplic_owner aplic_owner;
+    struct vaplic aplic;
+    struct vdev plic_window, aplic_window, imsic_window, test;
+    struct vns16550 uart;
+    struct vgoldfish_rtc rtc;
+    struct riscv64_hart harts[HARTS_MAX];
+};
+
+static struct machine_riscv64 *machine_of(const struct vm *vm)
+{
+    return vm->machine_state;
+}
+
+static struct riscv64_hart *hart_of(const struct vcpu *vcpu)
+{
+    return &machine_of(vcpu->vm)->harts[vcpu->index];
+}
+
+struct vns16550 *riscv64_uart(struct vm *vm)
+{
+    return &machine_of(vm)->uart;
+}
+
+/* --- Interrupts --- */
+
+static void machine_kick(struct vplic_owner *owner, unsigned hart)
+{
+    struct machine_riscv64 *m = container_of(owner, struct machine_riscv64, plic_owner);
+
+    vcpu_request(&m->vm->vcpus[hart], VCPU_REQ_IRQ);
+}
+
+/* To the hart's interrupt file, be it hardware or ours. */
+static void machine_msi(struct machine_riscv64 *m, uint32_t hart, uint64_t identity)
+{
+    struct riscv64_hart *h = &m->harts[hart];
+
+    if (hart >= m->vm->vcpu_count)
+        return;
+    if (h->file.number != 0)
+        guest_file_msi(&h->file, (uint32_t)identity);
+    else if (vimsic_msi(&h->imsic, identity))
+        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+}
+
+static void machine_aplic_msi(struct vaplic_owner *owner, uint32_t hart, uint32_t identity)
+{
+    machine_msi(container_of(owner, struct machine_riscv64, aplic_owner), hart, identity);
+}
+
+/* A device's wire has a new level. */
+static void machine_set_irq(struct vdev *dev, bool level)
+{
+    struct vm *vm = dev->owner;
+    struct machine_riscv64 *m = machine_of(vm);
+
+    if (m->aia)
+        vaplic_set_wire(&m->aplic, dev->irq, level);
+    else
+        vplic_set_wire(&m->plic, dev->irq, level);
+}
+
+/* The external interrupt. On the hart's own pCPU. */
+static void machine_set_external(struct machine_riscv64 *m, struct vcpu *vcpu)
+{
+    struct riscv64_hart *h = &m->harts[vcpu->index];
+
+    if (!m->aia)
+        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vplic_line(&m->plic, vcpu->index));
+    else if (h->file.number == 0)
+        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vimsic_line(&h->imsic));
+}
+
+/* From the IRQ queue: an edge of a source, or an MSI to this hart. */
+static void machine_look(void *arg, uint32_t irq, [[maybe_unused]] bool edge)
+{
+    struct vcpu *vcpu = arg;
+    struct machine_riscv64 *m = machine_of(vcpu->vm);
+
+    if (m->aia)
+        machine_msi(m, vcpu->index, irq);
+    else
+        vplic_edge(&m->plic, irq);
+}
+
+static void machine_accept(struct vcpu *vcpu)
+{
+    virq_drain(&vcpu->virq, machine_look, vcpu);
+}
+
+static uint64_t machine_deadline(struct vcpu *vcpu)
+{
+    return arch_vcpu_timer_deadline(&vcpu->arch); /* The emulated timer wakes by itself. */
+}
+
+static void machine_refresh(struct vcpu *vcpu)
+{
+    struct machine_riscv64 *m = machine_of(vcpu->vm);
+    struct riscv64_hart *h = hart_of(vcpu);
+
+    machine_accept(vcpu);
+    machine_set_external(m, vcpu);
+    if (atomic_load_explicit(&h->ipi, memory_order_relaxed) &&
+        atomic_exchange_explicit(&h->ipi, false, memory_order_acquire))
+        arch_virq_write(&vcpu->arch, VIRQ_LINE_SOFTWARE, 1);
+}
+
+static bool machine_pending(struct vcpu *vcpu)
+{
+    return arch_vcpu_irq_pending(&vcpu->arch);
+}
+
+static void machine_bound(struct vcpu *vcpu)
+{
+    guest_file_watch(&hart_of(vcpu)->file, false);
+    machine_refresh(vcpu);
+}
+
+static void machine_unbinding(struct vcpu *vcpu)
+{
+    guest_file_watch(&hart_of(vcpu)->file, true);
+}
+
+/* --- The registers of the interrupt controllers on the bus --- */
+
+static uint64_t plic_read(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width)
+{
+    struct vm *vm = dev->owner;
+    uint64_t value = vplic_read(&machine_of(vm)->plic, vcpu, offset, width);
+
+    machine_set_external(machine_of(vm), &vm->vcpus[vcpu]);
+    return value;
+}
+
+static void plic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width,
+                       uint64_t value)
+{
+    struct vm *vm = dev->owner;
+
+    vplic_write(&machine_of(vm)->plic, vcpu, offset, width, value);
+    machine_set_external(machine_of(vm), &vm->vcpus[vcpu]);
+}
+
+static uint64_t aplic_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                           unsigned width)
+{
+    struct vm *vm = dev->owner;
+
+    return vaplic_read(&machine_of(vm)->aplic, offset, width);
+}
+
+static void aplic_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                        unsigned width, uint64_t value)
+{
+    struct vm *vm = dev->owner;
+
+    vaplic_write(&machine_of(vm)->aplic, offset, width, value);
+}
+
+/* Pages of interrupt files: nothing to read. */
+static uint64_t imsic_read([[maybe_unused]] struct vdev *dev, [[maybe_unused]] unsigned vcpu,
+                           [[maybe_unused]] uint64_t offset, [[maybe_unused]] unsigned width)
+{
+    return 0;
+}
+
+static void imsic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width,
+                        uint64_t value)
+{
+    struct vm *vm = dev->owner;
+    unsigned hart = (unsigned)(offset / VIMSIC_PAGE_SIZE);
+    struct riscv64_hart *h = &machine_of(vm)->harts[hart];
+
+    if (hart >= vm->vcpu_count ||
+        !vimsic_page_write(&h->imsic, offset % VIMSIC_PAGE_SIZE, width, value))
+        return;
+    if (hart == vcpu)
+        machine_set_external(machine_of(vm), h->vcpu);
+    else
+        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+}
+
+static uint64_t test_read([[maybe_unused]] struct vdev *dev, [[maybe_unused]] unsigned vcpu,
+                          [[maybe_unused]] uint64_t offset, [[maybe_unused]] unsigned width)
+{
+    return 0;
+}
+
+static void test_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                       [[maybe_unused]] unsigned width, uint64_t value)
+{
+    enum err err = OK;
+
+    if (offset != 0)
+        return;
+    switch (value & 0xffff) {
+    case TEST_FAIL: /* With a code, which nobody here wants to know. */
+    case TEST_POWEROFF:
+        err = vm_stop(dev->owner, VM_STOP_POWEROFF);
+        break;
+    case TEST_RESET:
+        err = vm_stop(dev->owner, VM_STOP_RESET);
+        break;
+    }
+    (void)err; /* E_STATE: a stop is under way. */
+}
+
+static void window_reset([[maybe_unused]] struct vdev *dev)
+{
+    /* machine_reset() resets the models. */
+}
+
+static const struct vdev_ops plic_ops = {
+    .name = "PLIC", .read = plic_read, .write = plic_write, .reset = window_reset};
+static const struct vdev_ops aplic_ops = {
+    .name = "APLIC", .read = aplic_read, .write = aplic_write, .reset = window_reset};
+static const struct vdev_ops imsic_ops = {
+    .name = "IMSIC", .read = imsic_read, .write = imsic_write, .reset = window_reset};
+static const struct vdev_ops test_ops = {
+    .name = "test device", .read = test_read, .write = test_write, .reset = window_reset};
+
+/* --- System registers: those of a software interrupt file --- */
+
+static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct machine_riscv64 *m = machine_of(vcpu->vm);
+    struct vimsic *imsic = &m->harts[vcpu->index].imsic;
+    bool write = exit->kind == EXIT_SYSREG_WRITE, known = true;
+
+    if (!m->aia || m->harts[vcpu->index].file.number != 0)
+        return false;
+    if (exit->sysreg.addr == CSR_STOPEI && write)
+        vimsic_top_write(imsic, exit->sysreg.both);
+    else if (exit->sysreg.addr == CSR_STOPEI)
+        exit->sysreg.value = vimsic_top_read(imsic);
+    else if (exit->sysreg.addr == CSR_SIREG && write)
+        known = vimsic_write(imsic, exit->sysreg.select, exit->sysreg.both, exit->sysreg.value);
+    else if (exit->sysreg.addr == CSR_SIREG)
+        known = vimsic_read(imsic, exit->sysreg.select, exit->sysreg.both, &exit->sysreg.value);
+    else
+        return false;
+    if (write)
+        machine_set_external(m, vcpu);
+    return known;
+}
+
+/* --- Timer and software interrupts --- */
+
+/* On the vCPU's pCPU, whatever the vCPU does. */
+static void hart_timer(struct timer *timer)
+{
+    struct riscv64_hart *h = container_of(timer, struct riscv64_hart, timer);
+
+    if (h->deadline == TICKS_NEVER || arch_ticks() < h->deadline)
+        return; /* Of before a reset. */
+    h->deadline = TICKS_NEVER;
+    arch_virq_write(&h->vcpu->arch, VIRQ_LINE_TIMER, 1);
+    vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+}
+
+void riscv64_timer_set(struct vcpu *vcpu, uint64_t guest_time)
+{
+    struct riscv64_hart *h = hart_of(vcpu);
+    uint64_t now, deadline;
+
+    if (likely(arch_vcpu_timer_set(&vcpu->arch, guest_time)))
+        return;
+    now = arch_vcpu_time(&vcpu->arch);
+    arch_virq_write(&vcpu->arch, VIRQ_LINE_TIMER, guest_time <= now);
+    if (guest_time <= now || __builtin_add_overflow(arch_ticks(), guest_time - now, &deadline))
+        deadline = TICKS_NEVER;
+    h->deadline = deadline;
+    timer_arm(&h->timer, deadline);
+}
+
+void riscv64_ipi_send(struct vcpu *self, uint64_t targets)
+{
+    struct machine_riscv64 *m = machine_of(self->vm);
+
+    for (; targets != 0; targets &= targets - 1) {
+        struct riscv64_hart *h = &m->harts[bit_lowest(targets)];
+
+        if (h->vcpu == self) {
+            arch_virq_write(&self->arch, VIRQ_LINE_SOFTWARE, 1);
+        } else if (atomic_load(&h->vcpu->power) != VCPU_OFF) {
+            atomic_store_explicit(&h->ipi, true, memory_order_release);
+            vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+        }
+    }
+}
+
+bool riscv64_ipi_clear(struct vcpu *vcpu)
+{
+    bool was = arch_virq_read(&vcpu->arch, VIRQ_LINE_SOFTWARE);
+
+    was |= atomic_exchange(&hart_of(vcpu)->ipi, false);
+    arch_virq_write(&vcpu->arch, VIRQ_LINE_SOFTWARE, 0);
+    return was;
+}
+
+void riscv64_hart_stop(struct vcpu *vcpu)
+{
+    struct riscv64_hart *h = hart_of(vcpu);
+
+    h->deadline = TICKS_NEVER;
+    timer_disarm(&h->timer);
+    atomic_store(&h->ipi, false);
+}
+
+/* --- Making one --- */
+
+static enum err machine_add(struct vm *vm, struct vdev *dev)
+{
+    dev->owner = vm;
+    dev->set_irq = machine_set_irq;
+    return bus_add(&vm->bus, dev);
+}
+
+/* A window of the layout; per vCPU where the layout says so. */
+static enum err machine_add_window(struct vm *vm, struct vdev *dev, const struct vdev_ops *ops,
+                                   const char *name)
+{
+    const struct machine_device *device = machine_device(vm->layout, name);
+
+    *dev = (struct vdev){
+        .ops = ops,
+        .base = device->base,
+        .size = device->per_vcpu ? device->per_vcpu * vm->vcpu_count : device->size,
+    };
+    return machine_add(vm, dev);
+}
+
+/* Hardware interrupt files as long as there are some; what is mapped straight never exits. */
+static void machine_take_files(struct vm *vm, struct machine_riscv64 *m)
+{
+    const struct machine_device *imsic = machine_device(vm->layout, "imsic");
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        struct guest_file *file = &m->harts[i].file;
+
+        if (!guest_file_take(file, &vm->vcpus[i]))
+            continue;
+        if (guestmap_add(&vm->map, gpa(imsic->base + i * imsic->per_vcpu), PAGE_SIZE, REGION_DEVICE,
+                         hpa(file->page)) != OK) {
+            guest_file_give(file);
+            continue;
+        }
+        arch_vcpu_set_guest_file(&vm->vcpus[i].arch, file->number);
+    }
+}
+
+static enum err machine_create_irqchip(struct vm *vm, struct machine_riscv64 *m)
+{
+    m->aia = vm->config->irqchip == CONFIG_AIA;
+    m->plic_owner.kick = machine_kick;
+    m->aplic_owner.msi = machine_aplic_msi;
+    if (!m->aia) {
+        vplic_init(&m->plic, vm->vcpu_count, &m->plic_owner);
+        return machine_add_window(vm, &m->plic_window, &plic_ops, "plic");
+    }
+    if (!virt_caps.guest_msi) {
+        log_error(
+            "/vms/%s: interrupt-controller = \"aia\" needs harts with the AIA; this host has none",
+            vm->config->name);
+        return E_UNSUPPORTED;
+    }
+    vaplic_init(&m->aplic, &m->aplic_owner);
+    machine_take_files(vm, m);
+    TRY(machine_add_window(vm, &m->aplic_window, &aplic_ops, "aplic"));
+    return machine_add_window(vm, &m->imsic_window, &imsic_ops, "imsic");
+}
+
+static enum err machine_create(struct vm *vm)
+{
+    struct machine_riscv64 *m = machine_of(vm);
+    const struct machine_device *uart = machine_device(vm->layout, "ns16550");
+    const struct machine_device *rtc = machine_device(vm->layout, "goldfish-rtc");
+
+    m->vm = vm;
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        m->harts[i].vcpu = &vm->vcpus[i];
+        m->harts[i].deadline = TICKS_NEVER;
+        timer_init(&m->harts[i].timer, hart_timer);
+    }
+    TRY(machine_create_irqchip(vm, m));
+    vns16550_init(&m->uart, uart->base, uart->irq);
+    vgoldfish_rtc_init(&m->rtc, rtc->base, rtc->irq, platform.wall_epoch, vm->vcpus[0].sched.cpu);
+    TRY(machine_add(vm, &m->uart.vdev));
+    TRY(machine_add(vm, &m->rtc.vdev));
+    TRY(machine_add_window(vm, &m->test, &test_ops, "test"));
+    return console_add(&m->uart.port, vm->config->name);
+}
+
+static void machine_destroy(struct vm *vm)
+{
+    struct machine_riscv64 *m = machine_of(vm);
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        guest_file_give(&m->harts[i].file);
+    if (!m->uart.port.listed)
+        return; /* Creation did not come that far. */
+    console_remove(&m->uart.port);
+    vgoldfish_rtc_stop(&m->rtc);
+}
+
+/* Devices first: their wires are down when the controllers begin anew. */
+static void machine_reset(struct vm *vm)
+{
+    struct machine_riscv64 *m = machine_of(vm);
+
+    for (unsigned i = 0; i < vm->bus.count; i++)
+        vm->bus.devices[i]->ops->reset(vm->bus.devices[i]);
+    if (m->aia)
+        vaplic_reset(&m->aplic);
+    else
+        vplic_reset(&m->plic);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        struct riscv64_hart *h = &m->harts[i];
+
+        vimsic_reset(&h->imsic);
+        guest_file_reset(&h->file);
+        h->deadline = TICKS_NEVER;
+        atomic_store(&h->ipi, false);
+    }
+}
+
+static struct console_port *machine_console(struct vm *vm)
+{
+    return &machine_of(vm)->uart.port;
+}
+
+const struct machine_ops machine_riscv64 = {
+    .arch = "riscv64",
+    .state_size = sizeof(struct machine_riscv64),
+    .init = guest_files_init,
+    .create = machine_create,
+    .destroy = machine_destroy,
+    .reset = machine_reset,
+    .bound = machine_bound,
+    .unbinding = machine_unbinding,
+    .accept = machine_accept,
+    .refresh = machine_refresh,
+    .pending = machine_pending,
+    .deadline = machine_deadline,
+    .sysreg = machine_sysreg,
+    .call = vsbi_call,
+    .console = machine_console,
+    .cpu_up_result = vsbi_cpu_up_result,
+    .cpu_find = vsbi_cpu_find,
+};
