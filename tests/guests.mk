@@ -3,7 +3,9 @@
 # and tests/guest/$(ARCH)/<name>.c that has a guest_main(); what has none is the runtime, linked into
 # all. The Makefile includes this file; ARCH, O, CC and OBJCOPY are its.
 
-GUEST_SRCS    := $(wildcard tests/guest/*.c tests/guest/$(ARCH)/*.c tests/guest/$(ARCH)/*.S)
+# Architectures without a runtime of their own in tests/guest/ have none yet.
+GUEST_SRCS    := $(if $(wildcard tests/guest/$(ARCH)), \
+                 $(wildcard tests/guest/*.c tests/guest/$(ARCH)/*.c tests/guest/$(ARCH)/*.S))
 GUEST_MAINS   := $(shell grep -l '^void guest_main(void)$$' $(GUEST_SRCS) /dev/null)
 GUEST_RUNTIME := $(patsubst %,$O/%.o,$(filter-out $(GUEST_MAINS),$(GUEST_SRCS)))
 GUESTS        := $(patsubst %.c,$O/guests/%.img,$(notdir $(GUEST_MAINS)))

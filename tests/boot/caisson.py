@@ -89,15 +89,20 @@ def qemu_aarch64(options):
     return ["qemu-system-aarch64", "-M", machine, "-cpu", options["cpu"] or "cortex-a72"]
 
 
-QEMU = {"aarch64": qemu_aarch64}
+def qemu_riscv64(options):
+    machine = "virt" + (f",{options['aia']}" if options["aia"] else "")
+    return ["qemu-system-riscv64", "-M", machine, "-cpu", options["cpu"] or "rva22s64,h=true"]
+
+
+QEMU = {"aarch64": qemu_aarch64, "riscv64": qemu_riscv64}
 FIRMWARE = {"aarch64": CACHE / "aarch64/root/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"}
 COUNTED = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "clock=vm,base=2026-01-01"]
 
 
 def qemu(arch, what, **changes):
     """The emulator's command line; what: which programs it starts."""
-    options = {"smp": 2, "ram": "1G", "gic": 3, "acpi": True, "cpu": None, "virtualization": True,
-               "counted": False} | changes
+    options = {"smp": 2, "ram": "1G", "gic": 3, "aia": "", "acpi": True, "cpu": None,
+               "virtualization": True, "counted": False} | changes
     return (QEMU[arch](options) + ["-accel", "tcg", "-smp", str(options["smp"]), "-m", options["ram"],
             "-display", "none", "-nodefaults", "-no-user-config",
             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"] +

@@ -20,6 +20,14 @@ def pytest_configure(config):
         reporter._show_progress_info = False  # pylint: disable=protected-access
 
 
+def pytest_collection_modifyitems(config, items):
+    """A module with ARCHS is for these architectures; without, for aarch64."""
+    name = config.getoption("--arch")
+    kept = [item for item in items if name in getattr(item.module, "ARCHS", ["aarch64"])]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
 def sentence(nodeid):
     name = nodeid.split("::")[-1].removeprefix("test_")
     name, _, case = name.partition("[")
@@ -29,7 +37,7 @@ def sentence(nodeid):
 def pytest_report_teststatus(report):
     word = {"passed": "ok  ", "failed": "FAIL", "skipped": "skip"}[report.outcome]
     if report.when == "call" or report.outcome != "passed":
-        line = f"{word} {sentence(report.nodeid)} ({report.duration:.1f} s)\n"
+        line = f"{word} {sentence(report.nodeid)} ({getattr(report, 'duration', 0):.1f} s)\n"
         category = "error" if report.failed and report.when != "call" else report.outcome
         return category, line, word.strip().upper()
     return None

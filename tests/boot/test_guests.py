@@ -53,7 +53,7 @@ GUESTS = {
 
 def pytest_generate_tests(metafunc):
     if "guest" in metafunc.fixturenames:
-        cases = GUESTS[metafunc.config.getoption("--arch")]
+        cases = GUESTS.get(metafunc.config.getoption("--arch"), [])
         metafunc.parametrize("guest", cases, ids=[
             f"{name}, {vcpus} vCPUs on {pcpus} pCPUs" for name, vcpus, pcpus, _ in cases])
 
