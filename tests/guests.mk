@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the kilobyte guests: `make guests` makes $O/guests/<name>.img of each tests/guest/<name>.c
-# and tests/guest/$(ARCH)/<name>.c that has a guest_main(); what has none is the runtime, linked into
-# all. The Makefile includes this file; ARCH, O, CC and OBJCOPY are its.
+# and tests/guest/$(ARCH)/<name>.c that has a guest_main(); what has none is the runtime, linked
+# into all. The Makefile includes this file; ARCH, O, CC and OBJCOPY are its.
 
 GUEST_SRCS    := $(wildcard tests/guest/*.c tests/guest/$(ARCH)/*.c tests/guest/$(ARCH)/*.S)
 GUEST_MAINS   := $(shell grep -l '^void guest_main(void)$$' $(GUEST_SRCS) /dev/null)
