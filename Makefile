@@ -128,7 +128,7 @@ HOST_CFLAGS  := $(DIALECT) $(WARNINGS) -g -Itests/fake -isystem $(CACHE)/libfdt
 TOOL_CFLAGS  := $(HOST_CFLAGS) -O2 -D_GNU_SOURCE -DHOST_TOOL=1
 UNIT_CFLAGS  := $(HOST_CFLAGS) -O1 -DHOST_TEST=1 -fsanitize=address,undefined \
                 -fno-sanitize-recover=all -fno-omit-frame-pointer
-HOST_SHARED  := $(wildcard vcpu/config*.c) $(wildcard kernel/fdt*.c) kernel/str.c kernel/err.c kernel/fmt.c
+HOST_SHARED  := $(wildcard vcpu/config*.c kernel/fdt*.c) kernel/str.c kernel/err.c kernel/fmt.c
 TOOL_SRCS    := $(wildcard tools/caisson/*.c) $(HOST_SHARED)
 UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% boot/%, $(SRCS)))) \
                 boot/guests.c boot/pinned.c \
