@@ -25,11 +25,12 @@ WARNINGS := -Wall -Wextra -Werror
 DIALECT  := -std=gnu2x -fno-strict-aliasing -fno-common -I. -MMD -MP
 # No header of a C library: its limits.h is not looked for (_LIBC_LIMITS_H_), the compiler's is.
 CFLAGS   := $(DIALECT) $(ARCH_FLAGS) -O2 -g -ffreestanding -nostdlib -nostdinc -D_LIBC_LIMITS_H_ \
-            -flto=auto -fpie -fvisibility=hidden -ffunction-sections -fdata-sections -fno-stack-protector \
-            -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -Iarch/$(ARCH) \
-            -isystem kernel/libfdt -isystem $(CACHE)/libfdt
+            -flto=auto -fpie -fvisibility=hidden -ffunction-sections -fdata-sections \
+            -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
+            -Iarch/$(ARCH) -isystem kernel/libfdt -isystem $(CACHE)/libfdt
 COMPILE   = $(CC) $(CFLAGS) -isystem $$($(CC) -print-file-name=include)
-LDFLAGS  := -O2 -flto=auto -fpie $(ARCH_FLAGS) -static-pie -nostdlib -Wl,-z,max-page-size=4096,-z,noexecstack,--gc-sections \
+LDFLAGS  := -O2 -flto=auto -fpie $(ARCH_FLAGS) -static-pie -nostdlib \
+            -Wl,-z,max-page-size=4096,-z,noexecstack,--gc-sections \
             -Wl,--build-id=none,--fatal-warnings,--no-undefined $(ARCH_LDFLAGS)
 
 DIRS   := kernel mm drivers vcpu $(patsubst %/,%,$(wildcard vcpu/*/)) boot arch/$(ARCH)
@@ -41,12 +42,13 @@ OBJS   := $(SRCS:%=$O/%.o) $(LIBFDT:%=$O/libfdt/%.o)
 # What tools/setup provides; its presence in the cache lets a build work without it.
 READY  := $(CACHE)/libfdt/libfdt.h $(CACHE)/$(ARCH)/gnu-efi.done
 
-.PHONY: all setup run test host-test tool-test boot-test bench tidy format image disk debug clean help guests
+.PHONY: all setup run test host-test tool-test boot-test bench tidy format image disk debug \
+        clean help guests
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $O/caisson.efi $O/caisson.img $O/initrd.gz $(HOST)/caisson ## the hypervisor and its tools (ARCH=…)
+all: $O/caisson.efi $O/caisson.img $O/initrd.gz $(HOST)/caisson ## hypervisor and tools (ARCH=…)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -88,7 +90,8 @@ $O/caisson-1.elf $O/caisson-2.elf: $O/caisson-%.elf: $(OBJS) $O/hypervisor.lds $
 
 $O/caisson.elf: $O/caisson-2.elf
 	@$(NM) -n --defined-only $< | tools/mksymtab | cmp - $O/symtab-2.S
-	@! $(OBJDUMP) -h $< | grep ' set_' || { echo "linker/hypervisor.lds.S lacks this set"; exit 1; }
+	@! $(OBJDUMP) -h $< | grep ' set_' || \
+	    { echo "linker/hypervisor.lds.S lacks this set"; exit 1; }
 	@cp $< $@
 
 $O/caisson.img: $O/caisson.elf
@@ -98,8 +101,9 @@ $O/caisson.img: $O/caisson.elf
 # --- The EFI program around it. ---
 
 EFI_ROOT   := $(CACHE)/$(ARCH)/root/usr
-EFI_CFLAGS := -std=gnu2x $(or $(EFI_FLAGS),$(ARCH_FLAGS)) -O2 -g -fpic -fshort-wchar -ffreestanding -fno-strict-aliasing \
-              -fno-stack-protector -fno-stack-check -I. -isystem $(EFI_ROOT)/include/efi -MMD -MP \
+EFI_CFLAGS := -std=gnu2x $(or $(EFI_FLAGS),$(ARCH_FLAGS)) -O2 -g -fpic -fshort-wchar \
+              -ffreestanding -fno-strict-aliasing -fno-stack-protector -fno-stack-check -I. -MMD -MP \
+              -isystem $(EFI_ROOT)/include/efi \
               -DEFI_ARCH_HEADER='"boot/efi_$(ARCH).h"'
 
 $O/boot/efi.c.o: boot/efi.c Makefile | $(READY)
@@ -110,8 +114,9 @@ $O/boot/efi_blob.S.o: boot/efi_blob.S $O/caisson.img
 	@$(CC) -DIMAGE='"$O/caisson.img"' -c -o $@ $<
 
 $O/caisson.efi: $O/boot/efi.c.o $O/boot/efi_blob.S.o
-	@$(CC) -nostdlib -shared -Wl,-Bsymbolic,-znocombreloc,--no-warn-rwx-segments,-z,noexecstack \
-	    -Wl,--no-undefined -T $(EFI_ROOT)/lib/elf_$(ARCH)_efi.lds -o $O/caisson-efi.so \
+	@$(CC) -nostdlib -shared -Wl,-Bsymbolic,-znocombreloc,--no-warn-rwx-segments \
+	    -Wl,-z,noexecstack,--no-undefined -T $(EFI_ROOT)/lib/elf_$(ARCH)_efi.lds \
+	    -o $O/caisson-efi.so \
 	    $(EFI_ROOT)/lib/crt0-efi-$(ARCH).o $^ -L$(EFI_ROOT)/lib -lefi -lgnuefi -lgcc
 	@$(OBJCOPY) -j .text -j .sdata -j .data -j .dynamic -j .rodata -j '.rel*' -j '.rela*' \
 	    -j .reloc $(EFI_FORMAT) $O/caisson-efi.so $@
@@ -123,7 +128,7 @@ HOST_CFLAGS  := $(DIALECT) $(WARNINGS) -g -Itests/fake -isystem $(CACHE)/libfdt
 TOOL_CFLAGS  := $(HOST_CFLAGS) -O2 -D_GNU_SOURCE -DHOST_TOOL=1
 UNIT_CFLAGS  := $(HOST_CFLAGS) -O1 -DHOST_TEST=1 -fsanitize=address,undefined \
                 -fno-sanitize-recover=all -fno-omit-frame-pointer
-HOST_SHARED  := $(wildcard vcpu/config*.c) kernel/fdt.c kernel/str.c kernel/err.c kernel/fmt.c
+HOST_SHARED  := $(wildcard vcpu/config*.c kernel/fdt*.c) kernel/str.c kernel/err.c kernel/fmt.c
 TOOL_SRCS    := $(wildcard tools/caisson/*.c) $(HOST_SHARED)
 UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% boot/%, $(SRCS)))) \
                 boot/guests.c boot/pinned.c \

@@ -2,7 +2,7 @@
 /* Between the files of boot/, and what an architecture's first instructions call. */
 #pragma once
 
-#include "kernel/types.h"
+#include "drivers/platform.h"
 
 struct memmap;
 struct pcpu;
@@ -12,6 +12,11 @@ struct pcpu;
  * only.
  */
 const struct memmap *boot_memmap(const void *arg);
+/* What that found beside memory. */
+extern struct boot_tree {
+    struct fdt fdt; /* Opened; blob NULL: the machine gave none that is sound. */
+    struct platform_chosen chosen;
+} boot_tree;
 /*
  * The same, when we are at a level from which we cannot run: says so on the UART, if one is known.
  */

@@ -19,7 +19,6 @@
 
 static const struct memmap *map;
 static const struct handoff *handoff; /* NULL: started directly, with a tree. */
-static const void *tree;              /* NULL: none. */
 
 static void boot_memory(void)
 {
@@ -34,10 +33,9 @@ static void boot_memory(void)
 static void boot_platform(void)
 {
     enum err err = E_ABSENT;
-    struct fdt fdt;
 
-    if (tree && fdt_open(&fdt, tree, handoff ? handoff->fdt_size : 2 * MIB) == OK)
-        err = platform_from_fdt(&fdt);
+    if (boot_tree.fdt.blob)
+        err = platform_from_fdt(&boot_tree.fdt);
     else if (handoff && handoff->rsdp)
         err = platform_from_acpi(handoff->rsdp);
     console_init(chardev_console_open()); /* Now what went wrong can be seen. */
@@ -88,15 +86,12 @@ static void boot_this_cpu(void)
 /* The configuration: packed into the EFI program, or the initrd of a direct start. */
 static void boot_guests(void)
 {
-    struct platform_chosen chosen = {};
-    struct fdt fdt;
+    const struct platform_chosen *chosen = &boot_tree.chosen;
 
-    if (handoff) {
+    if (handoff)
         guests_start((const void *)(uintptr_t)handoff->config, handoff->config_size, map);
-        return;
-    }
-    if (fdt_open(&fdt, tree, 2 * MIB) == OK && platform_fdt_chosen(&fdt, &chosen) == OK)
-        guests_start((const void *)(uintptr_t)chosen.initrd_base, chosen.initrd_size, map);
+    else
+        guests_start((const void *)(uintptr_t)chosen->initrd_base, chosen->initrd_size, map);
 }
 
 /* On a stack with a guard page. */
@@ -124,7 +119,6 @@ void boot_main(const void *arg, const struct memmap *memory)
     if (!arg)
         panic("started without a device tree");
     handoff = ((const struct handoff *)arg)->magic == HANDOFF_MAGIC ? arg : NULL;
-    tree = handoff ? (const void *)(uintptr_t)handoff->fdt : arg;
     boot_memory();
     this_cpu()->stack_top = hostmap_stack_alloc(STACK_SIZE);
     if (!this_cpu()->stack_top)

@@ -10,6 +10,8 @@
 
 extern const char _image_start[], _image_end[];
 
+struct boot_tree boot_tree;
+
 static struct memmap map;
 
 static enum mem_kind memory_kind(uint32_t handoff_kind)
@@ -42,26 +44,33 @@ static void memory_from_handoff(const struct handoff *handoff)
                    memory_kind(handoff->ranges[i].kind));
 }
 
-static void memory_from_fdt(const void *blob)
+static void memory_from_fdt(const struct fdt *fdt)
 {
-    struct platform_chosen chosen;
-    struct fdt fdt;
+    const struct platform_chosen *chosen = &boot_tree.chosen;
 
-    if (fdt_open(&fdt, blob, 2 * MIB) != OK || platform_fdt_memory(&fdt, &map) != OK)
+    if (platform_fdt_memory(fdt, &map) != OK)
         return;
-    memory_set((uintptr_t)blob, fdt.size, MEM_KEEP);
-    if (platform_fdt_chosen(&fdt, &chosen) == OK && chosen.initrd_size)
-        memory_set(chosen.initrd_base, chosen.initrd_size, MEM_KEEP);
+    memory_set((uintptr_t)fdt->blob, fdt->size, MEM_KEEP);
+    if (platform_fdt_chosen(fdt, &boot_tree.chosen) == OK && chosen->initrd_size)
+        memory_set(chosen->initrd_base, chosen->initrd_size, MEM_KEEP);
+}
+
+/* Opened here and nowhere else, because that reads all of it. */
+static bool memory_open_tree(uint64_t tree, uint64_t limit)
+{
+    return tree && fdt_open(&boot_tree.fdt, (const void *)(uintptr_t)tree, limit) == OK;
 }
 
 const struct memmap *boot_memmap(const void *arg)
 {
     const struct handoff *handoff = arg;
 
-    if (handoff && handoff->magic == HANDOFF_MAGIC)
+    if (handoff && handoff->magic == HANDOFF_MAGIC) {
+        memory_open_tree(handoff->fdt, handoff->fdt_size);
         memory_from_handoff(handoff);
-    else if (handoff)
-        memory_from_fdt(arg);
+    } else if (memory_open_tree((uintptr_t)arg, 2 * MIB)) {
+        memory_from_fdt(&boot_tree.fdt);
+    }
     memory_set((uintptr_t)_image_start, (uint64_t)(_image_end - _image_start), MEM_KEEP);
     return &map;
 }

@@ -27,10 +27,10 @@ enum err platform_node_wrong(const struct fdt *fdt, int node, const char *what)
  * What the interrupt controller calls an interrupt; 0 when there is none. Of PLIC and APLIC the
  * first cell is the source; of a GIC it is the kind, 0 an SPI, 1 a PPI [arm,gic: #interrupt-cells].
  */
-static uint32_t node_irq(const struct fdt *fdt, int node, unsigned index)
+static uint32_t node_irq(const struct fdt_walk *at, int gic, unsigned index)
 {
     uint32_t cells[4] = {0};
-    unsigned count = fdt_interrupt(fdt, node, index, cells);
+    unsigned count = fdt_walk_interrupt(at, gic, index, cells);
 
     if (platform.irqchip == IRQCHIP_PLIC || platform.irqchip == IRQCHIP_AIA)
         return count == 1 || count == 2 ? cells[0] : 0;
@@ -43,17 +43,47 @@ static uint32_t node_irq(const struct fdt *fdt, int node, unsigned index)
     return 0;
 }
 
-int platform_find_compatible(const struct fdt *fdt, const char *const *strings)
+int platform_next_compatible(const struct fdt *fdt, int node, const char *const *strings)
 {
-    for (; *strings != NULL; strings++) {
-        int node = fdt_next_compatible(fdt, -1, *strings);
+    struct fdt_walk walk = {.fdt = fdt};
 
-        while (node >= 0 && !fdt_is_enabled(fdt, node))
-            node = fdt_next_compatible(fdt, node, *strings);
-        if (node >= 0)
-            return node;
-    }
+    while (fdt_walk_next(&walk))
+        if (fdt_walk_node(&walk) > node &&
+            fdt_compatible(fdt, fdt_walk_node(&walk), strings) >= 0 &&
+            fdt_is_enabled(fdt, fdt_walk_node(&walk)))
+            return fdt_walk_node(&walk);
     return -1;
+}
+
+enum device { GICV3, GICV2, TIMER, PSCI, DEVICE_COUNT };
+
+static const char *const device_names[] = {
+    "arm,gic-v3",        "arm,gic-400",     "arm,cortex-a15-gic",
+    "arm,cortex-a7-gic", "arm,armv8-timer", "arm,psci-1.0",
+    "arm,psci-0.2",      "arm,psci",        NULL};
+static const enum device device_of_name[] = {GICV3, GICV2, GICV2, GICV2, TIMER, PSCI, PSCI, PSCI};
+
+/* Where they are; depth 0: nowhere. */
+struct devices {
+    struct fdt_walk at[DEVICE_COUNT];
+    int gic; /* The node of the one we use; < 0: none. */
+};
+
+/* In one walk, for trees are long. The first of its kind that is enabled counts. */
+static void find_devices(const struct fdt *fdt, struct devices *found)
+{
+    struct fdt_walk walk = {.fdt = fdt};
+
+    *found = (struct devices){.gic = -1};
+    while (fdt_walk_next(&walk)) {
+        int node = fdt_walk_node(&walk), name = fdt_compatible(fdt, node, device_names);
+
+        if (name >= 0 && found->at[device_of_name[name]].depth == 0 && fdt_is_enabled(fdt, node))
+            found->at[device_of_name[name]] = walk;
+    }
+    for (enum device gic = GICV3; gic <= GICV2 && found->gic < 0; gic++)
+        if (found->at[gic].depth > 0)
+            found->gic = fdt_walk_node(&found->at[gic]);
 }
 
 static enum err take_cpus(const struct fdt *fdt)
@@ -75,18 +105,20 @@ static enum err take_cpus(const struct fdt *fdt)
     return OK;
 }
 
-static enum err take_gicv3(const struct fdt *fdt, int node)
+static enum err take_gicv3(const struct fdt_walk *at)
 {
+    const struct fdt *fdt = at->fdt;
     uint64_t base, size;
     uint32_t count = 1;
+    int node = fdt_walk_node(at);
 
     if (fdt_has(fdt, node, "#redistributor-regions") &&
         fdt_u32(fdt, node, "#redistributor-regions", 0, &count) != OK)
         return platform_node_wrong(fdt, node, "'#redistributor-regions' is not a number");
-    if (fdt_reg(fdt, node, 0, &platform.gicd, &size) != OK)
+    if (fdt_walk_reg(at, 0, &platform.gicd, &size) != OK)
         return platform_node_wrong(fdt, node, "'reg' has no distributor");
     for (uint32_t i = 0; i < count; i++) {
-        if (fdt_reg(fdt, node, 1 + i, &base, &size) != OK)
+        if (fdt_walk_reg(at, 1 + i, &base, &size) != OK)
             return platform_node_wrong(fdt, node, "'reg' has too few redistributor regions");
         TRY(platform_add_gicr(base, size));
     }
@@ -94,65 +126,58 @@ static enum err take_gicv3(const struct fdt *fdt, int node)
     return OK;
 }
 
-static enum err take_gicv2(const struct fdt *fdt, int node)
+static enum err take_gicv2(const struct fdt_walk *at)
 {
     uint64_t *const bases[4] = {&platform.gicd, &platform.gicc, &platform.gich, &platform.gicv};
     uint64_t size;
 
     for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
-        if (fdt_reg(fdt, node, i, bases[i], &size) != OK)
-            return platform_node_wrong(fdt, node, "'reg' lacks the virtualization interface");
+        if (fdt_walk_reg(at, i, bases[i], &size) != OK)
+            return platform_node_wrong(at->fdt, fdt_walk_node(at),
+                                       "'reg' lacks the virtualization interface");
     }
     platform.irqchip = IRQCHIP_GICV2;
     return OK;
 }
 
-static enum err take_gic(const struct fdt *fdt)
+static enum err take_gic(const struct devices *found)
 {
-    static const char *const v3[] = {"arm,gic-v3", NULL};
-    static const char *const v2[] = {"arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic",
-                                     NULL};
-    int node = platform_find_compatible(fdt, v3);
+    bool v3 = found->at[GICV3].depth > 0;
+    const struct fdt_walk *at = &found->at[v3 ? GICV3 : GICV2];
 
-    if (node >= 0) {
-        TRY(take_gicv3(fdt, node));
-    } else {
-        node = platform_find_compatible(fdt, v2);
-        if (node < 0)
-            return OK;
-        TRY(take_gicv2(fdt, node));
-    }
-    platform.gic_maintenance_irq = node_irq(fdt, node, 0);
+    if (found->gic < 0)
+        return OK;
+    TRY(v3 ? take_gicv3(at) : take_gicv2(at));
+    platform.gic_maintenance_irq = node_irq(at, found->gic, 0);
     return OK;
 }
 
 /* Interrupts: secure physical, physical, virtual, hypervisor [arm,arch_timer]. */
-static void take_timer(const struct fdt *fdt)
+static void take_timer(const struct devices *found)
 {
-    static const char *const names[] = {"arm,armv8-timer", NULL};
-    int node = platform_find_compatible(fdt, names);
+    const struct fdt_walk *at = &found->at[TIMER];
 
-    if (node < 0)
+    if (at->depth == 0)
         return;
-    platform.timer_irq_phys = node_irq(fdt, node, 1);
-    platform.timer_irq_virt = node_irq(fdt, node, 2);
-    platform.timer_irq_hyp = node_irq(fdt, node, 3);
+    platform.timer_irq_phys = node_irq(at, found->gic, 1);
+    platform.timer_irq_virt = node_irq(at, found->gic, 2);
+    platform.timer_irq_hyp = node_irq(at, found->gic, 3);
 }
 
-static enum err take_psci(const struct fdt *fdt)
+static enum err take_psci(const struct fdt_walk *at)
 {
-    static const char *const names[] = {"arm,psci-1.0", "arm,psci-0.2", "arm,psci", NULL};
-    int node = platform_find_compatible(fdt, names);
-    const char *method = node < 0 ? NULL : fdt_str(fdt, node, "method");
+    const char *method;
 
-    if (node < 0)
+    if (at->depth == 0)
         return OK;
+    method = fdt_str(at->fdt, fdt_walk_node(at), "method");
     if (method != NULL && strcmp(method, "smc") == 0)
         platform.psci = CONDUIT_SMC;
     else if (method != NULL && strcmp(method, "hvc") == 0)
         platform.psci = CONDUIT_HVC;
     else
-        return platform_node_wrong(fdt, node, "'method' is neither \"smc\" nor \"hvc\"");
+        return platform_node_wrong(at->fdt, fdt_walk_node(at),
+                                   "'method' is neither \"smc\" nor \"hvc\"");
     return OK;
 }
 
@@ -177,12 +202,13 @@ static int named_node(const struct fdt *fdt, const char *name)
 }
 
 /* A console that we cannot use is no error: the machine runs without. */
-static void take_uart(const struct fdt *fdt)
+static void take_uart(const struct fdt *fdt, int gic)
 {
     int chosen = fdt_node(fdt, "/chosen");
     const char *name = chosen < 0 ? NULL : fdt_str(fdt, chosen, "stdout-path");
     int node = name == NULL ? -1 : named_node(fdt, name);
     enum platform_uart kind = UART_NONE;
+    struct fdt_walk at;
     uint64_t size;
 
     if (node >= 0 && fdt_is_compatible(fdt, node, "arm,pl011"))
@@ -190,12 +216,13 @@ static void take_uart(const struct fdt *fdt)
     else if (node >= 0 && (fdt_is_compatible(fdt, node, "ns16550a") ||
                            fdt_is_compatible(fdt, node, "snps,dw-apb-uart")))
         kind = UART_16550;
-    if (kind == UART_NONE || fdt_reg(fdt, node, 0, &platform.uart_base, &size) != OK) {
+    if (kind == UART_NONE || !fdt_walk_to(&at, fdt, node) ||
+        fdt_walk_reg(&at, 0, &platform.uart_base, &size) != OK) {
         log_warn("device tree: /chosen/stdout-path: no UART that we know");
         return;
     }
     platform.uart = kind;
-    platform.uart_irq = node_irq(fdt, node, 0);
+    platform.uart_irq = node_irq(&at, gic, 0);
     if (fdt_u32(fdt, node, "reg-shift", 0, &platform.uart_reg_shift) != OK ||
         platform.uart_reg_shift > 4)
         platform.uart_reg_shift = 0;
@@ -203,16 +230,19 @@ static void take_uart(const struct fdt *fdt)
 
 enum err platform_from_fdt(const struct fdt *fdt)
 {
+    struct devices found;
+
     platform_begin("device tree");
+    find_devices(fdt, &found);
     if (platform_fdt_is_riscv(fdt)) {
         TRY(platform_fdt_riscv(fdt));
     } else {
         TRY(take_cpus(fdt));
-        TRY(take_gic(fdt));
-        take_timer(fdt);
-        TRY(take_psci(fdt));
+        TRY(take_gic(&found));
+        take_timer(&found);
+        TRY(take_psci(&found.at[PSCI]));
     }
-    take_uart(fdt);
+    take_uart(fdt, found.gic);
     return platform_end();
 }
 
@@ -236,30 +266,36 @@ static enum err set_range(struct memmap *map, uint64_t base, uint64_t size, enum
 }
 
 /* All of a node's "reg". */
-static enum err set_node(const struct fdt *fdt, int node, struct memmap *map, enum mem_kind kind)
+static enum err set_node(const struct fdt_walk *at, struct memmap *map, enum mem_kind kind)
 {
     uint64_t base, size;
-    unsigned i = 0;
 
-    for (; fdt_reg(fdt, node, i, &base, &size) == OK; i++) {
+    for (unsigned i = 0; fdt_walk_reg(at, i, &base, &size) == OK; i++) {
         if (set_range(map, base, size, kind) != OK)
-            return platform_node_wrong(fdt, node, "'reg' wraps, or there are too many ranges");
+            return platform_node_wrong(at->fdt, fdt_walk_node(at),
+                                       "'reg' wraps, or there are too many ranges");
     }
     return OK;
 }
 
+/* A node right below the root that is RAM. */
+static bool is_memory(const struct fdt_walk *at)
+{
+    const char *type = at->depth == 2 ? fdt_str(at->fdt, at->path[1], "device_type") : NULL;
+
+    return type != NULL && strcmp(type, "memory") == 0 && fdt_is_enabled(at->fdt, at->path[1]);
+}
+
 static enum err set_memory_nodes(const struct fdt *fdt, struct memmap *map)
 {
-    int root = fdt_node(fdt, "/");
+    struct fdt_walk walk = {.fdt = fdt};
 
-    for (int node = fdt_first_child(fdt, root); node >= 0; node = fdt_next_child(fdt, node)) {
-        const char *type = fdt_str(fdt, node, "device_type");
-
-        if (type == NULL || strcmp(type, "memory") != 0 || !fdt_is_enabled(fdt, node))
+    while (fdt_walk_next(&walk)) {
+        if (!is_memory(&walk))
             continue;
-        if (!fdt_has(fdt, node, "reg"))
-            return platform_node_wrong(fdt, node, "memory without 'reg'");
-        TRY(set_node(fdt, node, map, MEM_FREE));
+        if (!fdt_has(fdt, fdt_walk_node(&walk), "reg"))
+            return platform_node_wrong(fdt, fdt_walk_node(&walk), "memory without 'reg'");
+        TRY(set_node(&walk, map, MEM_FREE));
     }
     if (map->count > 0)
         return OK;
@@ -267,22 +303,27 @@ static enum err set_memory_nodes(const struct fdt *fdt, struct memmap *map)
     return E_ABSENT;
 }
 
+/* Nodes with "size" and no "reg" ask for memory anywhere: not ours to give. */
+static enum err set_reserved_nodes(const struct fdt *fdt, struct memmap *map)
+{
+    struct fdt_walk walk;
+
+    if (!fdt_walk_to(&walk, fdt, fdt_node(fdt, "/reserved-memory")))
+        return OK;
+    while (fdt_walk_next(&walk) && walk.depth > 2)
+        if (walk.depth == 3 && fdt_is_enabled(fdt, fdt_walk_node(&walk)))
+            TRY(set_node(&walk, map, MEM_RESERVED));
+    return OK;
+}
+
 enum err platform_fdt_memory(const struct fdt *fdt, struct memmap *map)
 {
-    int reserved = fdt_node(fdt, "/reserved-memory");
     uint64_t base, size;
 
     TRY(set_memory_nodes(fdt, map));
     for (unsigned i = 0; fdt_reservation(fdt, i, &base, &size); i++)
         TRY(set_range(map, base, size, MEM_RESERVED));
-    if (reserved < 0)
-        return OK;
-    /* Nodes with "size" and no "reg" ask for memory anywhere: not ours to give. */
-    for (int node = fdt_first_child(fdt, reserved); node >= 0; node = fdt_next_child(fdt, node)) {
-        if (fdt_is_enabled(fdt, node))
-            TRY(set_node(fdt, node, map, MEM_RESERVED));
-    }
-    return OK;
+    return set_reserved_nodes(fdt, map);
 }
 
 enum err platform_fdt_chosen(const struct fdt *fdt, struct platform_chosen *chosen)

@@ -7,8 +7,9 @@
 
 /* E_INVALID, having said which node is wrong, and how. */
 enum err platform_node_wrong(const struct fdt *fdt, int node, const char *what);
-/* First of the nodes that are compatible with one of the strings and enabled; < 0: none. */
-int platform_find_compatible(const struct fdt *fdt, const char *const *strings);
+/* The next node after `node` (< 0: the first) that is enabled and compatible with one of the
+ * strings; < 0: none. */
+int platform_next_compatible(const struct fdt *fdt, int node, const char *const *strings);
 
 /* Whether the tree is one of a RISC-V machine: its processors have ISA strings. */
 bool platform_fdt_is_riscv(const struct fdt *fdt);

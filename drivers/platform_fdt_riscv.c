@@ -177,12 +177,12 @@ static enum err take_plic(const struct fdt *fdt, int node)
  * cause. */
 static int find_supervisor_imsic(const struct fdt *fdt)
 {
+    static const char *const imsics[] = {"riscv,imsics", NULL};
     uint32_t cause;
     int node = -1;
 
-    while ((node = fdt_next_compatible(fdt, node, "riscv,imsics")) >= 0)
-        if (fdt_is_enabled(fdt, node) &&
-            fdt_u32(fdt, node, "interrupts-extended", 1, &cause) == OK && cause == IRQ_EXTERNAL_S)
+    while ((node = platform_next_compatible(fdt, node, imsics)) >= 0)
+        if (fdt_u32(fdt, node, "interrupts-extended", 1, &cause) == OK && cause == IRQ_EXTERNAL_S)
             return node;
     return -1;
 }
@@ -238,14 +238,14 @@ static enum err take_imsic(const struct fdt *fdt, int node)
 /* The APLIC whose MSIs go to those IMSICs; a machine may have none. */
 static enum err take_aplic(const struct fdt *fdt, int imsic)
 {
+    static const char *const aplics[] = {"riscv,aplic", NULL};
     uint32_t phandle, parent;
     int node = -1;
 
     if (fdt_u32(fdt, imsic, "phandle", 0, &phandle) != OK)
         return OK;
-    while ((node = fdt_next_compatible(fdt, node, "riscv,aplic")) >= 0) {
-        if (!fdt_is_enabled(fdt, node) || fdt_u32(fdt, node, "msi-parent", 0, &parent) != OK ||
-            parent != phandle)
+    while ((node = platform_next_compatible(fdt, node, aplics)) >= 0) {
+        if (fdt_u32(fdt, node, "msi-parent", 0, &parent) != OK || parent != phandle)
             continue;
         if (fdt_reg(fdt, node, 0, &platform.aplic, &platform.aplic_size) != OK)
             return platform_node_wrong(fdt, node, "'reg' is not where the APLIC is");
@@ -266,7 +266,7 @@ enum err platform_fdt_riscv(const struct fdt *fdt)
     platform.psci = CONDUIT_SBI;
     TRY(take_harts(fdt));
     imsic = find_supervisor_imsic(fdt);
-    plic = imsic < 0 ? platform_find_compatible(fdt, plics) : -1;
+    plic = imsic < 0 ? platform_next_compatible(fdt, -1, plics) : -1;
     if (imsic >= 0) {
         TRY(take_imsic(fdt, imsic));
         return take_aplic(fdt, imsic);

@@ -1,87 +1,366 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Device trees: libfdt underneath, and on top the checks that its callers would have to make each
- * time. fdt_open() has looked at every tag of the structure; what properties contain is checked
- * where they are read. Cells are read byte by byte, because a property is aligned to 4 bytes only.
- * No state, no locks. [Devicetree Specification 0.4]
+ * Reads device trees, without libfdt: that checks its bounds for each character of a name, and
+ * climbs to a parent from the root, which together were two thirds of our start.
+ *
+ * fdt_open() looks at every tag of the structure once. Afterwards it is known that nodes nest, that
+ * names end and that values lie inside; a step from tag to tag checks its bounds all the same, for
+ * that is cheap here. What properties contain is checked where they are read, byte by byte, because
+ * a property is aligned to 4 bytes only.
+ *
+ * A node does not know its parent. What needs parents takes a walk, which has come past them; that
+ * is what fdt_bus.c does.
+ * No state, no locks. [Devicetree Specification 0.4, chapter 5]
  */
 #include "kernel/fdt.h"
-
-#include <libfdt.h>
 
 #include "kernel/fmt.h"
 #include "kernel/string.h"
 
-#define CELL           4u
-#define RANGE_HOPS_MAX 16 /* More bus levels than any machine has. */
-#define NAME_MAX_SIZE  64u
+#define CELL    4u
+#define MAGIC   0xd00dfeedu
+#define VERSION 17u /* Older ones do not tell the size of their structure. */
+
+/* All numbers are big-endian [5.2]. */
+struct header {
+    uint32_t magic, size, structure, strings, reservations, version, compatible_version, boot_cpu;
+    uint32_t strings_size, structure_size;
+};
+
+/* The list ends with one that is all zero [5.3]. */
+struct reservation {
+    uint64_t base, size;
+};
+
+enum tag { BEGIN_NODE = 1, END_NODE = 2, PROPERTY = 3, NOP = 4, END = 9 }; /* [5.4.1] */
+
+/* In front of a property's value. */
+struct property_header {
+    uint32_t tag, size, name;
+};
+
+static uint32_t big32(uint32_t v)
+{
+    return __builtin_bswap32(v);
+}
+
+/* --- Tags --- */
+
+static uint32_t word_at(const struct fdt *fdt, int at)
+{
+    return big32(*(const uint32_t *)(fdt->structure + at));
+}
+
+/* Behind the structure, and for a node that is absent, there is the end. */
+static uint32_t tag_at(const struct fdt *fdt, int at)
+{
+    return (unsigned)at < fdt->structure_size ? word_at(fdt, at) : END;
+}
+
+/* The word behind the one that holds a string's NUL; negative: there is none. */
+static int string_end(const struct fdt *fdt, int at)
+{
+    for (; (unsigned)at < fdt->structure_size; at += (int)CELL) {
+        uint32_t word = word_at(fdt, at);
+
+        if ((word - 0x01010101u) & ~word & 0x80808080u) /* One of its bytes is zero. */
+            return at + (int)CELL;
+    }
+    return -1;
+}
+
+/* The offset behind the property at a tag; negative when that lies outside. */
+static int property_end(const struct fdt *fdt, int at)
+{
+    const struct property_header *header = (const void *)(fdt->structure + at);
+    uint32_t left = fdt->structure_size - (uint32_t)at;
+
+    if (left < sizeof(*header) || big32(header->size) > left - sizeof(*header))
+        return -1;
+    return at + (int)(sizeof(*header) + ALIGN_UP(big32(header->size), CELL));
+}
+
+/* The offset of the tag after this one; negative when this one is malformed, or the end. */
+static inline int tag_next(const struct fdt *fdt, int at)
+{
+    switch (tag_at(fdt, at)) {
+    case PROPERTY:
+        return property_end(fdt, at);
+    case BEGIN_NODE:
+        return string_end(fdt, at + (int)CELL);
+    case END_NODE:
+    case NOP:
+        return at + (int)CELL;
+    default:
+        return -1;
+    }
+}
+
+/* --- Opening --- */
+
+static bool property_ok(const struct fdt *fdt, int at)
+{
+    const struct property_header *header = (const void *)(fdt->structure + at);
+
+    return property_end(fdt, at) >= 0 && big32(header->name) < fdt->strings_size;
+}
+
+/* One root, whose name is empty, and in it nodes that nest; then the end. */
+static bool structure_ok(const struct fdt *fdt)
+{
+    unsigned depth = 0;
+    int at = 0;
+
+    if (tag_at(fdt, 0) != BEGIN_NODE || *fdt_name(fdt, 0) != '\0')
+        return false;
+    for (; at >= 0 && (unsigned)at < fdt->structure_size; at = tag_next(fdt, at)) {
+        uint32_t tag = tag_at(fdt, at);
+
+        if (tag == END)
+            return depth == 0;
+        if (depth == 0 && at > 0 && tag != NOP)
+            return false;
+        if (tag == PROPERTY && !property_ok(fdt, at))
+            return false;
+        if (tag == BEGIN_NODE && depth++ == FDT_DEPTH_MAX)
+            return false;
+        if (tag == END_NODE)
+            depth--;
+    }
+    return false;
+}
+
+/* [base, base + size) lies inside of the tree, behind its header. */
+static bool block_ok(const struct header *header, uint32_t base, uint32_t size)
+{
+    uint32_t total = big32(header->size);
+
+    return base >= sizeof(*header) && base <= total && size <= total - base;
+}
+
+/* The list of memory reservations ends inside of the tree. */
+static bool reservations_ok(const struct header *header)
+{
+    uint32_t at = big32(header->reservations);
+    const struct reservation *entry = (const void *)((const uint8_t *)header + at);
+
+    for (; block_ok(header, at, sizeof(*entry)); at += (uint32_t)sizeof(*entry), entry++)
+        if (!entry->base && !entry->size)
+            return true;
+    return false;
+}
+
+static bool header_ok(const struct header *header, size_t limit)
+{
+    return big32(header->magic) == MAGIC && big32(header->version) >= VERSION &&
+           big32(header->compatible_version) <= VERSION && big32(header->size) <= limit &&
+           big32(header->size) <= INT32_MAX && IS_ALIGNED(big32(header->structure), CELL) &&
+           IS_ALIGNED(big32(header->reservations), 8) &&
+           block_ok(header, big32(header->structure), big32(header->structure_size)) &&
+           block_ok(header, big32(header->strings), big32(header->strings_size)) &&
+           reservations_ok(header);
+}
+
+/* The last byte of the strings ends all names of properties. */
+static bool strings_ok(const struct fdt *fdt)
+{
+    return fdt->strings_size == 0 || fdt->strings[fdt->strings_size - 1] == '\0';
+}
 
 enum err fdt_open(struct fdt *fdt, const void *blob, size_t limit)
 {
-    if (!blob || limit < sizeof(struct fdt_header))
+    const struct header *header = blob;
+    const uint8_t *bytes = blob;
+    struct fdt opened;
+
+    if (!blob || !IS_ALIGNED((uintptr_t)blob, 8) || limit < sizeof(*header) ||
+        !header_ok(header, limit))
         return E_INVALID;
-    if (!IS_ALIGNED(fdt_off_dt_struct(blob), CELL) || !IS_ALIGNED(fdt_off_mem_rsvmap(blob), 8))
-        return E_INVALID; /* libfdt reads whole words there, unasked. */
-    if (fdt_check_full(blob, limit) != 0)
+    opened = (struct fdt){
+        .blob = blob,
+        .size = big32(header->size),
+        .structure = bytes + big32(header->structure),
+        .structure_size = (uint32_t)ALIGN_DOWN(big32(header->structure_size), CELL),
+        .strings = (const char *)bytes + big32(header->strings),
+        .strings_size = big32(header->strings_size),
+    };
+    if (!strings_ok(&opened) || !structure_ok(&opened))
         return E_INVALID;
-    *fdt = (struct fdt){.blob = blob, .size = fdt_totalsize(blob)};
+    *fdt = opened;
     return OK;
+}
+
+bool fdt_reservation(const struct fdt *fdt, unsigned index, uint64_t *base, uint64_t *size)
+{
+    const struct header *header = fdt->blob;
+    const struct reservation *entry =
+        (const void *)((const uint8_t *)fdt->blob + big32(header->reservations));
+
+    for (; entry->base || entry->size; entry++) {
+        if (index-- > 0)
+            continue;
+        *base = __builtin_bswap64(entry->base);
+        *size = __builtin_bswap64(entry->size);
+        return true;
+    }
+    return false;
 }
 
 /* --- Nodes --- */
 
-int fdt_node(const struct fdt *fdt, const char *path)
+bool fdt_walk_next(struct fdt_walk *walk)
 {
-    return fdt_path_offset(fdt->blob, path);
+    int at = walk->depth > 0 ? tag_next(walk->fdt, fdt_walk_node(walk)) : 0;
+
+    for (;; at = tag_next(walk->fdt, at)) {
+        switch (tag_at(walk->fdt, at)) {
+        case BEGIN_NODE:
+            walk->path[walk->depth++] = at;
+            return true;
+        case END_NODE:
+            walk->depth--;
+            break;
+        case END:
+            return false;
+        default:
+            break;
+        }
+    }
 }
 
-int fdt_child(const struct fdt *fdt, int parent, const char *name)
+bool fdt_walk_to(struct fdt_walk *walk, const struct fdt *fdt, int node)
 {
-    return fdt_subnode_offset(fdt->blob, parent, name);
+    *walk = (struct fdt_walk){.fdt = fdt};
+    while (fdt_walk_next(walk))
+        if (fdt_walk_node(walk) == node)
+            return true;
+    return false;
+}
+
+/* The first node from this tag on, inside of the node that it lies in; < 0: none. */
+static int node_from(const struct fdt *fdt, int at)
+{
+    while (tag_at(fdt, at) == PROPERTY || tag_at(fdt, at) == NOP)
+        at = tag_next(fdt, at);
+    return tag_at(fdt, at) == BEGIN_NODE ? at : -1;
 }
 
 int fdt_first_child(const struct fdt *fdt, int parent)
 {
-    return fdt_first_subnode(fdt->blob, parent);
+    return node_from(fdt, tag_next(fdt, parent));
 }
 
 int fdt_next_child(const struct fdt *fdt, int node)
 {
-    return fdt_next_subnode(fdt->blob, node);
+    unsigned depth = 0;
+
+    do {
+        uint32_t tag = tag_at(fdt, node);
+
+        if (tag == BEGIN_NODE)
+            depth++;
+        else if (tag == END_NODE)
+            depth--;
+        node = tag_next(fdt, node);
+    } while (depth > 0 && node >= 0);
+    return node_from(fdt, node);
+}
+
+/* What the node is called, or that without @unit where the name wanted has none. */
+static bool name_is(const struct fdt *fdt, int node, const char *name, size_t length)
+{
+    const char *is = fdt_name(fdt, node);
+
+    return strncmp(is, name, length) == 0 &&
+           (is[length] == '\0' || (is[length] == '@' && !memchr(name, '@', length)));
+}
+
+static int child_named(const struct fdt *fdt, int parent, const char *name, size_t length)
+{
+    int node = fdt_first_child(fdt, parent);
+
+    while (node >= 0 && !name_is(fdt, node, name, length))
+        node = fdt_next_child(fdt, node);
+    return node;
+}
+
+int fdt_child(const struct fdt *fdt, int parent, const char *name)
+{
+    return child_named(fdt, parent, name, strlen(name));
+}
+
+int fdt_node(const struct fdt *fdt, const char *path)
+{
+    int node = 0;
+
+    if (!path || *path != '/')
+        return -1;
+    while (node >= 0 && *path != '\0') {
+        const char *end = strchr(path, '/');
+        size_t length = end ? (size_t)(end - path) : strlen(path);
+
+        if (length > 0)
+            node = child_named(fdt, node, path, length);
+        path += length + (end != NULL);
+    }
+    return node;
 }
 
 int fdt_parent(const struct fdt *fdt, int node)
 {
-    return fdt_parent_offset(fdt->blob, node);
+    struct fdt_walk walk;
+
+    return fdt_walk_to(&walk, fdt, node) && walk.depth > 1 ? walk.path[walk.depth - 2] : -1;
 }
 
-int fdt_next_compatible(const struct fdt *fdt, int node, const char *compatible)
+/* The index'th of the strings in a property's value, NULL when there is none that ends. */
+static const char *string_at(const char *s, size_t size, unsigned index)
 {
-    return fdt_node_offset_by_compatible(fdt->blob, node, compatible);
+    const char *end;
+
+    for (; s; s = end + 1) {
+        end = memchr(s, 0, size);
+        if (!end || index-- == 0)
+            return end ? s : NULL;
+        size -= (size_t)(end + 1 - s);
+    }
+    return NULL;
+}
+
+int fdt_compatible(const struct fdt *fdt, int node, const char *const *names)
+{
+    size_t size;
+    const char *strings = fdt_prop(fdt, node, "compatible", &size), *s;
+
+    for (unsigned i = 0; (s = string_at(strings, size, i)); i++)
+        for (int j = 0; names[j]; j++)
+            if (strcmp(s, names[j]) == 0)
+                return j;
+    return -1;
 }
 
 bool fdt_is_compatible(const struct fdt *fdt, int node, const char *compatible)
 {
-    return fdt_node_check_compatible(fdt->blob, node, compatible) == 0;
+    return fdt_compatible(fdt, node, (const char *const[]){compatible, NULL}) == 0;
 }
 
 const char *fdt_name(const struct fdt *fdt, int node)
 {
-    const char *name = fdt_get_name(fdt->blob, node, NULL);
+    bool named = tag_at(fdt, node) == BEGIN_NODE && tag_next(fdt, node) >= 0;
 
-    return name ? name : "";
+    return named ? (const char *)fdt->structure + node + CELL : "";
 }
 
 const char *fdt_path(const struct fdt *fdt, int node, char *buf, size_t size)
 {
-    int depth = fdt_node_depth(fdt->blob, node), ancestor;
+    struct fdt_walk walk;
     size_t used = 0;
 
     str_copy(buf, size, "/");
-    for (int i = 1; i <= depth && used < size; i++) {
-        ancestor = fdt_supernode_atdepth_offset(fdt->blob, node, i, NULL);
-        used += fmt_buf(buf + used, size - used, "/%s", fdt_name(fdt, ancestor));
-    }
+    if (!fdt_walk_to(&walk, fdt, node))
+        return buf;
+    for (unsigned i = 1; i < walk.depth && used < size; i++)
+        used += fmt_buf(buf + used, size - used, "/%s", fdt_name(fdt, walk.path[i]));
     return buf;
 }
 
@@ -94,48 +373,63 @@ bool fdt_is_enabled(const struct fdt *fdt, int node)
     return strcmp(status, "okay") == 0 || strcmp(status, "ok") == 0;
 }
 
-bool fdt_reservation(const struct fdt *fdt, unsigned index, uint64_t *base, uint64_t *size)
-{
-    int count = fdt_num_mem_rsv(fdt->blob);
-
-    return count >= 0 && index < (unsigned)count &&
-           fdt_get_mem_rsv(fdt->blob, (int)index, base, size) == 0;
-}
-
 /* --- Properties --- */
 
-static uint64_t cells_read(const uint8_t *cells, unsigned count)
+/* The property that begins at this tag or behind it, in the same node; negative: there is none. */
+static int property_from(const struct fdt *fdt, int at)
 {
-    uint64_t v = 0;
+    while (tag_at(fdt, at) == NOP)
+        at = tag_next(fdt, at);
+    return tag_at(fdt, at) == PROPERTY ? at : -1;
+}
 
-    for (unsigned i = 0; i < count * CELL; i++)
-        v = v << 8 | cells[i];
-    return v;
+static int first_property(const struct fdt *fdt, int node)
+{
+    return tag_at(fdt, node) == BEGIN_NODE ? property_from(fdt, tag_next(fdt, node)) : -1;
+}
+
+static const char *property_name(const struct fdt *fdt, int at)
+{
+    const struct property_header *header = (const void *)(fdt->structure + at);
+
+    return fdt->strings + big32(header->name);
+}
+
+static const void *property_value(const struct fdt *fdt, int at, size_t *size)
+{
+    const struct property_header *header = (const void *)(fdt->structure + at);
+
+    *size = big32(header->size);
+    return header + 1;
 }
 
 const void *fdt_prop(const struct fdt *fdt, int node, const char *name, size_t *size)
 {
-    int length = 0;
-    const void *value = fdt_getprop(fdt->blob, node, name, &length);
+    size_t unused;
 
-    if (size)
-        *size = value ? (size_t)length : 0;
-    return value;
+    if (!size)
+        size = &unused;
+    for (int at = first_property(fdt, node); at >= 0; at = property_from(fdt, tag_next(fdt, at))) {
+        const char *is = property_name(fdt, at);
+
+        if (is[0] == name[0] && strcmp(is, name) == 0)
+            return property_value(fdt, at, size);
+    }
+    *size = 0;
+    return NULL;
 }
 
 const char *fdt_prop_at(const struct fdt *fdt, int node, unsigned index, const void **value,
                         size_t *size)
 {
-    int offset = fdt_first_property_offset(fdt->blob, node), length = 0;
-    const char *name = NULL;
+    int at = first_property(fdt, node);
 
-    for (; index > 0 && offset >= 0; index--)
-        offset = fdt_next_property_offset(fdt->blob, offset);
-    if (offset < 0)
+    while (at >= 0 && index-- > 0)
+        at = property_from(fdt, tag_next(fdt, at));
+    if (at < 0)
         return NULL;
-    *value = fdt_getprop_by_offset(fdt->blob, offset, &name, &length);
-    *size = (size_t)length;
-    return *value ? name : NULL;
+    *value = property_value(fdt, at, size);
+    return property_name(fdt, at);
 }
 
 bool fdt_has(const struct fdt *fdt, int node, const char *name)
@@ -151,18 +445,18 @@ const char *fdt_str(const struct fdt *fdt, int node, const char *name)
 const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index)
 {
     size_t size;
-    const char *s = fdt_prop(fdt, node, name, &size), *end;
+    const char *s = fdt_prop(fdt, node, name, &size);
 
-    while (s) {
-        end = memchr(s, 0, size);
-        if (!end)
-            return NULL;
-        if (index-- == 0)
-            return s;
-        size -= (size_t)(end + 1 - s);
-        s = end + 1;
-    }
-    return NULL;
+    return string_at(s, size, index);
+}
+
+uint64_t fdt_cells(const uint8_t *cells, unsigned count)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 0; i < count * CELL; i++)
+        v = v << 8 | cells[i];
+    return v;
 }
 
 enum err fdt_u32(const struct fdt *fdt, int node, const char *name, unsigned index, uint32_t *v)
@@ -174,7 +468,7 @@ enum err fdt_u32(const struct fdt *fdt, int node, const char *name, unsigned ind
         return E_ABSENT;
     if (index >= size / CELL)
         return E_RANGE;
-    *v = (uint32_t)cells_read(cells + (size_t)index * CELL, 1);
+    *v = (uint32_t)fdt_cells(cells + (size_t)index * CELL, 1);
     return OK;
 }
 
@@ -187,252 +481,6 @@ enum err fdt_u64(const struct fdt *fdt, int node, const char *name, uint64_t *v)
         return E_ABSENT;
     if (size != CELL && size != 2 * CELL)
         return E_INVALID;
-    *v = cells_read(cells, (unsigned)(size / CELL));
-    return OK;
-}
-
-/* --- Addresses --- */
-
-/* #address-cells and #size-cells of a bus; false for more than a 64-bit number. */
-static bool bus_cells(const struct fdt *fdt, int bus, unsigned *address, unsigned *size)
-{
-    int address_cells = fdt_address_cells(fdt->blob, bus);
-    int size_cells = fdt_size_cells(fdt->blob, bus);
-
-    if (address_cells < 1 || address_cells > 2 || size_cells < 0 || size_cells > 2)
-        return false;
-    *address = (unsigned)address_cells;
-    *size = (unsigned)size_cells;
-    return true;
-}
-
-/* The address as the bus's parent sees it, where [base, base + size) lies within one range. */
-static enum err bus_translate(const struct fdt *fdt, int bus, int parent, uint64_t *base,
-                              uint64_t size)
-{
-    unsigned child_cells, size_cells, parent_cells, unused, entry;
-    uint64_t start, to, length;
-    size_t bytes;
-    const uint8_t *ranges = fdt_prop(fdt, bus, "ranges", &bytes);
-
-    if (!ranges)
-        return E_UNSUPPORTED;
-    if (bytes == 0)
-        return OK; /* The same addresses. */
-    if (!bus_cells(fdt, bus, &child_cells, &size_cells) ||
-        !bus_cells(fdt, parent, &parent_cells, &unused))
-        return E_UNSUPPORTED;
-    entry = (child_cells + parent_cells + size_cells) * CELL;
-    if (bytes % entry != 0)
-        return E_INVALID;
-    for (; bytes > 0; bytes -= entry, ranges += entry) {
-        start = cells_read(ranges, child_cells);
-        to = cells_read(ranges + child_cells * CELL, parent_cells);
-        length = cells_read(ranges + (child_cells + parent_cells) * CELL, size_cells);
-        if (*base < start || *base - start >= length || size > length - (*base - start))
-            continue;
-        return __builtin_add_overflow(to, *base - start, base) ? E_INVALID : OK;
-    }
-    return E_RANGE;
-}
-
-enum err fdt_reg(const struct fdt *fdt, int node, unsigned index, uint64_t *base, uint64_t *size)
-{
-    int bus = fdt_parent(fdt, node), parent;
-    unsigned address_cells, size_cells, entry;
-    uint64_t address, length;
-    size_t bytes;
-    const uint8_t *reg = fdt_prop(fdt, node, "reg", &bytes);
-
-    if (!reg || bus < 0)
-        return E_ABSENT;
-    if (!bus_cells(fdt, bus, &address_cells, &size_cells))
-        return E_UNSUPPORTED;
-    entry = (address_cells + size_cells) * CELL;
-    if (bytes % entry != 0)
-        return E_INVALID;
-    if (index >= bytes / entry)
-        return E_RANGE;
-    address = cells_read(reg + (size_t)index * entry, address_cells);
-    length = cells_read(reg + (size_t)index * entry + address_cells * CELL, size_cells);
-    /* Where nothing has a size, "reg" is a number, not an address: /cpus, I2C. */
-    for (int hops = 0; size_cells > 0 && bus > 0; hops++, bus = parent) {
-        parent = fdt_parent(fdt, bus);
-        if (parent < 0 || hops == RANGE_HOPS_MAX)
-            return E_INVALID;
-        TRY(bus_translate(fdt, bus, parent, &address, length));
-    }
-    *base = address;
-    *size = length;
-    return OK;
-}
-
-/* --- Interrupts --- */
-
-/* The controller that the node's "interrupts" go to: named by it or the nearest ancestor. */
-static int interrupt_parent(const struct fdt *fdt, int node)
-{
-    uint32_t phandle;
-
-    for (; node >= 0; node = fdt_parent(fdt, node)) {
-        if (fdt_u32(fdt, node, "interrupt-parent", 0, &phandle) == OK)
-            return fdt_node_offset_by_phandle(fdt->blob, phandle);
-    }
-    return node;
-}
-
-/* A specifier's size; 0 when the controller is none, or one that we cannot read. */
-static unsigned interrupt_cells(const struct fdt *fdt, int controller)
-{
-    uint32_t count;
-
-    if (controller < 0 || fdt_u32(fdt, controller, "#interrupt-cells", 0, &count) != OK)
-        return 0;
-    return count <= 4 ? count : 0;
-}
-
-/* The index of the cell at which the index'th specifier starts, in a list whose entries name their
- * controller each; *count is its size, 0 when there is none. */
-static unsigned interrupt_extended(const struct fdt *fdt, int node, unsigned index, unsigned *count)
-{
-    uint32_t phandle;
-    unsigned at = 0;
-
-    for (;; index--, at += 1 + *count) {
-        *count = 0;
-        if (fdt_u32(fdt, node, "interrupts-extended", at, &phandle) != OK)
-            return 0;
-        *count = interrupt_cells(fdt, fdt_node_offset_by_phandle(fdt->blob, phandle));
-        if (*count == 0 || index == 0)
-            return at + 1;
-    }
-}
-
-unsigned fdt_interrupt(const struct fdt *fdt, int node, unsigned index, uint32_t cells[4])
-{
-    bool extended = fdt_has(fdt, node, "interrupts-extended");
-    const char *name = extended ? "interrupts-extended" : "interrupts";
-    unsigned count, start;
-
-    if (extended) {
-        start = interrupt_extended(fdt, node, index, &count);
-    } else {
-        count = interrupt_cells(fdt, interrupt_parent(fdt, node));
-        if (__builtin_mul_overflow(index, count, &start))
-            return 0;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (fdt_u32(fdt, node, name, start + i, &cells[i]) != OK)
-            return 0;
-    }
-    return count;
-}
-
-/* --- The writer --- */
-
-/* Keeps the first error; what follows one does nothing. */
-#define WRITE(w, expr)                                                                             \
-    do {                                                                                           \
-        if ((w)->error == 0)                                                                       \
-            (w)->error = (expr);                                                                   \
-    } while (0)
-
-void fdt_write_begin(struct fdt_writer *w, void *buf, size_t size)
-{
-    *w = (struct fdt_writer){.buf = buf, .size = MIN(size, (size_t)INT32_MAX)};
-    WRITE(w, fdt_create(buf, (int)w->size));
-    WRITE(w, fdt_finish_reservemap(buf));
-}
-
-void fdt_write_node(struct fdt_writer *w, const char *name, ...)
-{
-    char text[NAME_MAX_SIZE];
-    va_list args;
-
-    va_start(args, name);
-    if (fmt_vbuf(text, sizeof(text), name, args) >= sizeof(text))
-        WRITE(w, -FDT_ERR_BADVALUE);
-    va_end(args);
-    WRITE(w, fdt_begin_node(w->buf, strcmp(text, "/") == 0 ? "" : text));
-}
-
-void fdt_write_node_end(struct fdt_writer *w)
-{
-    WRITE(w, fdt_end_node(w->buf));
-}
-
-void fdt_write_u32(struct fdt_writer *w, const char *name, uint32_t v)
-{
-    WRITE(w, fdt_property_u32(w->buf, name, v));
-}
-
-void fdt_write_u64(struct fdt_writer *w, const char *name, uint64_t v)
-{
-    WRITE(w, fdt_property_u64(w->buf, name, v));
-}
-
-/* Room for a property; NULL after an error. */
-static uint8_t *write_space(struct fdt_writer *w, const char *name, size_t size)
-{
-    void *space = NULL;
-
-    if (size > w->size)
-        WRITE(w, -FDT_ERR_NOSPACE);
-    WRITE(w, fdt_property_placeholder(w->buf, name, (int)size, &space));
-    return w->error == 0 ? space : NULL;
-}
-
-static uint8_t *write_cell(uint8_t *to, uint32_t v)
-{
-    for (unsigned i = 0; i < CELL; i++)
-        *to++ = (uint8_t)(v >> (24 - 8 * i));
-    return to;
-}
-
-void fdt_write_cells(struct fdt_writer *w, const char *name, const uint32_t *cells, unsigned count)
-{
-    uint8_t *to = write_space(w, name, (size_t)count * CELL);
-
-    for (unsigned i = 0; to && i < count; i++)
-        to = write_cell(to, cells[i]);
-}
-
-void fdt_write_string(struct fdt_writer *w, const char *name, const char *s)
-{
-    fdt_write_bytes(w, name, s, strlen(s) + 1);
-}
-
-void fdt_write_bytes(struct fdt_writer *w, const char *name, const void *s, size_t size)
-{
-    uint8_t *to = write_space(w, name, size);
-
-    if (to && size > 0)
-        memcpy(to, s, size);
-}
-
-void fdt_write_empty(struct fdt_writer *w, const char *name)
-{
-    fdt_write_bytes(w, name, NULL, 0);
-}
-
-void fdt_write_reg(struct fdt_writer *w, const uint64_t (*pairs)[2], unsigned count)
-{
-    uint8_t *to = write_space(w, "reg", (size_t)count * 4 * CELL);
-
-    for (unsigned i = 0; to && i < 2 * count; i++) {
-        to = write_cell(to, (uint32_t)(pairs[i / 2][i % 2] >> 32));
-        to = write_cell(to, (uint32_t)pairs[i / 2][i % 2]);
-    }
-}
-
-enum err fdt_write_end(struct fdt_writer *w, size_t *size)
-{
-    WRITE(w, fdt_finish(w->buf));
-    *size = 0;
-    if (w->error == -FDT_ERR_NOSPACE)
-        return E_NOMEM;
-    if (w->error != 0)
-        return E_INVALID;
-    *size = fdt_totalsize(w->buf);
+    *v = fdt_cells(cells, (unsigned)(size / CELL));
     return OK;
 }

@@ -1,29 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checked reads of a flattened device tree, and a sequential writer: the only user of libfdt.
- * A node is an int: libfdt's offset, negative when absent. Pure; used in the kernel and on the
- * host. [Devicetree Specification 0.4] (fdt_str() is not named fdt_string(), because libfdt has
- * that name.)
+ * Checked reads of a flattened device tree (fdt.c, and fdt_bus.c where buses matter), and a
+ * sequential writer (fdt_write.c, the only user of libfdt). A node is an int: its offset, negative
+ * when absent. Pure; used in the kernel and on the host. [Devicetree Specification 0.4] (fdt_str()
+ * is not named fdt_string(), because libfdt has that name.)
  */
 #pragma once
 
 #include "kernel/err.h"
 #include "kernel/types.h"
 
+/* More levels than any machine has: a tree that is deeper is refused. */
+#define FDT_DEPTH_MAX 32u
+
 struct fdt {
     const void *blob;
     size_t size;
+    /* The rest is fdt.c's: where the two blocks are. */
+    const uint8_t *structure;
+    const char *strings;
+    uint32_t structure_size, strings_size;
 };
 
-/* Checks header, sizes and structure against limit (bytes that may be read). Aligned to 8 bytes. */
+/*
+ * Checks header, sizes and structure against limit (bytes that may be read). Aligned to 8 bytes,
+ * version 17. This looks at all of the tree: open it once and hand the struct on.
+ */
 enum err fdt_open(struct fdt *fdt, const void *blob, size_t limit);
 
 int fdt_node(const struct fdt *fdt, const char *path);              /* "/vms", < 0: none. */
 int fdt_child(const struct fdt *fdt, int parent, const char *name); /* With or without @unit. */
 int fdt_first_child(const struct fdt *fdt, int parent);
 int fdt_next_child(const struct fdt *fdt, int node);
-/* Next node after `node` (-1 to start) with one of its "compatible" strings equal. */
-int fdt_next_compatible(const struct fdt *fdt, int node, const char *compatible);
+/* Index of the name (the last is NULL) that is one of the "compatible" strings; < 0: none is. */
+int fdt_compatible(const struct fdt *fdt, int node, const char *const *names);
 bool fdt_is_compatible(const struct fdt *fdt, int node, const char *compatible);
 const char *fdt_name(const struct fdt *fdt, int node);
 /* Full path into buf (cut if too long); returns buf. */
@@ -43,17 +53,49 @@ const char *fdt_str(const struct fdt *fdt, int node, const char *name);
 const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index);
 /* The index'th 32-bit cell; E_ABSENT when there is no such property, E_RANGE beyond its end. */
 enum err fdt_u32(const struct fdt *fdt, int node, const char *name, unsigned index, uint32_t *v);
+/* The number that is in one or two cells. */
+uint64_t fdt_cells(const uint8_t *cells, unsigned count);
 /* A number of one or two cells, by the property's size. E_INVALID for other sizes. */
 enum err fdt_u64(const struct fdt *fdt, int node, const char *name, uint64_t *v);
-/* The index'th (address, size) of "reg", by the parent's #address-cells and #size-cells, and
- * translated through the "ranges" of all parents. */
-enum err fdt_reg(const struct fdt *fdt, int node, unsigned index, uint64_t *base, uint64_t *size);
-/* The index'th interrupt's specifier cells, taking the inherited #interrupt-cells into account.
- * Returns the number of cells. */
-unsigned fdt_interrupt(const struct fdt *fdt, int node, unsigned index, uint32_t cells[4]);
-int fdt_parent(const struct fdt *fdt, int node);
 /* Memory reservation block. */
 bool fdt_reservation(const struct fdt *fdt, unsigned index, uint64_t *base, uint64_t *size);
+
+/*
+ * A walk over all nodes, parents first. Begins as {.fdt = fdt}; is at a node, and knows those that
+ * it lies in, whenever fdt_walk_next() has returned true.
+ */
+struct fdt_walk {
+    const struct fdt *fdt;
+    unsigned depth; /* Of the path: 1 at the root. */
+    int path[FDT_DEPTH_MAX];
+};
+
+/* False behind the last node; the walk is used up then. */
+bool fdt_walk_next(struct fdt_walk *walk);
+/* The walk that is at this node; false: there is none. */
+bool fdt_walk_to(struct fdt_walk *walk, const struct fdt *fdt, int node);
+
+static inline int fdt_walk_node(const struct fdt_walk *walk)
+{
+    return walk->path[walk->depth - 1];
+}
+
+/*
+ * The index'th (address, size) of "reg", by the parent's #address-cells and #size-cells, and
+ * translated through the "ranges" of all parents.
+ */
+enum err fdt_walk_reg(const struct fdt_walk *walk, unsigned index, uint64_t *base, uint64_t *size);
+/*
+ * The index'th interrupt's specifier cells, taking the inherited #interrupt-cells into account.
+ * Returns the number of cells. The controller is searched for by its handle, unless it is the one
+ * guessed (< 0: no guess).
+ */
+unsigned fdt_walk_interrupt(const struct fdt_walk *walk, int guess, unsigned index,
+                            uint32_t cells[4]);
+/* The same for a node that is known without its parents: each is a walk from the start. */
+enum err fdt_reg(const struct fdt *fdt, int node, unsigned index, uint64_t *base, uint64_t *size);
+unsigned fdt_interrupt(const struct fdt *fdt, int node, unsigned index, uint32_t cells[4]);
+int fdt_parent(const struct fdt *fdt, int node);
 
 /*
  * Sequential writer. Errors are sticky: the first is kept, later calls do nothing, and

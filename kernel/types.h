@@ -72,4 +72,4 @@ static inline hpa_t ptr_to_phys(const volatile void *ptr)
 #define likely(x)                      __builtin_expect(!!(x), 1)
 #define unlikely(x)                    __builtin_expect(!!(x), 0)
 
-#define CPUS_MAX                       64u /* Physical processors that we use; more are left parked. */
+#define CPUS_MAX                       64u /* pCPUs that we use; more are left parked. */

@@ -82,7 +82,7 @@ SECTIONS
         HIDDEN(_bss_end = .);
     } :data
     HIDDEN(_image_end = .);
-    /* Write it as `.long image_size_mem, 0`: a .quad would be taken for an address, and relocated. */
+    /* Write it as `.long image_size_mem, 0`: a .quad would be an address, and relocated. */
     HIDDEN(image_size_mem = ABSOLUTE(_image_end - _image_start));
 
     /DISCARD/ : { *(.interp) *(.comment) *(.note .note.*) *(.eh_frame .eh_frame.*) }

@@ -18,7 +18,8 @@
 #include "mm/page.h"
 #include "mm/pt.h"
 
-#define ARENA_ORDER 10u /* 4 MiB. */
+#define ARENA_ORDER 10u       /* 4 MiB. */
+#define ARENA_STEP  (2 * MIB) /* What one table of 4 KiB leaves maps. */
 
 /* Borders of the image, from the linker's script. */
 extern char _image_start[], _text_start[], _text_end[], _rodata_start[], _rodata_end[];
@@ -68,10 +69,30 @@ static const struct pt_ops hostmap_ops = {
 
 /* --- Filling --- */
 
-static enum err hostmap_first_leaf(const struct pt_leaf *leaf, void *arg)
+struct hostmap_filling {
+    struct pt *pt;
+    uint64_t done; /* Up to here all is mapped. */
+    struct pt_attr attr;
+};
+
+/* Maps the gap up to an address. */
+static enum err hostmap_fill_to(struct hostmap_filling *f, uint64_t end)
 {
-    *(struct pt_leaf *)arg = *leaf;
-    return E_EXISTS;
+    uint64_t start = f->done;
+
+    f->done = MAX(start, end);
+    return start < end ? pt_map(f->pt, start, hpa(start), end - start, f->attr) : OK;
+}
+
+static enum err hostmap_fill_before(const struct pt_leaf *leaf, void *arg)
+{
+    struct hostmap_filling *f = arg;
+
+    if (leaf->attr.memory != f->attr.memory)
+        return E_EXISTS;
+    TRY(hostmap_fill_to(f, leaf->va));
+    f->done = leaf->va + leaf->size;
+    return OK;
 }
 
 /*
@@ -80,26 +101,12 @@ static enum err hostmap_first_leaf(const struct pt_leaf *leaf, void *arg)
  */
 static enum err hostmap_fill(struct pt *pt, uint64_t start, uint64_t end, struct pt_attr attr)
 {
-    uint64_t next;
+    struct hostmap_filling f = {.pt = pt, .done = start, .attr = attr};
 
-    for (uint64_t at = start; at < end; at = next) {
-        struct pt_leaf leaf;
-        uint64_t gap_end = end;
-        enum err err = pt_visit(pt, at, end - at, hostmap_first_leaf, &leaf);
-
-        if (err != OK && err != E_EXISTS)
-            return err;
-        next = end;
-        if (err == E_EXISTS) {
-            if (leaf.attr.memory != attr.memory)
-                return E_EXISTS;
-            gap_end = MAX(leaf.va, at);
-            next = leaf.va + leaf.size;
-        }
-        if (gap_end > at)
-            TRY(pt_map(pt, at, hpa(at), gap_end - at, attr));
-    }
-    return OK;
+    if (start >= end)
+        return OK;
+    TRY(pt_visit(pt, start, end - start, hostmap_fill_before, &f));
+    return hostmap_fill_to(&f, end);
 }
 
 static enum err hostmap_fill_image(struct pt *pt, const struct hostmap_image *image)
@@ -140,7 +147,8 @@ enum err hostmap_build(struct pt *pt, const struct memmap *map, const struct hos
                        uint64_t arena, uint64_t arena_size)
 {
     TRY(hostmap_fill_image(pt, image));
-    for (uint64_t at = arena; at < arena + arena_size; at += PAGE_SIZE)
+    /* A page by itself makes a table, which the rest of RAM then fills with leaves of 4 KiB. */
+    for (uint64_t at = arena; at < arena + arena_size; at += ARENA_STEP)
         TRY(pt_map(pt, at, hpa(at), PAGE_SIZE, attr_rw));
     TRY(hostmap_fill_ram(pt, map));
     for (unsigned i = 0; i < map->count; i++) {

@@ -27,7 +27,7 @@
 #define PAGE_ORDER      0x1fu
 #define PAGE_FREE       0x20u
 #define PAGE_USED       0x40u
-#define PAGE_VIRGIN     0x80u /* First page of a chunk: the bytes of the others were never written. */
+#define PAGE_VIRGIN     0x80u /* First page of a chunk: the others' bytes were never written. */
 
 /* Page frame numbers: addresses divided by the page size. */
 struct page_range {

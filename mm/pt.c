@@ -66,6 +66,12 @@ static uint64_t pt_get(const uint64_t *slot)
     return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 }
 
+/* What has never been written is a hole in all formats; most entries are that. */
+static enum pte_kind pt_kind(const struct pt_format *format, uint64_t entry, unsigned level)
+{
+    return entry == 0 ? PTE_HOLE : format->kind(entry, level);
+}
+
 static void pt_publish(struct pt *pt, const void *start, size_t size)
 {
     if (pt->ops->publish)
@@ -94,10 +100,15 @@ static uint64_t *pt_table(const struct pt_format *format, uint64_t entry)
     return phys_to_ptr(hpa(pt_address(format, entry)));
 }
 
+static uint64_t pt_address_bits(const struct pt_format *format, uint64_t pa)
+{
+    return (pa >> format->addr_shift) & format->addr_mask;
+}
+
 static uint64_t pt_leaf_entry(const struct pt_format *format, uint64_t pa, unsigned level,
                               struct pt_attr attr)
 {
-    return ((pa >> format->addr_shift) & format->addr_mask) | format->leaf_bits(level, attr);
+    return pt_address_bits(format, pa) | format->leaf_bits(level, attr);
 }
 
 static uint64_t pt_table_entry(const struct pt_format *format, const uint64_t *table)
@@ -148,7 +159,7 @@ static void pt_link(struct pt *pt, uint64_t *slot, uint64_t *table)
 static bool pt_table_is_empty(const struct pt_format *format, const uint64_t *table, unsigned level)
 {
     for (unsigned i = 0; i < pt_entries(format, level); i++)
-        if (format->kind(table[i], level) != PTE_HOLE)
+        if (pt_kind(format, table[i], level) != PTE_HOLE)
             return false;
     return true;
 }
@@ -163,7 +174,7 @@ static void pt_free_below(struct pt *pt, uint64_t *table, unsigned level)
     for (unsigned i = 0; i < pt_entries(format, level); i++) {
         uint64_t *below;
 
-        if (format->kind(table[i], level) != PTE_TABLE)
+        if (pt_kind(format, table[i], level) != PTE_TABLE)
             continue;
         below = pt_table(format, table[i]);
         pt_free_below(pt, below, level - 1);
@@ -239,12 +250,14 @@ static enum err pt_visit_table(const struct pt_visitor *visitor, const uint64_t 
                                unsigned level, uint64_t va, uint64_t end)
 {
     const struct pt_format *format = visitor->pt->format;
+    uint64_t size = pt_leaf_size(level);
+    const uint64_t *slot = &table[pt_index(format, level, va)];
 
-    for (uint64_t next; va < end; va = next) {
-        uint64_t entry = pt_get(&table[pt_index(format, level, va)]);
-        enum pte_kind kind = format->kind(entry, level);
+    for (uint64_t next; va < end; va = next, slot++) {
+        uint64_t entry = pt_get(slot);
+        enum pte_kind kind = pt_kind(format, entry, level);
 
-        next = MIN(ALIGN_DOWN(va, pt_leaf_size(level)) + pt_leaf_size(level), end);
+        next = MIN(ALIGN_DOWN(va, size) + size, end);
         if (kind == PTE_TABLE) {
             TRY(pt_visit_table(visitor, pt_table(format, entry), level - 1, va, next));
         } else if (kind == PTE_LEAF) {
@@ -441,21 +454,27 @@ static enum err pt_map_table(struct pt *pt, uint64_t *table, unsigned level,
                              struct pt_request *request)
 {
     const struct pt_format *format = pt->format;
+    bool leaves = level <= format->leaf_level_max;
     uint64_t size = pt_leaf_size(level);
-    unsigned index = pt_index(format, level, request->va);
+    uint64_t leaf_bits = leaves ? format->leaf_bits(level, request->attr) : 0;
+    uint64_t *slot = &table[pt_index(format, level, request->va)];
+    uint64_t *end = &table[pt_entries(format, level)];
 
-    for (; index < pt_entries(format, level) && request->va < request->end; index++) {
-        uint64_t *slot = &table[index];
+    for (; slot < end && request->va < request->end; slot++) {
+        enum pte_kind kind = pt_kind(format, *slot, level);
 
-        if (level <= format->leaf_level_max && IS_ALIGNED(request->va | request->pa, size) &&
-            request->end - request->va >= size && format->kind(*slot, level) == PTE_HOLE) {
-            pt_set(pt, slot, pt_leaf_entry(format, request->pa, level, request->attr));
+        if (kind == PTE_TABLE) {
+            TRY(pt_map_table(pt, pt_table(format, *slot), level - 1, request));
+            continue;
+        }
+        assert(kind == PTE_HOLE);
+        if (leaves && IS_ALIGNED(request->va | request->pa, size) &&
+            request->end - request->va >= size) {
+            pt_set(pt, slot, pt_address_bits(format, request->pa) | leaf_bits);
             request->va += size;
             request->pa += size;
-        } else if (format->kind(*slot, level) == PTE_TABLE) {
-            TRY(pt_map_table(pt, pt_table(format, *slot), level - 1, request));
         } else {
-            assert(level > 0 && format->kind(*slot, level) == PTE_HOLE);
+            assert(level > 0);
             TRY(pt_map_new_table(pt, slot, level, request));
         }
     }

@@ -99,8 +99,8 @@ struct pt_leaf {
  */
 enum err pt_lookup(const struct pt *pt, uint64_t va, struct pt_leaf *leaf);
 /*
- * Visit all leaves in [va, va + size) in order; the visitor may not change the table. Stops on an
- * error, which it returns.
+ * Visit all leaves in [va, va + size) in order; the visitor may map what lies before the leaf, and
+ * change nothing else. Stops on an error, which it returns.
  */
 enum err pt_visit(const struct pt *pt, uint64_t va, uint64_t size,
                   enum err (*visit)(const struct pt_leaf *leaf, void *arg), void *arg);

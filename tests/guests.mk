@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the kilobyte guests: `make guests` makes $O/guests/<name>.img of each tests/guest/<name>.c
-# and tests/guest/$(ARCH)/<name>.c that has a guest_main(); what has none is the runtime, linked into
-# all. The Makefile includes this file; ARCH, O, CC and OBJCOPY are its.
+# and tests/guest/$(ARCH)/<name>.c that has a guest_main(); what has none is the runtime, linked
+# into all. The Makefile includes this file; ARCH, O, CC and OBJCOPY are its.
 
 # Architectures without a runtime of their own in tests/guest/ have none yet.
 GUEST_SRCS    := $(if $(wildcard tests/guest/$(ARCH)), \

@@ -8,7 +8,7 @@
 #define SCTLR_EL2_EARLY    0x30c5183d /* M, C, SA, I. */
 #define SCTLR_EL2_ON       0x30cd183d /* And WXN: nothing that is writable is executable. */
 #define SCTLR_EL1_OFF      0x30d01980
-#define MAIR_VALUE         0x4404ff /* 0 Normal write-back, 1 Device-nGnRE, 2 Normal non-cacheable. */
+#define MAIR_VALUE         0x4404ff   /* 0 Normal write-back, 1 Device-nGnRE, 2 non-cacheable. */
 #define TCR_VALUE          0x80803510 /* 48 bits, 4 KiB, inner shareable, write-back walks. */
 
 #define PCPU_STACK_TOP     24

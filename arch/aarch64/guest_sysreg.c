@@ -45,11 +45,12 @@
 #define ICC_SRE_ISS  SYS_ISS(3, 0, 12, 12, 5)
 
 /* All of the group: CRm 1 to 7. Those without a case read as zero, as unallocated ones do. */
-#define ID_AARCH32(X)                                                                              \
-    X(1, 0)                                                                                        \
-    X(1, 1)                                                                                        \
-    X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(1, 7) X(2, 0) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5)        \
-        X(2, 6) X(2, 7) X(3, 0) X(3, 1) X(3, 2) X(3, 4) X(3, 6)
+/* clang-format off */
+#define ID_AARCH32(X)                                               \
+    X(1, 0) X(1, 1) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(1, 7)         \
+    X(2, 0) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7) \
+    X(3, 0) X(3, 1) X(3, 2) X(3, 4) X(3, 6)
+/* clang-format on */
 
 static uint64_t id_pfr0(void)
 {

@@ -15,8 +15,8 @@
 #define S2_WRITE         BIT(7)     /* S2AP[1] */
 #define S2_SH            BITS(9, 8) /* 3: inner shareable. */
 #define S2_AF            BIT(10)    /* Accessed; 0 would fault. */
-#define S2_XN            BIT(54) /* With bit 53 at 0: no execution at EL1 and EL0, FEAT_XNX or not. */
-#define S2_LOG           BIT(55) /* Ignored by hardware: write-protected in order to log. */
+#define S2_XN            BIT(54)    /* With bit 53 at 0: no execution, FEAT_XNX or not. */
+#define S2_LOG           BIT(55)    /* Ignored by hardware: write-protected in order to log. */
 #define S2_ADDR          BITS(47, 12)
 
 #define S2_SH_INNER      3u

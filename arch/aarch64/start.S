@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first instructions of every pCPU. The flat image begins with the Linux `Image` header, so that
- * any boot loader that starts Linux starts us: at EL2, MMU off, x0 = device tree. Our own EFI loader
- * enters in the same way with x0 = struct handoff. What is in memory has been cleaned from the
- * caches. [Linux: Documentation/arch/arm64/booting.rst; Arm ARM D1.]
+ * The first instructions of every pCPU. The flat image begins with the Linux `Image` header, so
+ * that any boot loader that starts Linux starts us: at EL2, MMU off, x0 = device tree. Our own EFI
+ * loader enters in the same way with x0 = struct handoff. What is in memory has been cleaned from
+ * the caches. [Linux: Documentation/arch/arm64/booting.rst; Arm ARM D1.]
  */
 #include "asm.h"
 
@@ -122,7 +122,10 @@ start_invalidate:
         isb
         ret
 
-/* Turn the MMU and caches on with the tables at x0, by x7 into SCTLR_EL2. The code here is mapped one to one. */
+/*
+ * Turn the MMU and caches on with the tables at x0, by x7 into SCTLR_EL2. The code here is mapped
+ * one to one.
+ */
 start_mmu_on:
         ldr     x1, =MAIR_VALUE
         msr     mair_el2, x1
@@ -143,8 +146,9 @@ start_mmu_on:
         ret
 
 /*
- * void start_switch_map(hpa_t root): move a running pCPU to other tables. Through MMU off, for the new ones
- * may map the same page with another block size [Arm ARM D8.16, break-before-make].
+ * void start_switch_map(hpa_t root): move a running pCPU to other tables. Through MMU
+ * off, for the new ones may map the same page with another block size [Arm ARM D8.16,
+ * break-before-make].
  */
         .global start_switch_map
 start_switch_map:

@@ -49,7 +49,7 @@
 #define HCR_IMO                   BIT(4)
 #define HCR_AMO                   BIT(5)
 #define HCR_VSE                   BIT(8) /* Virtual SError pending. */
-#define HCR_FB                    BIT(9) /* Broadcast TLB maintenance: the guest may move between pCPUs. */
+#define HCR_FB                    BIT(9) /* Broadcast TLB maintenance: vCPUs may move. */
 #define HCR_BSU_IS                BIT(10)
 #define HCR_TWI                   BIT(13) /* WFI, WFE trap. */
 #define HCR_TWE                   BIT(14)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vectors of EL2. From a guest they end vcpu_enter() with a value (vcpu_entry.S); from our own code
- * they are fatal, for we run with interrupts masked. [Arm ARM D1.3.1]
+ * The vectors of EL2. From a guest they end vcpu_enter() with a value (vcpu_entry.S); from our own
+ * code they are fatal, for we run with interrupts masked. [Arm ARM D1.3.1]
  */
 #include "asm.h"
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The world switch. Only what the two worlds share in hardware is exchanged: general registers, pc and
- * pstate. The EL1 registers stay the guest's while it is bound; EL2 uses no FP register.
+ * The world switch. Only what the two worlds share in hardware is exchanged: general registers, pc
+ * and pstate. The EL1 registers stay the guest's while it is bound; EL2 uses no FP register.
  */
 #include "asm.h"
 
         .text
 
 /*
- * x0 = vcpu: run the guest until a vector is taken; returns which in x0. Called from vcpu_exit.c only, which expects every
- * other register but sp and x29 to be changed. On the stack while the guest runs: x29, the return address, the vcpu.
+ * x0 = vcpu: run the guest until a vector is taken; returns which in x0. Called from vcpu_exit.c
+ * only, which expects every other register but sp and x29 to be changed. On the stack while the
+ * guest runs: x29, the return address, the vcpu.
  */
         .global vcpu_enter
 vcpu_enter:
@@ -66,7 +67,10 @@ vcpu_exit_common:
         mov     x0, x1
         ret
 
-/* void fp_save(struct arch_fp_state *), fp_restore(): the only code of ours that touches FP registers. */
+/*
+ * void fp_save(struct arch_fp_state *), fp_restore(): the only code of ours that touches FP
+ * registers.
+ */
         .arch_extension fp
         .arch_extension simd
         .global fp_save

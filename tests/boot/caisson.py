@@ -70,13 +70,13 @@ def pack(arch, dts, out, efi=False):
 
 
 def compile_unchecked(dts, files, out):
-    """A packed tree with the mistakes that `caisson pack` would refuse, for the hypervisor to find."""
+    """A packed tree with the mistakes that `caisson pack` refuses, for the hypervisor to find."""
     nodes = "".join(f'file@{i} {{ name = "{name}"; data = /incbin/("{path}"); }};\n'
                     for i, (name, path) in enumerate(files.items()))
     end = dts.rindex("};")
     text = dts[:end] + f"files {{ {nodes} }};\n}};\n"
-    subprocess.run(["dtc", "-q", "-f", "-I", "dts", "-O", "dtb", "-o", out, "-"], input=text.encode(),
-                   check=True, timeout=60)
+    subprocess.run(["dtc", "-q", "-f", "-I", "dts", "-O", "dtb", "-o", out, "-"],
+                   input=text.encode(), check=True, timeout=60)
     return out
 
 
@@ -103,9 +103,10 @@ def qemu(arch, what, **changes):
     """The emulator's command line; what: which programs it starts."""
     options = {"smp": 2, "ram": "1G", "gic": 3, "aia": "", "acpi": True, "cpu": None,
                "virtualization": True, "counted": False} | changes
-    return (QEMU[arch](options) + ["-accel", "tcg", "-smp", str(options["smp"]), "-m", options["ram"],
-            "-display", "none", "-nodefaults", "-no-user-config",
-            "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"] +
+    return (QEMU[arch](options) +
+            ["-accel", "tcg", "-smp", str(options["smp"]), "-m", options["ram"],
+             "-display", "none", "-nodefaults", "-no-user-config",
+             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"] +
             (COUNTED if options["counted"] else []) + what)
 
 
@@ -200,7 +201,7 @@ class Console:
         self.send(f"{ESCAPE}{number}")
 
     def at_shell(self, number, timeout=120):
-        """Gives the console to a Debian guest whose shell runs, or comes up: then typing is lost."""
+        """Gives the console to a Debian guest whose shell runs or comes up: typing is lost then."""
         self.focus(number)
         end = time.monotonic() + timeout
         while True:

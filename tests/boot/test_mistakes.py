@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Configurations with mistakes that `caisson pack` would refuse, or cannot know: the hypervisor names each
-with its node, and the VMs without mistakes run.
+Configurations with mistakes that `caisson pack` would refuse, or cannot know: the hypervisor names
+each with its node, and the VMs without mistakes run.
 """
 import re
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ways to start: by UEFI with ACPI or a device tree, directly; on either interrupt controller."""
+"""The ways to start: by UEFI with ACPI or a tree, directly; on either interrupt controller."""
 import re
 import shutil
 
@@ -63,7 +63,8 @@ def test_caisson_uses_four_pcpus(arch, folder):
 
 @pytest.mark.parametrize("ram", ["256M", "3G"])
 def test_caisson_starts_with_little_and_with_much_memory(arch, folder, ram):
-    with Machine(arch, config(vm("one", "memory.img", "96M", "mib=96")), folder, ram=ram) as machine:
+    one = config(vm("one", "memory.img", "96M", "mib=96"))
+    with Machine(arch, one, folder, ram=ram) as machine:
         machine.expect("guest done: 6 passed, 0 failed")
         machine.expect("one: powered off")
 

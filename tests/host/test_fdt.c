@@ -85,8 +85,6 @@ TEST(nodes_are_found_by_path_name_and_compatible)
     ASSERT_EQ(fdt_parent(&fdt, uart), soc);
     ASSERT(fdt_child(&fdt, soc, "uar") < 0);
     ASSERT(fdt_node(&fdt, "/nothing") < 0);
-    ASSERT_EQ(fdt_next_compatible(&fdt, -1, "arm,primecell"), uart);
-    ASSERT(fdt_next_compatible(&fdt, uart, "arm,primecell") < 0);
     ASSERT(fdt_is_compatible(&fdt, uart, "arm,pl011"));
     ASSERT(!fdt_is_compatible(&fdt, uart, "arm"));
     ASSERT(!fdt_is_compatible(&fdt, soc, "arm"));
@@ -154,6 +152,58 @@ TEST(properties_of_a_node_are_visited_in_order)
     for (unsigned i = 0; i < 3; i++)
         ASSERT_STR(fdt_prop_at(&fdt, memory, i, &value, &size), names[i]);
     ASSERT(!fdt_prop_at(&fdt, memory, 3, &value, &size));
+}
+
+TEST(a_walk_passes_all_nodes_and_knows_those_above)
+{
+    static const char *const paths[] = {"/",    "/memory@40000000", "/gic", "/cpus", "/cpus/cpu@1",
+                                        "/soc", "/soc/uart@2000"};
+    struct fdt_walk walk = {.fdt = &fdt};
+    char path[32];
+    unsigned i = 0;
+
+    open_tree();
+    for (; fdt_walk_next(&walk); i++) {
+        ASSERT(i < 7);
+        ASSERT_STR(fdt_path(&fdt, fdt_walk_node(&walk), path, sizeof(path)), paths[i]);
+        ASSERT_EQ(fdt_parent(&fdt, fdt_walk_node(&walk)),
+                  walk.depth > 1 ? walk.path[walk.depth - 2] : -1);
+    }
+    ASSERT_EQ(i, 7);
+    ASSERT(!fdt_walk_to(&walk, &fdt, 4));
+    ASSERT(!fdt_walk_to(&walk, &fdt, -1));
+}
+
+TEST(a_node_that_is_absent_has_nothing)
+{
+    uint64_t base, size;
+    uint32_t cells[4];
+
+    open_tree();
+    ASSERT(!fdt_has(&fdt, -1, "reg"));
+    ASSERT_STR(fdt_name(&fdt, -1), "");
+    ASSERT(fdt_first_child(&fdt, -1) < 0);
+    ASSERT(fdt_next_child(&fdt, -1) < 0);
+    ASSERT(fdt_node(&fdt, NULL) < 0);
+    ASSERT(fdt_node(&fdt, "serial0") < 0);
+    ASSERT(fdt_parent(&fdt, 0) < 0);
+    ASSERT_ERR(E_ABSENT, fdt_reg(&fdt, -1, 0, &base, &size));
+    ASSERT_EQ(fdt_interrupt(&fdt, -1, 0, cells), 0);
+}
+
+TEST(a_tree_may_be_deep_but_not_endless)
+{
+    size_t size;
+
+    for (unsigned depth = FDT_DEPTH_MAX - 1; depth <= FDT_DEPTH_MAX + 1; depth++) {
+        fdt_write_begin(&writer, blob, sizeof(blob));
+        for (unsigned i = 0; i < depth; i++)
+            fdt_write_node(&writer, i ? "n" : "/");
+        for (unsigned i = 0; i < depth; i++)
+            fdt_write_node_end(&writer);
+        ASSERT_OK(fdt_write_end(&writer, &size));
+        ASSERT_ERR(depth <= FDT_DEPTH_MAX ? OK : E_INVALID, fdt_open(&fdt, blob, size));
+    }
 }
 
 TEST(addresses_are_translated_through_ranges)
@@ -262,8 +312,6 @@ static void read_everything(const struct fdt *tree)
         node = fdt_first_child(tree, node) >= 0 ? fdt_first_child(tree, node)
                                                 : fdt_next_child(tree, node);
     }
-    for (node = fdt_next_compatible(tree, -1, "arm,pl011"); node >= 0;)
-        node = fdt_next_compatible(tree, node, "arm,pl011");
     fdt_node(tree, "/soc/uart");
     for (unsigned i = 0; i < 3 && fdt_reservation(tree, i, &base, &size); i++)
         ;

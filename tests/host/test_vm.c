@@ -144,6 +144,24 @@ TEST(a_stopped_vm_starts_again_from_its_image)
     rig_end();
 }
 
+TEST(interrupts_that_were_posted_before_a_start_are_not_of_the_new_life)
+{
+    struct vm *vm = rig_running(1);
+
+    ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
+    rig_turns(3);
+    vcpu_interrupt(&vm->vcpus[0], 40, true);
+    ASSERT_OK(vm_start(vm));
+    rig_turns(1);
+    rig_irq_enable(vm, 0, 40);
+    rig_turns(2);
+    ASSERT(!rig_irq_seen(&vm->vcpus[0], 40));
+    vcpu_interrupt(&vm->vcpus[0], 40, true);
+    rig_turns(2);
+    ASSERT(rig_irq_seen(&vm->vcpus[0], 40));
+    rig_end();
+}
+
 TEST(a_vcpu_that_is_off_parks_as_well)
 {
     struct vm *vm = rig_running(3);
@@ -384,7 +402,7 @@ TEST(a_guest_powers_its_processors_up_and_down)
     rig_end();
 }
 
-TEST(an_image_that_cannot_be_loaded_fails_the_start_and_leaves_the_memory_clear)
+TEST(an_image_that_cannot_be_loaded_fails_the_start)
 {
     struct config_vm *config;
     struct vm *vm;
