@@ -49,7 +49,8 @@ static inline const char *efi_arch_refusal(void)
                "(QEMU: -cpu rva22s64,h=true).";
     if (EFI_ERROR(BS->LocateProtocol(&guid, NULL, (void **)&boot)) ||
         EFI_ERROR(boot->get_boot_hart_id(boot, &hart)))
-        return "Caisson needs a firmware that tells on which hart it runs (RISCV_EFI_BOOT_PROTOCOL).";
+        return "Caisson needs a firmware that tells on which hart it runs "
+               "(RISCV_EFI_BOOT_PROTOCOL).";
     efi_boot_hart = hart;
     return NULL;
 }
@@ -67,7 +68,8 @@ static inline void efi_arch_clean(uint64_t base, uint64_t size)
     __asm__ volatile("fence rw, rw" : : : "memory");
 }
 
-/* Leave for the image, with the hart in a0 and its handoff's address in a1. We run where we are in memory. */
+/* Leave for the image, with the hart in a0 and its handoff's address in a1. We run where we are in
+ * memory. */
 [[gnu::noreturn]] static inline void efi_arch_enter(uint64_t entry, uint64_t handoff)
 {
     register uint64_t a0 __asm__("a0") = efi_boot_hart;

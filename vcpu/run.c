@@ -62,8 +62,7 @@ static bool run_fetch(struct vcpu *vcpu, uint8_t insn[ARCH_INSN_MAX])
 {
     gpa_t addr;
 
-    return arch_vcpu_translate(&vcpu->arch, gva(arch_vcpu_pc(&vcpu->arch)), NULL, NULL, &addr) ==
-               OK &&
+    return vcpu_translate(vcpu, gva(arch_vcpu_pc(&vcpu->arch)), &addr) == OK &&
            guest_read(&vcpu->vm->map, addr, insn, ARCH_INSN_MAX) == OK;
 }
 

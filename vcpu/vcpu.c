@@ -29,6 +29,16 @@ void vcpu_unbind(struct vcpu *vcpu)
     arch_vcpu_unbind(&vcpu->arch);
 }
 
+static enum err vcpu_read_entry(void *arg, gpa_t addr, uint64_t *entry)
+{
+    return guest_read(arg, addr, entry, sizeof(*entry)) == OK ? OK : E_ABSENT;
+}
+
+enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, gpa_t *result)
+{
+    return arch_vcpu_translate(&vcpu->arch, addr, vcpu_read_entry, &vcpu->vm->map, result);
+}
+
 void vcpu_request(struct vcpu *vcpu, uint32_t requests)
 {
     /* Release: what was written for the vCPU to see is visible with the bit. */

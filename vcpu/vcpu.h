@@ -73,6 +73,9 @@ void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
  */
 enum err vcpu_power_on(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
 
+/* Where a guest-virtual address is, by the guest's own tables; E_ABSENT: nowhere. Bound. */
+enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, gpa_t *result);
+
 /* Load on, unload from this pCPU. */
 void vcpu_bind(struct vcpu *vcpu);
 void vcpu_unbind(struct vcpu *vcpu);

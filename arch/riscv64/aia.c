@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Advanced Interrupt Architecture: an IMSIC on each hart, to which all interrupts come as messages, and an APLIC
- * that turns wires into messages. An interrupt file's identity 1 is our IPI, identity n + 1 is source n of the APLIC.
- * [RISC-V AIA: Incoming MSI Controller; Advanced PLIC]
+ * The Advanced Interrupt Architecture: an IMSIC on each hart, to which all interrupts come as
+ * messages, and an APLIC that turns wires into messages. An interrupt file's identity 1 is our IPI,
+ * identity n + 1 is source n of the APLIC. [RISC-V AIA: Incoming MSI Controller; Advanced PLIC]
  */
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/irqchip.h"
@@ -15,19 +15,19 @@
 #include "vcpu/arch_vcpu.h"
 
 #define APLIC_DOMAINCFG    0x0000u
-#define APLIC_SOURCECFG(i) (0x0004u + 4u * ((i) - 1))
+#define APLIC_SOURCECFG(i) (0x0004u + 4u * ((i)-1))
 #define APLIC_SETIENUM     0x1edcu
 #define APLIC_CLRIE(k)     (0x1f00u + 4u * (k))
 #define APLIC_SETIPNUM_LE  0x2000u
-#define APLIC_TARGET(i)    (0x3004u + 4u * ((i) - 1))
+#define APLIC_TARGET(i)    (0x3004u + 4u * ((i)-1))
 
-#define DOMAINCFG_IE BIT(8)
-#define DOMAINCFG_DM BIT(2) /* Delivery by messages. */
-#define DOMAINCFG_BE BIT(0)
-#define SM_EDGE      4u
-#define SM_LEVEL     6u
-#define TARGET_HART  BITS(31, 18)
-#define TARGET_EIID  BITS(10, 0)
+#define DOMAINCFG_IE       BIT(8)
+#define DOMAINCFG_DM       BIT(2) /* Delivery by messages. */
+#define DOMAINCFG_BE       BIT(0)
+#define SM_EDGE            4u
+#define SM_LEVEL           6u
+#define TARGET_HART        BITS(31, 18)
+#define TARGET_EIID        BITS(10, 0)
 
 /* Registers of an interrupt file, by siselect or vsiselect. */
 #define SELECT_EIDELIVERY  0x70u
@@ -35,14 +35,15 @@
 #define SELECT_EIP0        0x80u
 #define SELECT_EIE0        0xc0u
 
-#define TOPEI_ID BITS(26, 16)
+#define TOPEI_ID           BITS(26, 16)
 
-#define ID_IPI       1u
-#define ID_SOURCE(i) ((i) + 1)
+#define ID_IPI             1u
+#define ID_SOURCE(i)       ((i) + 1)
 
 static volatile char *aplic; /* NULL: messages only. */
 static uint32_t aplic_end;
-static uint64_t aplic_level[ARCH_IRQ_GUEST_FILE / 64 + 1]; /* Bit n: source n follows its wire's level. */
+static uint64_t
+    aplic_level[ARCH_IRQ_GUEST_FILE / 64 + 1]; /* Bit n: source n follows its wire's level. */
 
 static void imsic_write(uint64_t select, uint64_t value)
 {
@@ -137,8 +138,8 @@ uint32_t aia_claim(void)
 }
 
 /*
- * A wire that is still up has sent its one message: setting it pending again sends another, and does nothing when the wire is
- * down [Special consideration for level-sensitive interrupt sources].
+ * A wire that is still up has sent its one message: setting it pending again sends another, and
+ * does nothing when the wire is down [Special consideration for level-sensitive interrupt sources].
  */
 void aia_end(uint32_t irq)
 {

@@ -4,13 +4,13 @@
 
 #include "kernel/types.h"
 
-#define ARCH_NAME    "riscv64"
-#define ARCH_TAG     0x52563634u /* In register files and snapshots. */
-#define ARCH_MACHINE machine_riscv64
+#define ARCH_NAME           "riscv64"
+#define ARCH_TAG            0x52563634u /* In register files and snapshots. */
+#define ARCH_MACHINE        machine_riscv64
 
-#define ARCH_INSN_MAX 4u /* Bytes of an instruction. */
+#define ARCH_INSN_MAX       4u /* Bytes of an instruction. */
 
-#define VIRQ_SLOTS_MAX 3u /* enum arch_virq_line */
+#define VIRQ_SLOTS_MAX      3u /* enum arch_virq_line */
 
 /* Host interrupts that are no source of the PLIC or APLIC; each pCPU has its own. */
 #define ARCH_IRQ_GUEST_FILE 1022u /* A guest interrupt file that is watched has something. */
@@ -19,12 +19,13 @@
 struct arch_vcpu;
 
 struct arch_pcpu {
-    void *trap_stack_top;       /* For traps of our own, so that a stack overflow is reported too. */
-    volatile void *plic_claim;  /* PLIC: threshold and claim registers of this hart's context, */
+    void *trap_stack_top;      /* For traps of our own, so that a stack overflow is reported too. */
+    volatile void *plic_claim; /* PLIC: threshold and claim registers of this hart's context, */
     volatile void *plic_enable; /* and its enable bits. */
     volatile void *imsic;       /* AIA: where MSIs to this hart are written. */
     struct arch_vcpu *bound;    /* The vCPU whose state is loaded. */
-    const struct arch_vcpu *last_ran[16]; /* By VMID's low bits: whose translations the TLB may hold. */
+    const struct arch_vcpu
+        *last_ran[16]; /* By VMID's low bits: whose translations the TLB may hold. */
 };
 
 /* The registers of csr.def, by index. */
@@ -53,15 +54,15 @@ struct arch_regs {
 /* A CSR access under way that both reads and writes: two exits. */
 struct arch_csr_access {
     bool active;
-    uint8_t op;    /* enum csr_op */
-    uint8_t reg;   /* Gets what was read. */
+    uint8_t op;  /* enum csr_op */
+    uint8_t reg; /* Gets what was read. */
     uint16_t csr;
     uint64_t operand;
     uint64_t read; /* What the first half gave. */
 };
 
 struct arch_vcpu {
-    uint64_t x[32]; /* x[0] stays 0. */
+    uint64_t x[32];                /* x[0] stays 0. */
     uint64_t pc, host_sp, host_tp; /* Offsets 256, 264 and 272 are known to vcpu_entry.S. */
 
     bool bound;

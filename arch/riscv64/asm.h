@@ -4,11 +4,11 @@
 
 #define R_RISCV_RELATIVE 3
 
-#define PCPU_STACK_TOP  24
-#define PCPU_TRAP_STACK 32 /* arch.trap_stack_top, first in struct arch_pcpu. */
+#define PCPU_STACK_TOP   24
+#define PCPU_TRAP_STACK  32 /* arch.trap_stack_top, first in struct arch_pcpu. */
 
-#define VCPU_PC      256
-#define VCPU_HOST_SP 264
-#define VCPU_HOST_TP 272
+#define VCPU_PC          256
+#define VCPU_HOST_SP     264
+#define VCPU_HOST_TP     272
 
-#define TRAP_FRAME_SIZE 304
+#define TRAP_FRAME_SIZE  304

@@ -5,5 +5,5 @@
 #include "kernel/types.h"
 
 void start_secondary(void);
-extern uint64_t boot_hart;  /* The hart that the firmware started us on. */
-extern uint64_t host_satp;  /* Tables that all harts run on; 0 until there are any. */
+extern uint64_t boot_hart; /* The hart that the firmware started us on. */
+extern uint64_t host_satp; /* Tables that all harts run on; 0 until there are any. */

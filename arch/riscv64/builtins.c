@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the compiler takes from its library for RV64IMAC: bit counts, byte order, atomics of less than a word. The cross
- * compilers' libgcc is built for another ABI (lp64d), which cannot be linked with ours.
- * [GCC Internals: The GCC low-level runtime library; RISC-V Unprivileged ISA: A]
+ * What the compiler takes from its library for RV64IMAC: bit counts, byte order, atomics of less
+ * than a word. The cross compilers' libgcc is built for another ABI (lp64d), which cannot be linked
+ * with ours. [GCC Internals: The GCC low-level runtime library; RISC-V Unprivileged ISA: A]
  */
 #include "kernel/types.h"
 
@@ -49,8 +49,8 @@ uint64_t __bswapdi2(uint64_t v)
 }
 
 /*
- * LR and SC work on words: the part is replaced in the word that it lies in. add: value is added to the part, else put there.
- * Fully ordered, whatever is asked.
+ * LR and SC work on words: the part is replaced in the word that it lies in. add: value is added to
+ * the part, else put there. Fully ordered, whatever is asked.
  */
 static uint32_t atomic_part(volatile void *at, uint32_t mask, uint32_t value, bool add)
 {
@@ -61,7 +61,7 @@ static uint32_t atomic_part(volatile void *at, uint32_t mask, uint32_t value, bo
     do {
         __asm__ volatile("lr.w.aqrl %0, (%1)" : "=r"(old) : "r"(word) : "memory");
         new = add ? (old >> shift) + value : value;
-        new = (old & ~(mask << shift)) | (new & mask) << shift;
+        new = (old & ~(mask << shift)) | (new &mask) << shift;
         __asm__ volatile("sc.w.rl %0, %2, (%1)" : "=&r"(failed) : "r"(word), "r"(new) : "memory");
     } while (failed);
     return old >> shift & mask;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * This processor as the hypervisor uses it: HS-mode, Sv48 or Sv39. What a guest may touch directly is decided in
- * virt.c. Features are found by trying: a CSR that firmware has not enabled is as good as absent, whatever the tables say.
+ * This processor as the hypervisor uses it: HS-mode, Sv48 or Sv39. What a guest may touch directly
+ * is decided in virt.c. Features are found by trying: a CSR that firmware has not enabled is as
+ * good as absent, whatever the tables say.
  */
 #include "arch/riscv64/asm.h"
 #include "arch/riscv64/boot.h"
@@ -23,14 +24,16 @@ _Static_assert(offsetof(struct arch_fp_state, fcsr) == 256, "known to assembly")
 _Static_assert(sizeof(struct arch_trap_frame) == TRAP_FRAME_SIZE, "known to assembly");
 _Static_assert(offsetof(struct arch_trap_frame, sepc) == 256, "known to assembly");
 
-/* In .data: start.S writes the first after .bss was cleared, the others are read by harts without a map. */
+/* In .data: start.S writes the first after .bss was cleared, the others are read by harts without a
+ * map. */
 uint64_t boot_hart = ~(uint64_t)0;
 uint64_t host_satp;
 struct cpu_has cpu_has;
 
 const struct pt_format *arch_host_format = &pt_format_sv39;
 
-/* An unsupported mode leaves satp as it was [supervisor.adoc, satp]. RAM is where it was: Bare so far. */
+/* An unsupported mode leaves satp as it was [supervisor.adoc, satp]. RAM is where it was: Bare so
+ * far. */
 static void cpu_choose_format(void)
 {
     static alignas(PAGE_SIZE) uint64_t root[512];
@@ -104,10 +107,11 @@ void arch_cpu_describe(char *buf, size_t size)
     struct sbi_result spec = sbi_call(SBI_EID_BASE, BASE_SPEC_VERSION, 0, 0, 0, 0, 0);
     struct sbi_result impl = sbi_call(SBI_EID_BASE, BASE_IMPL_ID, 0, 0, 0, 0, 0);
 
-    fmt_buf(buf, size, "RV64 with H, %s, SBI %u.%u (%s), time at %u kHz%s%s", arch_host_format->name,
-            (unsigned)(spec.value >> 24 & 0x7f), (unsigned)(spec.value & 0xffffff),
-            impl.value == 1 ? "OpenSBI" : "not OpenSBI", (unsigned)(arch_tick_hz() / 1000),
-            cpu_has.sstc ? ", Sstc" : "", cpu_has.aia ? ", AIA" : "");
+    fmt_buf(buf, size, "RV64 with H, %s, SBI %u.%u (%s), time at %u kHz%s%s",
+            arch_host_format->name, (unsigned)(spec.value >> 24 & 0x7f),
+            (unsigned)(spec.value & 0xffffff), impl.value == 1 ? "OpenSBI" : "not OpenSBI",
+            (unsigned)(arch_tick_hz() / 1000), cpu_has.sstc ? ", Sstc" : "",
+            cpu_has.aia ? ", AIA" : "");
 }
 
 void arch_idle(void)
@@ -151,7 +155,8 @@ void arch_host_flush(const void *start, size_t size)
         sbi_remote_fence(RFENCE_SFENCE_VMA, others, (uintptr_t)start, size, 0);
 }
 
-/* Data caches are coherent with a hart that translates nothing; a guest's bind does fence.i again, on its hart. */
+/* Data caches are coherent with a hart that translates nothing; a guest's bind does fence.i again,
+ * on its hart. */
 void arch_cache_clean([[maybe_unused]] const void *start, [[maybe_unused]] size_t size)
 {
     __asm__ volatile("fence rw, rw; fence.i" : : : "memory");

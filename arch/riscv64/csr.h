@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Supervisor and hypervisor CSRs and their bits, as the manual names them [RISC-V Privileged Architecture: supervisor,
- * hypervisor, sstc, smstateen; RISC-V AIA: CSRs].
+ * Supervisor and hypervisor CSRs and their bits, as the manual names them [RISC-V Privileged
+ * Architecture: supervisor, hypervisor, sstc, smstateen; RISC-V AIA: CSRs].
  */
 #pragma once
 
@@ -30,8 +30,8 @@
     })
 
 /*
- * Whether the CSR can be read: a trap lands behind the read. Changes sepc, scause, stval and the fields of sstatus and
- * hstatus that a trap writes; for the start only.
+ * Whether the CSR can be read: a trap lands behind the read. Changes sepc, scause, stval and the
+ * fields of sstatus and hstatus that a trap writes; for the start only.
  */
 #define csr_probe(name)                                                                            \
     ({                                                                                             \
@@ -49,17 +49,17 @@
         ok_ != 0;                                                                                  \
     })
 
-#define SSTATUS_SIE  BIT(1)
-#define SSTATUS_SPIE BIT(5)
-#define SSTATUS_SPP  BIT(8)
-#define SSTATUS_VS   BITS(10, 9)
-#define SSTATUS_FS   BITS(14, 13)
-#define SSTATUS_SUM  BIT(18)
-#define SSTATUS_UXL  BITS(33, 32)
-#define EXT_OFF      0u /* Of FS and VS. */
-#define EXT_CLEAN    2u
-#define EXT_DIRTY    3u
-#define XL_64        2u
+#define SSTATUS_SIE   BIT(1)
+#define SSTATUS_SPIE  BIT(5)
+#define SSTATUS_SPP   BIT(8)
+#define SSTATUS_VS    BITS(10, 9)
+#define SSTATUS_FS    BITS(14, 13)
+#define SSTATUS_SUM   BIT(18)
+#define SSTATUS_UXL   BITS(33, 32)
+#define EXT_OFF       0u /* Of FS and VS. */
+#define EXT_CLEAN     2u
+#define EXT_DIRTY     3u
+#define XL_64         2u
 
 #define HSTATUS_GVA   BIT(6)
 #define HSTATUS_SPV   BIT(7)
@@ -71,28 +71,28 @@
 #define HSTATUS_VSXL  BITS(33, 32)
 
 /* Interrupts: bits of sie, sip, hie, hip, hvip, hideleg. */
-#define INT_SSI  BIT(1)
-#define INT_VSSI BIT(2)
-#define INT_STI  BIT(5)
-#define INT_VSTI BIT(6)
-#define INT_SEI  BIT(9)
-#define INT_VSEI BIT(10)
-#define INT_SGEI BIT(12)
-#define INT_VS   (INT_VSSI | INT_VSTI | INT_VSEI)
+#define INT_SSI       BIT(1)
+#define INT_VSSI      BIT(2)
+#define INT_STI       BIT(5)
+#define INT_VSTI      BIT(6)
+#define INT_SEI       BIT(9)
+#define INT_VSEI      BIT(10)
+#define INT_SGEI      BIT(12)
+#define INT_VS        (INT_VSSI | INT_VSTI | INT_VSEI)
 
-#define SATP_MODE BITS(63, 60) /* hgatp too. */
-#define SATP_PPN  BITS(43, 0)
-#define HGATP_VMID BITS(57, 44)
+#define SATP_MODE     BITS(63, 60) /* hgatp too. */
+#define SATP_PPN      BITS(43, 0)
+#define HGATP_VMID    BITS(57, 44)
 enum satp_mode { MODE_BARE = 0, MODE_SV39 = 8, MODE_SV48 = 9, MODE_SV57 = 10 };
 
-#define HENVCFG_FIOM  BIT(0)
-#define HENVCFG_CBIE  BITS(5, 4)
-#define HENVCFG_CBCFE BIT(6)
-#define HENVCFG_CBZE  BIT(7)
-#define HENVCFG_PBMTE BIT(62)
-#define HENVCFG_STCE  BIT(63)
+#define HENVCFG_FIOM     BIT(0)
+#define HENVCFG_CBIE     BITS(5, 4)
+#define HENVCFG_CBCFE    BIT(6)
+#define HENVCFG_CBZE     BIT(7)
+#define HENVCFG_PBMTE    BIT(62)
+#define HENVCFG_STCE     BIT(63)
 
-#define HCOUNTEREN_TM BIT(1)
+#define HCOUNTEREN_TM    BIT(1)
 
 #define HSTATEEN0_IMSIC  BIT(58)
 #define HSTATEEN0_AIA    BIT(59)
@@ -122,13 +122,14 @@ enum scause {
     CAUSE_STORE_GUEST_PAGE = 23,
 };
 
-/* htinst for a fault of the guest's own table walk: 64-bit read, write [Transformed Instruction]. */
+/* htinst for a fault of the guest's own table walk: 64-bit read, write [Transformed Instruction].
+ */
 #define HTINST_WALK_READ  0x3000u
 #define HTINST_WALK_WRITE 0x3020u
 
 /* CSRs by number, as a guest's instruction names them. */
-#define CSRNO_SIREG  0x151u
-#define CSRNO_STOPEI 0x15cu
+#define CSRNO_SIREG       0x151u
+#define CSRNO_STOPEI      0x15cu
 
 /* What this CPU has beyond RV64 with H; found on the boot processor, the same on all. */
 struct cpu_has {

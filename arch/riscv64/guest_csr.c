@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CSRs that trap for a guest because it has no hardware behind them, like those of an IMSIC that is emulated. An instruction
- * that reads and writes becomes two exits, both marked `both`. [Unprivileged ISA: Zicsr; AIA: CSRs]
+ * CSRs that trap for a guest because it has no hardware behind them, like those of an IMSIC that is
+ * emulated. An instruction that reads and writes becomes two exits, both marked `both`.
+ * [Unprivileged ISA: Zicsr; AIA: CSRs]
  */
 #include "arch/riscv64/vcpu.h"
 #include "kernel/assert.h"
 
-#define INSN_OPCODE BITS(6, 0)
-#define INSN_RD     BITS(11, 7)
-#define INSN_FUNCT3 BITS(14, 12)
-#define INSN_RS1    BITS(19, 15)
-#define INSN_CSR    BITS(31, 20)
+#define INSN_OPCODE   BITS(6, 0)
+#define INSN_RD       BITS(11, 7)
+#define INSN_FUNCT3   BITS(14, 12)
+#define INSN_RS1      BITS(19, 15)
+#define INSN_CSR      BITS(31, 20)
 
 #define OPCODE_SYSTEM 0x73u
 #define CSR_IMMEDIATE 4u /* Of funct3: rs1 is the operand itself. */
@@ -82,7 +83,8 @@ void csr_access_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
 }
 
 /* There are none: what is not the machine's does not exist for a guest. */
-bool arch_vcpu_sysreg([[maybe_unused]] struct arch_vcpu *vcpu, [[maybe_unused]] struct vcpu_exit *exit)
+bool arch_vcpu_sysreg([[maybe_unused]] struct arch_vcpu *vcpu,
+                      [[maybe_unused]] struct vcpu_exit *exit)
 {
     return false;
 }

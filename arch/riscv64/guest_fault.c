@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exceptions that we make the guest take, its own address translation, and the words for registers and an exit.
- * [supervisor.adoc, Virtual Address Translation Process; hypervisor.adoc, Trap Entry]
+ * Exceptions that we make the guest take, its own address translation, and the words for registers
+ * and an exit. [supervisor.adoc, Virtual Address Translation Process; hypervisor.adoc, Trap Entry]
  */
 #include "arch/riscv64/pt_riscv64.h"
 #include "arch/riscv64/vcpu.h"

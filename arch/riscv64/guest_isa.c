@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ISA string of guests: what the harts have, without what a guest cannot use or whose state we do not keep. An
- * extension is passed on only when it is known here to add no state, or state that csr.def has.
+ * The ISA string of guests: what the harts have, without what a guest cannot use or whose state we
+ * do not keep. An extension is passed on only when it is known here to add no state, or state that
+ * csr.def has.
  */
 #include "arch/riscv64/vcpu.h"
 #include "kernel/platform.h"
@@ -11,21 +12,26 @@
 
 /* Extensions of more letters: no state of their own, or enabled by henvcfg. Sorted by name. */
 static const char *const isa_known[] = {
-    "sstc", "svade", "svinval", "svnapot", "svpbmt", "svvptc", "za128rs", "za64rs", "zaamo", "zabha",
-    "zacas", "zalrsc", "zama16b", "zawrs", "zba", "zbb", "zbc", "zbkb", "zbkc", "zbkx", "zbs",
-    "zca", "zcb", "zcd", "zcmop", "zfa", "zfbfmin", "zfh", "zfhmin", "zic64b", "zicbom", "zicbop",
-    "zicboz", "ziccamoa", "ziccif", "zicclsm", "ziccrse", "zicond", "zicsr", "zifencei", "zihintntl",
-    "zihintpause", "zimop", "zkn", "zknd", "zkne", "zknh", "zks", "zksed", "zksh", "zkt", "zmmul",
+    "sstc",      "svade",       "svinval", "svnapot", "svpbmt",  "svvptc", "za128rs", "za64rs",
+    "zaamo",     "zabha",       "zacas",   "zalrsc",  "zama16b", "zawrs",  "zba",     "zbb",
+    "zbc",       "zbkb",        "zbkc",    "zbkx",    "zbs",     "zca",    "zcb",     "zcd",
+    "zcmop",     "zfa",         "zfbfmin", "zfh",     "zfhmin",  "zic64b", "zicbom",  "zicbop",
+    "zicboz",    "ziccamoa",    "ziccif",  "zicclsm", "ziccrse", "zicond", "zicsr",   "zifencei",
+    "zihintntl", "zihintpause", "zimop",   "zkn",     "zknd",    "zkne",   "zknh",    "zks",
+    "zksed",     "zksh",        "zkt",     "zmmul",
 };
 
-/* What hardware lets guests use only when henvcfg has the bit; the bit stays 0 where firmware forbids. */
+/* What hardware lets guests use only when henvcfg has the bit; the bit stays 0 where firmware
+ * forbids. */
 static bool isa_enabled(const char *name, size_t size)
 {
     static const struct {
         const char *name;
         uint64_t bit;
     } gates[] = {
-        {"sstc", HENVCFG_STCE},    {"svpbmt", HENVCFG_PBMTE}, {"zicbom", HENVCFG_CBCFE},
+        {"sstc", HENVCFG_STCE},
+        {"svpbmt", HENVCFG_PBMTE},
+        {"zicbom", HENVCFG_CBCFE},
         {"zicboz", HENVCFG_CBZE},
     };
     uint64_t saved, bits;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decoder of RV64 loads and stores. The guest chooses the bits, so nothing is asserted of them: what is not understood
- * in full is refused. [Unprivileged ISA: RV32/64G listings; C, "RVC Instruction Set Listings"; Zcb]
+ * The decoder of RV64 loads and stores. The guest chooses the bits, so nothing is asserted of them:
+ * what is not understood in full is refused. [Unprivileged ISA: RV32/64G listings; C, "RVC
+ * Instruction Set Listings"; Zcb]
  */
 #include "arch/riscv64/insn.h"
 
@@ -19,7 +20,8 @@
 enum c_funct3 { C_LW = 2, C_LD = 3, C_ZCB = 4, C_SW = 6, C_SD = 7 };
 enum zcb_funct6 { ZCB_LBU = 0x20, ZCB_LH = 0x21, ZCB_SB = 0x22, ZCB_SH = 0x23 };
 
-/* Bits of the offset, scaled: words have [5:3] in 12:10, [2] in 6, [6] in 5; double words [7:6] in 6:5. */
+/* Bits of the offset, scaled: words have [5:3] in 12:10, [2] in 6, [6] in 5; double words [7:6] in
+ * 6:5. */
 static int32_t c_offset(uint32_t insn, unsigned width)
 {
     uint64_t high = field_get(BITS(12, 10), insn) << 3;
@@ -64,7 +66,8 @@ static bool c_zcb(uint32_t insn, struct rv64_insn_access *access)
     return funct6 <= ZCB_SH && !(funct6 == ZCB_SH && bit6);
 }
 
-/* C.LWSP: [5] in 12, [4:2] in 6:4, [7:6] in 3:2. C.LDSP: [5] in 12, [4:3] in 6:5, [8:6] in 4:2. rd 0 is reserved. */
+/* C.LWSP: [5] in 12, [4:2] in 6:4, [7:6] in 3:2. C.LDSP: [5] in 12, [4:3] in 6:5, [8:6] in 4:2. rd
+ * 0 is reserved. */
 static bool c_stack_load(uint32_t insn, unsigned funct3, struct rv64_insn_access *access)
 {
     uint64_t offset = field_get(BIT(12), insn) << 5;

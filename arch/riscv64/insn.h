@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decodes the load or store behind a guest-page fault, whole, compressed, or as hardware transforms it for htinst.
- * Pure, tested on the host against a disassembler. [RISC-V Unprivileged ISA: RV64I, C, Zcb]
+ * Decodes the load or store behind a guest-page fault, whole, compressed, or as hardware transforms
+ * it for htinst. Pure, tested on the host against a disassembler. [RISC-V Unprivileged ISA: RV64I,
+ * C, Zcb]
  */
 #pragma once
 
@@ -18,13 +19,15 @@ struct rv64_insn_access {
 };
 
 /*
- * insn: 32 bits, or 16 in the lower half. False, and *access is worthless, for all that is not a load or store of an x
- * register (floating point, atomics, reserved encodings, …). Whether the CPU has C or Zcb is not looked at.
+ * insn: 32 bits, or 16 in the lower half. False, and *access is worthless, for all that is not a
+ * load or store of an x register (floating point, atomics, reserved encodings, …). Whether the CPU
+ * has C or Zcb is not looked at.
  */
 bool rv64_insn_decode(uint32_t insn, struct rv64_insn_access *access);
 /*
- * The two formats that are not compressed. Here, for every access to a device comes through it: funct3 is log2 of the width,
- * and 4 for unsigned loads; 7 and, for stores, 4 and more are reserved.
+ * The two formats that are not compressed. Here, for every access to a device comes through it:
+ * funct3 is log2 of the width, and 4 for unsigned loads; 7 and, for stores, 4 and more are
+ * reserved.
  */
 static inline bool rv64_insn_basic(uint32_t insn, struct rv64_insn_access *access)
 {
@@ -39,15 +42,16 @@ static inline bool rv64_insn_basic(uint32_t insn, struct rv64_insn_access *acces
     access->reg = (uint8_t)(load ? insn >> 7 & 31 : insn >> 20 & 31);
     access->base = (uint8_t)(insn >> 15 & 31);
     access->length = 4;
-    access->offset = load ? (int32_t)insn >> 20
-                          : (int32_t)(insn & 0xfe000000) >> 20 | (int32_t)(insn >> 7 & 31);
+    access->offset =
+        load ? (int32_t)insn >> 20 : (int32_t)(insn & 0xfe000000) >> 20 | (int32_t)(insn >> 7 & 31);
     return load ? funct3 != 7 : funct3 < 4;
 }
 
 /*
- * The same for a value of htinst: base and offset are not known. False also for 0, for what is no load or store of
- * ours, and when the address that faulted is not where the access begins: bits 19:15 hold the distance. Bit 1 tells a
- * compressed instruction from its expansion. [hypervisor.adoc, Transformed Instruction]
+ * The same for a value of htinst: base and offset are not known. False also for 0, for what is no
+ * load or store of ours, and when the address that faulted is not where the access begins: bits
+ * 19:15 hold the distance. Bit 1 tells a compressed instruction from its expansion.
+ * [hypervisor.adoc, Transformed Instruction]
  */
 static inline bool rv64_insn_transformed(uint64_t htinst, struct rv64_insn_access *access)
 {

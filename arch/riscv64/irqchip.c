@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Host interrupts: those of the hart (timer, IPI, guest interrupt files), and behind "external" the controller that the
- * platform has, a PLIC or an AIA. Numbers are the sources of PLIC or APLIC; those of the hart are in arch_types.h.
+ * Host interrupts: those of the hart (timer, IPI, guest interrupt files), and behind "external" the
+ * controller that the platform has, a PLIC or an AIA. Numbers are the sources of PLIC or APLIC;
+ * those of the hart are in arch_types.h.
  */
 #include "arch/riscv64/irqchip.h"
 
@@ -71,7 +72,8 @@ static bool irqchip_take_external(uint32_t *irq)
     return *irq != 0;
 }
 
-/* By the order of priority that hardware has: external, software, timer [supervisor.adoc, sip and sie]. */
+/* By the order of priority that hardware has: external, software, timer [supervisor.adoc, sip and
+ * sie]. */
 bool arch_irq_take(uint32_t *irq)
 {
     uint64_t pending = csr_read("sip") & csr_read("sie");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PLIC: a context for each hart at supervisor level, with enable bits, a threshold, and a register that claims an
- * interrupt when it is read and completes it when it is written. [RISC-V PLIC 1.0.0, chapters 3 to 10]
+ * The PLIC: a context for each hart at supervisor level, with enable bits, a threshold, and a
+ * register that claims an interrupt when it is read and completes it when it is written. [RISC-V
+ * PLIC 1.0.0, chapters 3 to 10]
  */
 #include "arch/riscv64/irqchip.h"
 #include "kernel/bits.h"
@@ -10,11 +11,11 @@
 #include "kernel/platform.h"
 #include "mm/hostmap.h"
 
-#define PLIC_PRIORITY(irq)     (4u * (irq))
-#define PLIC_ENABLE(context)   (0x2000u + 0x80u * (context))
-#define PLIC_CONTEXT(context)  (0x200000u + 0x1000u * (context))
-#define CONTEXT_THRESHOLD      0u
-#define CONTEXT_CLAIM          4u
+#define PLIC_PRIORITY(irq)    (4u * (irq))
+#define PLIC_ENABLE(context)  (0x2000u + 0x80u * (context))
+#define PLIC_CONTEXT(context) (0x200000u + 0x1000u * (context))
+#define CONTEXT_THRESHOLD     0u
+#define CONTEXT_CLAIM         4u
 
 static volatile char *plic;
 static uint32_t plic_end; /* First number beyond the sources. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * G-stage entries: Sv39x4 and Sv48x4, with a root of four joined tables. Pure. Every access counts as one of
- * U-mode, so leaves have U; one without U is a leaf without rights. D is clear where writes are to be logged: such a
- * leaf is write-protected. [hypervisor.adoc, Guest Physical Address Translation]
+ * G-stage entries: Sv39x4 and Sv48x4, with a root of four joined tables. Pure. Every access counts
+ * as one of U-mode, so leaves have U; one without U is a leaf without rights. D is clear where
+ * writes are to be logged: such a leaf is write-protected. [hypervisor.adoc, Guest Physical Address
+ * Translation]
  */
 #include "arch/riscv64/pt_riscv64.h"
 #include "kernel/bits.h"

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stage-1 entries: Sv39 and Sv48. Pure. A and D are always set, so that it does not matter who would
- * update them. Kinds of memory are attributes of physical addresses; the entry only remembers what
- * was asked. [supervisor.adoc, Sv39: Page-Based 39-bit Virtual-Memory System]
+ * Stage-1 entries: Sv39 and Sv48. Pure. A and D are always set, so that it does not matter who
+ * would update them. Kinds of memory are attributes of physical addresses; the entry only remembers
+ * what was asked. [supervisor.adoc, Sv39: Page-Based 39-bit Virtual-Memory System]
  */
 #include "arch/riscv64/pt_riscv64.h"
 #include "kernel/bits.h"
 
-/* Write without read is reserved, and without any right the entry would point to a table: read is always given. */
+/* Write without read is reserved, and without any right the entry would point to a table: read is
+ * always given. */
 static uint64_t sv_leaf_bits(unsigned, struct pt_attr attr)
 {
     uint64_t bits = PTE_V | PTE_R | PTE_A | PTE_D | field_put(PTE_RSW, attr.memory);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Our calls to the firmware in M-mode [RISC-V SBI 2.0: Binary Encoding, and a chapter for each extension]. */
+/* Our calls to the firmware in M-mode [RISC-V SBI 2.0: Binary Encoding, and a chapter for each
+ * extension]. */
 #include "arch/riscv64/sbi.h"
 
 #include "arch/riscv64/boot.h"
@@ -10,8 +11,8 @@
 
 enum { HSM_HART_START };
 enum { SRST_SHUTDOWN, SRST_COLD_REBOOT };
-#define DBCN_WRITE_BYTE     2u
-#define SBI_LEGACY_PUTCHAR  1u
+#define DBCN_WRITE_BYTE    2u
+#define SBI_LEGACY_PUTCHAR 1u
 
 struct sbi_result sbi_call(uint32_t extension, uint32_t function, uint64_t a, uint64_t b,
                            uint64_t c, uint64_t d, uint64_t e)

@@ -28,7 +28,7 @@ enum sbi_rfence_fid {
 #define SBI_INVALID_PARAM     (-3)
 #define SBI_ALREADY_AVAILABLE (-6)
 
-#define SBI_ALL_HARTS (~(uint64_t)0) /* As hart_mask_base; the mask is ignored. */
+#define SBI_ALL_HARTS         (~(uint64_t)0) /* As hart_mask_base; the mask is ignored. */
 
 struct sbi_result {
     int64_t error;
@@ -39,7 +39,8 @@ struct sbi_result {
 struct sbi_result sbi_call(uint32_t extension, uint32_t function, uint64_t a, uint64_t b,
                            uint64_t c, uint64_t d, uint64_t e);
 bool sbi_has(uint32_t extension);
-/* Text on the firmware's console, byte by byte: before there is a UART, or where we have no driver for it. */
+/* Text on the firmware's console, byte by byte: before there is a UART, or where we have no driver
+ * for it. */
 void sbi_console_write(const char *text);
 void sbi_timer_set(uint64_t deadline);
 void sbi_ipi_send(uint64_t hart);

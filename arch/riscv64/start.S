@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first instructions of every pCPU. The flat image begins with the Linux `Image` header, so that any boot loader
- * that starts Linux starts us: in HS-mode, satp = 0, a0 = hart id, a1 = device tree. Our own EFI loader enters in the same
- * way with a1 = struct handoff. [Linux: Documentation/arch/riscv/boot.rst, boot-image-header.rst]
+ * The first instructions of every pCPU. The flat image begins with the Linux `Image` header, so
+ * that any boot loader that starts Linux starts us: in HS-mode, satp = 0, a0 = hart id, a1 =
+ * device tree. Our own EFI loader enters in the same way with a1 = struct handoff. [Linux:
+ * Documentation/arch/riscv/boot.rst, boot-image-header.rst]
  *
- * We go on without translation until hostmap_init() has made the tables: caches and atomics do not depend on it, so
- * there are no early ones.
+ * We go on without translation until hostmap_init() has made the tables: caches and atomics do not
+ * depend on it, so there are no early ones.
  */
 #include "asm.h"
 
@@ -18,7 +19,7 @@ _head:
         j       start                   /* code0 */
         nop                             /* code1 */
         .quad   0x200000                /* text_offset: the firmware is below. */
-        .quad   _image_end - _head      /* With .bss. A difference: image_size_mem would be relocated. */
+        .quad   _image_end - _head      /* With .bss. Not image_size_mem: it would be relocated. */
         .quad   0                       /* Little endian. */
         .long   2, 0                    /* Version 0.2. */
         .quad   0
@@ -96,7 +97,7 @@ start_secondary:
         lla     t0, host_satp
         ld      t0, 0(t0)
         sfence.vma
-        csrw    satp, t0                /* Mapped one to one: the next instruction is where it was. */
+        csrw    satp, t0                /* One to one: the next instruction is where it was. */
         sfence.vma
         ld      sp, PCPU_STACK_TOP(tp)
         mv      s0, zero

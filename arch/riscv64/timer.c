@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The hypervisor's own timer: stimecmp where there is Sstc [sstc.adoc], else the firmware's [SBI TIME]. */
+/* The hypervisor's own timer: stimecmp where there is Sstc [sstc.adoc], else the firmware's [SBI
+ * TIME]. */
+#include "kernel/timer.h"
 #include "arch/riscv64/csr.h"
 #include "arch/riscv64/sbi.h"
 #include "kernel/irq.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
-#include "kernel/timer.h"
 
 /* TICKS_NEVER is the time that never comes in both, and takes a pending interrupt back. */
 void arch_timer_set(uint64_t deadline)

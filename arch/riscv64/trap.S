@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Traps. sscratch tells whose: while a guest runs it holds the vCPU, else 0. From a guest they end vcpu_enter()
- * (vcpu_entry.S); from our own code they are fatal, for we run with interrupts masked.
+ * Traps. sscratch tells whose: while a guest runs it holds the vCPU, else 0. From a guest they end
+ * vcpu_enter() (vcpu_entry.S); from our own code they are fatal, for we run with interrupts
+ * masked.
  */
 #include "asm.h"
 
         .text
-/* Reached from trap_entry with a0 = 0, sscratch = our a0. Goes on the emergency stack: sp may be what failed. */
+/*
+ * Reached from trap_entry with a0 = 0, sscratch = our a0. Goes on the emergency stack: sp may be
+ * what failed.
+ */
         .global own_trap
 own_trap:
         mv      a0, sp

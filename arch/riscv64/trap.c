@@ -70,7 +70,8 @@ static bool trap_frame_ok(uintptr_t fp, uintptr_t low)
     return fp > low && fp - low <= 32 * KIB && IS_ALIGNED(fp, 8);
 }
 
-/* The frame pointer s0 points above the record: return address at -8, the caller's s0 at -16 [psABI]. */
+/* The frame pointer s0 points above the record: return address at -8, the caller's s0 at -16
+ * [psABI]. */
 unsigned arch_backtrace(const struct arch_trap_frame *frame, uintptr_t *addrs, unsigned max)
 {
     uintptr_t fp = frame ? frame->x[8] : (uintptr_t)__builtin_frame_address(0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A vCPU's state in the hardware: what is loaded when it is bound to a pCPU and taken back when it leaves. Between two
- * runs nothing but the general registers moves. [hypervisor.adoc, Hypervisor and Virtual Supervisor CSRs]
+ * A vCPU's state in the hardware: what is loaded when it is bound to a pCPU and taken back when it
+ * leaves. Between two runs nothing but the general registers moves. [hypervisor.adoc, Hypervisor
+ * and Virtual Supervisor CSRs]
  */
 #include "arch/riscv64/vcpu.h"
 
@@ -54,8 +55,8 @@ void arch_vcpu_set_guest_file(struct arch_vcpu *vcpu, unsigned file)
 }
 
 /*
- * The TLB of a pCPU may hold what another vCPU of the VM translated under the same ASID, and, when VMIDs are few, what
- * another VM did. Code may have been written by another pCPU.
+ * The TLB of a pCPU may hold what another vCPU of the VM translated under the same ASID, and, when
+ * VMIDs are few, what another VM did. Code may have been written by another pCPU.
  */
 static void vcpu_claim_tlb(const struct arch_vcpu *vcpu)
 {
@@ -86,8 +87,8 @@ static void vcpu_load_fp(struct arch_vcpu *vcpu)
 
 /*
  * Without a guest interrupt file, a guest finds the external interrupt in stopi by these fields of
- * hvictl [AIA 6.3.3]. 255: more urgent than what has no priority of its own, as it is by default. Only
- * while there is one: QEMU 10 does not look whether it is pending.
+ * hvictl [AIA 6.3.3]. 255: more urgent than what has no priority of its own, as it is by default.
+ * Only while there is one: QEMU 10 does not look whether it is pending.
  */
 static void vcpu_show_external(bool pending)
 {
@@ -96,8 +97,9 @@ static void vcpu_show_external(bool pending)
 }
 
 /*
- * vsatp is 0 while hgatp changes, lest one guest's translations be cached as another's [hypervisor.adoc, the note at the end
- * of Memory-Management Fences]. sstatus.VS stays off: guests have no vectors.
+ * vsatp is 0 while hgatp changes, lest one guest's translations be cached as another's
+ * [hypervisor.adoc, the note at the end of Memory-Management Fences]. sstatus.VS stays off: guests
+ * have no vectors.
  */
 void arch_vcpu_bind(struct arch_vcpu *vcpu)
 {

@@ -6,8 +6,8 @@
 #include "vcpu/arch_vcpu.h"
 
 /*
- * Functions that call nothing and are on the way of every exit: without a frame of their own, which backtraces would not
- * show anyway.
+ * Functions that call nothing and are on the way of every exit: without a frame of their own, which
+ * backtraces would not show anyway.
  */
 #define HOT_LEAF [[gnu::optimize("omit-frame-pointer")]]
 
@@ -15,7 +15,8 @@
 void vcpu_enter(struct arch_vcpu *vcpu);
 void fp_save(struct arch_fp_state *state);
 void fp_restore(const struct arch_fp_state *state);
-/* Two bytes of code at a guest-virtual address, as the guest would fetch them; < 0: it could not. */
+/* Two bytes of code at a guest-virtual address, as the guest would fetch them; < 0: it could not.
+ */
 int32_t guest_fetch(uint64_t addr);
 
 /* A register of csr.def, wherever it is now. */
@@ -23,7 +24,8 @@ uint64_t vcpu_csr(const struct arch_vcpu *vcpu, enum csr_index index);
 /* sstatus.SPP: what the guest was in when it trapped. */
 bool vcpu_in_supervisor(const struct arch_vcpu *vcpu);
 
-/* guest_csr.c: an access of the guest to a CSR that traps; and its second half. False: not a CSR instruction. */
+/* guest_csr.c: an access of the guest to a CSR that traps; and its second half. False: not a CSR
+ * instruction. */
 bool csr_access_start(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t insn);
 void csr_access_next(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 void csr_access_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);

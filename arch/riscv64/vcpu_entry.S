@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The world switch. Only what the two worlds share in hardware is exchanged: general registers and pc. VS CSRs stay the
- * guest's while it is bound, and so do sstatus and hstatus: nothing of ours traps or returns in between, so SPP and
- * SPV still say where the guest was. We use no FP register.
+ * The world switch. Only what the two worlds share in hardware is exchanged: general registers and
+ * pc. VS CSRs stay the guest's while it is bound, and so do sstatus and hstatus: nothing of ours
+ * traps or returns in between, so SPP and SPV still say where the guest was. We use no FP
+ * register.
  */
 #include "asm.h"
 
@@ -123,8 +124,8 @@ trap_entry:
         ret
 
 /*
- * int32_t guest_fetch(uint64_t addr): HLVX.HU, with a trap landing behind it. The trap writes sepc, and SPP and SPV, which are
- * the guest's: put back.
+ * int32_t guest_fetch(uint64_t addr): HLVX.HU, with a trap landing behind it. The trap writes
+ * sepc, and SPP and SPV, which are the guest's: put back.
  */
         .global guest_fetch
         .option push
@@ -146,7 +147,10 @@ guest_fetch:
         ret
         .option pop
 
-/* void fp_save(struct arch_fp_state *), fp_restore(): the only code of ours that touches FP registers. */
+/*
+ * void fp_save(struct arch_fp_state *), fp_restore(): the only code of ours that touches FP
+ * registers.
+ */
         .option push
         .option arch, +d
         .global fp_save

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the hardware's cause to the portable exit, and the completion of accesses. The order of the cases is that of how
- * often they come. [hypervisor.adoc, Trap Cause Codes; Transformed Instruction]
+ * From the hardware's cause to the portable exit, and the completion of accesses. The order of the
+ * cases is that of how often they come. [hypervisor.adoc, Trap Cause Codes; Transformed
+ * Instruction]
  */
 #include "arch/riscv64/insn.h"
 #include "arch/riscv64/vcpu.h"
@@ -55,11 +56,12 @@ static void exit_stage2_fault(struct vcpu_exit *exit, uint64_t cause, uint64_t h
 }
 
 /*
- * A load or store: hardware gives the instruction in htinst, or leaves it to us to read it. The guest may have changed it
- * since: then it must still be of the kind that faulted, and go to where the fault was.
+ * A load or store: hardware gives the instruction in htinst, or leaves it to us to read it. The
+ * guest may have changed it since: then it must still be of the kind that faulted, and go to where
+ * the fault was.
  */
-static bool exit_decode(const struct arch_vcpu *vcpu, uint64_t cause, uint64_t htinst, uint64_t stval,
-                        struct rv64_insn_access *access)
+static bool exit_decode(const struct arch_vcpu *vcpu, uint64_t cause, uint64_t htinst,
+                        uint64_t stval, struct rv64_insn_access *access)
 {
     if (htinst != 0)
         return rv64_insn_transformed(htinst, access);
@@ -68,7 +70,8 @@ static bool exit_decode(const struct arch_vcpu *vcpu, uint64_t cause, uint64_t h
            vcpu->x[access->base] + (uint64_t)(int64_t)access->offset == stval;
 }
 
-[[gnu::noinline]] static void exit_data_fault(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cause)
+[[gnu::noinline]] static void exit_data_fault(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                              uint64_t cause)
 {
     uint64_t htinst = csr_read("htinst"), stval = csr_read("stval");
     struct rv64_insn_access access;
@@ -90,7 +93,8 @@ static bool exit_decode(const struct arch_vcpu *vcpu, uint64_t cause, uint64_t h
     exit->mmio.data = vcpu->x[access.reg] & exit_mask(access.width);
 }
 
-/* What is prevented because V = 1. All but the few that we answer are illegal to the guest, as its manual says. */
+/* What is prevented because V = 1. All but the few that we answer are illegal to the guest, as its
+ * manual says. */
 static void exit_virtual(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     uint32_t insn = (uint32_t)csr_read("stval");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is the same for all guests: the mode of hgatp, what is delegated to them, what they may touch; and the fences for
- * changes to their translations. [hypervisor.adoc; smstateen.adoc]
+ * What is the same for all guests: the mode of hgatp, what is delegated to them, what they may
+ * touch; and the fences for changes to their translations. [hypervisor.adoc; smstateen.adoc]
  */
 #include "arch/riscv64/pt_riscv64.h"
 #include "arch/riscv64/sbi.h"
@@ -11,7 +11,8 @@
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
 
-/* Exceptions that are the guest's own affair. Not: calls of VS-mode, faults of the G-stage, hardware errors. */
+/* Exceptions that are the guest's own affair. Not: calls of VS-mode, faults of the G-stage,
+ * hardware errors. */
 #define HEDELEG_GUEST                                                                              \
     (BIT(CAUSE_FETCH_MISALIGNED) | BIT(CAUSE_FETCH_ACCESS) | BIT(CAUSE_ILLEGAL) |                  \
      BIT(CAUSE_BREAKPOINT) | BIT(CAUSE_LOAD_MISALIGNED) | BIT(CAUSE_LOAD_ACCESS) |                 \
@@ -19,7 +20,8 @@
      BIT(CAUSE_FETCH_PAGE) | BIT(CAUSE_LOAD_PAGE) | BIT(CAUSE_STORE_PAGE) |                        \
      BIT(CAUSE_SOFTWARE_CHECK))
 
-/* Invalidation flushes (CBIE 1): otherwise it could bring back what was in memory before we zeroed it. */
+/* Invalidation flushes (CBIE 1): otherwise it could bring back what was in memory before we zeroed
+ * it. */
 #define HENVCFG_GUEST                                                                              \
     (field_put(HENVCFG_CBIE, 1) | HENVCFG_CBCFE | HENVCFG_CBZE | HENVCFG_PBMTE | HENVCFG_STCE)
 
@@ -66,8 +68,10 @@ static bool virt_choose(void)
     virt_caps = (struct virt_caps){
         .backend = "h",
         .vcpus_max = 32,
-        .vmids_max = (unsigned)field_get(HGATP_VMID, virt_hgatp_try(field_put(SATP_MODE, virt_hgatp_mode) |
-                                                                    HGATP_VMID)) + 1,
+        .vmids_max =
+            (unsigned)field_get(
+                HGATP_VMID, virt_hgatp_try(field_put(SATP_MODE, virt_hgatp_mode) | HGATP_VMID)) +
+            1,
         .gpa_bits = virt_hgatp_mode == MODE_SV39 ? 41 : 50,
         .virq_slots = VIRQ_SLOTS_MAX,
         .isa = guest_isa(),
@@ -81,8 +85,8 @@ static bool virt_choose(void)
 
 enum err arch_virt_enable(void)
 {
-    uint64_t stateen = HSTATEEN0_ENVCFG | (cpu_has.aia ? HSTATEEN0_AIA | HSTATEEN0_CSRIND |
-                                                             HSTATEEN0_IMSIC : 0);
+    uint64_t stateen =
+        HSTATEEN0_ENVCFG | (cpu_has.aia ? HSTATEEN0_AIA | HSTATEEN0_CSRIND | HSTATEEN0_IMSIC : 0);
 
     if (this_cpu()->id == 0 && !virt_choose())
         return E_UNSUPPORTED;
@@ -92,7 +96,8 @@ enum err arch_virt_enable(void)
     }
     csr_write("hedeleg", HEDELEG_GUEST);
     csr_write("hideleg", INT_VS);
-    csr_write("hcounteren", HCOUNTEREN_TM); /* No cycles, no instructions: they would tell of others. */
+    csr_write("hcounteren",
+              HCOUNTEREN_TM); /* No cycles, no instructions: they would tell of others. */
     if (cpu_has.envcfg)
         csr_write("henvcfg", HENVCFG_GUEST);
     if (cpu_has.stateen)
@@ -102,7 +107,9 @@ enum err arch_virt_enable(void)
     csr_write("vsie", 0);
     csr_write("vsatp", 0);
     __asm__ volatile(".option push; .option arch, +h; hfence.gvma; hfence.vvma; .option pop"
-                     : : : "memory");
+                     :
+                     :
+                     : "memory");
     return OK;
 }
 
@@ -126,7 +133,9 @@ void arch_stage2_flush(uint16_t vmid, [[maybe_unused]] hpa_t root, gpa_t start, 
     uint64_t others = virt_all_pcpus() & ~BIT(this_cpu()->id);
 
     __asm__ volatile(".option push; .option arch, +h; hfence.gvma zero, %0; .option pop"
-                     : : "r"((uint64_t)vmid) : "memory");
+                     :
+                     : "r"((uint64_t)vmid)
+                     : "memory");
     if (others)
         sbi_remote_fence(RFENCE_HFENCE_GVMA_VMID, others, start.v, size, vmid);
 }

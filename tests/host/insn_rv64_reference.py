@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares arch/riscv64/insn.c with objdump, an independent decoder of the same words.
 
-All 65536 compressed instructions but those of Zcb, which objdump 2.40 does not know, and words at random, half of them
-loads and stores. --seed=N repeats a run; without, the seed is 1.
+All 65536 compressed instructions but those of Zcb, which objdump 2.40 does not know, and words at
+random, half of them loads and stores. --seed=N repeats a run; without, the seed is 1.
 """
 import array
 import os

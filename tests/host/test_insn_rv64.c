@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decoder of RV64 loads and stores, with words as the GNU assembler makes them. All of the encodings but Zcb's are
- * compared with objdump by insn_rv64_reference.py.
+ * The decoder of RV64 loads and stores, with words as the GNU assembler makes them. All of the
+ * encodings but Zcb's are compared with objdump by insn_rv64_reference.py.
  */
 #include "arch/riscv64/insn.h"
 #include "kernel/bits.h"
@@ -107,7 +107,7 @@ TEST(rv64_what_is_no_load_or_store_of_an_x_register_is_refused)
         0x5002,     /* c.lwsp x0: reserved */
         0x8ce8,     /* c.sh with bit 6: reserved */
         0x9002,     /* c.ebreak */
-        0x0000, 0xffffffff,
+        0x0000,     0xffffffff,
     };
     struct rv64_insn_access access;
 
@@ -130,11 +130,10 @@ TEST(rv64_a_transformed_instruction_tells_all_but_the_address)
 TEST(rv64_other_words_of_hardware_are_not_taken_for_an_instruction)
 {
     static const uint64_t words[] = {
-        0,
-        0x3000, 0x3020,       /* The guest's own table walk. */
-        0x00012503,           /* lw whose fault is 2 bytes behind its start. */
-        0x100002503,          /* More than 32 bits. */
-        0x0000252f,           /* amoadd.w */
+        0,           0x3000, 0x3020, /* The guest's own table walk. */
+        0x00012503,                  /* lw whose fault is 2 bytes behind its start. */
+        0x100002503,                 /* More than 32 bits. */
+        0x0000252f,                  /* amoadd.w */
         0x0000600f,
     };
     struct rv64_insn_access access;
