@@ -112,6 +112,17 @@ def test_a_long_paste_reaches_a_kilobyte_guest_whole(arch, folder):
         machine.expect("one: powered off")
 
 
+def test_a_long_paste_beside_vms_that_spin_is_not_lost(arch, folder):
+    vms = [vm("one", "echo.img"), vm("spin", "spin.img", cpus=2)]
+    with Machine(arch, config(*vms), folder) as machine:
+        machine.expect("echo: ready")
+        lines = [chr(ord("a") + i) * (1001 + i) for i in range(8)]
+        machine.send("".join(line + "\r" for line in lines))
+        for line in lines:
+            match = machine.expect(r"echo\[(\d+)\]: (.*?)\r", 30)
+            assert match.group(2) == line, f"{len(line)} characters became {match.group(1)}"
+
+
 def test_the_prompt_can_power_the_machine_off(arch, folder):
     with Machine(arch, config(vm("one", "echo.img")), folder) as machine:
         machine.expect("echo: ready")

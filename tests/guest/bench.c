@@ -141,6 +141,7 @@ static void measure_controller(void)
 void guest_main(void)
 {
     irq_handler = bench_taken;
+    print("bench start %lu\n", start_clock);
     irq_line_enable(TIMER_IRQ);
     measure_overhead();
     measure_hypercall();

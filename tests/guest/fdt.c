@@ -107,6 +107,16 @@ const void *fdt_find(const char *node, const char *property, uint32_t *size)
     return NULL;
 }
 
+bool fdt_is_compatible(const char *with)
+{
+    struct walk walk = walk_start();
+
+    for (enum token t = walk_next(&walk); t != END; t = walk_next(&walk))
+        if (t == PROP && starts(walk.name, "compatible") && starts(walk.value, with))
+            return true;
+    return false;
+}
+
 unsigned fdt_cpu_count(void)
 {
     struct walk walk = walk_start();

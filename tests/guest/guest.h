@@ -35,8 +35,8 @@ void report_failure(void);
 /* "guest done: N passed, N failed", then power off. */
 [[gnu::noreturn]] void report_end(void);
 uint64_t random_next(void);
-/* First part of the runtime that is C, on CPU 0. */
-[[gnu::noreturn]] void runtime_main(const void *tree);
+/* On CPU 0, when the processor is set up and fdt_set() was called. */
+[[gnu::noreturn]] void runtime_main(void);
 
 /* Spins until condition holds; false after ms milliseconds. */
 #define WAIT_FOR(condition, ms)                                                                    \
@@ -56,6 +56,8 @@ void fdt_set(const void *tree);
 const void *fdt_find(const char *node, const char *property, uint32_t *size);
 uint64_t fdt_cells(const void *value, unsigned cells);
 unsigned fdt_cpu_count(void);
+/* Some node has this as its first compatible string. */
+bool fdt_is_compatible(const char *with);
 /* The value of "word=number" in the command line, or other. */
 uint64_t fdt_argument(const char *word, uint64_t other);
 void fdt_memory(uint64_t *base, uint64_t *size);
@@ -147,6 +149,8 @@ static inline void mmio_write(uint64_t address, uint32_t value)
 /* --- <arch>/bench_*.S: for the benchmark. --- */
 
 uint64_t bench_clock(void);
+/* The machine's own clock, since its reset, at the guest's first instruction. */
+extern uint64_t start_clock;
 uint64_t bench_hypercall(void);
 /* The clock at the first instruction of the timer's handler; interrupts are enabled. */
 uint64_t bench_spin_until(uint64_t deadline);

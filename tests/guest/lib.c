@@ -86,9 +86,8 @@ uint64_t random_next(void)
     return state ^= state << 17;
 }
 
-void runtime_main(const void *tree)
+void runtime_main(void)
 {
-    fdt_set(tree);
     guest_main();
     report_end();
 }

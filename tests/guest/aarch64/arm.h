@@ -64,6 +64,9 @@ void gic_bit_write(unsigned irq, unsigned base);
 void gic_priority(unsigned irq, unsigned priority);
 void gic_edge(unsigned irq, bool edge);
 void gic_route(unsigned irq, unsigned cpu);
+/* Acknowledges the most urgent interrupt; its end. */
+unsigned gic_take(void);
+void gic_end(unsigned iar);
 void gic_setup_first(void);
 void gic_setup(void);
 

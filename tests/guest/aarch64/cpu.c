@@ -39,8 +39,9 @@ void cpu_setup(void)
     gic_setup();
 }
 
-void cpu_setup_first(void)
+void cpu_setup_first(const void *tree)
 {
+    fdt_set(tree);
     table[0] = BLOCK_DEVICE;
     for (unsigned i = 1; i < 512; i++)
         table[i] = (uint64_t)i << 30 | BLOCK_NORMAL;
@@ -115,17 +116,17 @@ void sync_taken(struct frame *frame)
 
 void irq_taken(void)
 {
-    unsigned irq;
+    unsigned iar;
 
     if (irq_raw != NULL) {
         irq_raw();
         return;
     }
-    irq = (unsigned)SYSREG_READ(ICC_IAR1) & 0xffffff;
-    if (irq >= IRQ_NONE)
+    iar = gic_take();
+    if ((iar & 0x3ff) >= IRQ_NONE)
         return;
-    irq_handler(irq);
-    SYSREG_WRITE(ICC_EOIR1, irq);
+    irq_handler(iar & 0x3ff); /* Above: who sent an SGI of a GICv2. */
+    gic_end(iar);
 }
 
 void fault_expect(void)

@@ -3,6 +3,7 @@
 #pragma once
 
 #define GICD_BASE      0x08000000ul
+#define GICC_BASE      0x08010000ul /* Of a GICv2. */
 #define GICR_BASE      0x080a0000ul
 #define UART_BASE      0x09000000ul
 #define RTC_BASE       0x09010000ul

@@ -21,6 +21,7 @@ _head:
     .text
 /* x0: the device tree. FP registers are kept as found, for those who look at them. */
 start:
+    mrs     x20, cntpct_el0         /* start_clock. */
     mov     x19, x0
     adrp    x1, _head
     add     x1, x1, :lo12:_head
@@ -45,10 +46,12 @@ start:
     b.hs    4f
     stp     xzr, xzr, [x2], #16
     b       3b
-4:  mov     x0, #0
+4:  adrp    x2, start_clock
+    str     x20, [x2, :lo12:start_clock]
+    mov     x0, #0
     bl      stack_set
-    bl      cpu_setup_first
     mov     x0, x19
+    bl      cpu_setup_first
     b       runtime_main
 
 /* Sets sp for CPU x0. Changes x1, x2. */
@@ -171,6 +174,9 @@ irq_vector:
 
     .bss
     .balign 16
+    .global start_clock
+start_clock:
+    .space  16
     .global secondary_state
 secondary_state:
     .space  32
