@@ -102,8 +102,8 @@ $O/caisson.img: $O/caisson.elf
 
 EFI_ROOT   := $(CACHE)/$(ARCH)/root/usr
 EFI_CFLAGS := -std=gnu2x $(or $(EFI_FLAGS),$(ARCH_FLAGS)) -O2 -g -fpic -fshort-wchar \
-              -ffreestanding -fno-strict-aliasing -fno-stack-protector -fno-stack-check -I. -MMD -MP \
-              -isystem $(EFI_ROOT)/include/efi \
+              -ffreestanding -fno-strict-aliasing -fno-stack-protector -fno-stack-check \
+              -I. -MMD -MP -isystem $(EFI_ROOT)/include/efi \
               -DEFI_ARCH_HEADER='"boot/efi_$(ARCH).h"'
 
 $O/boot/efi.c.o: boot/efi.c Makefile | $(READY)

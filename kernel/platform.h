@@ -17,7 +17,8 @@ struct platform_cpu {
     uint64_t gicr;  /* GICv3: this CPU's redistributor where the table names it (GICC), else 0. */
     uint32_t plic_context; /* PLIC: of this hart at supervisor level. */
     uint32_t aplic_hart;   /* APLIC: hart index in the domain of supervisor level. */
-    uint64_t imsic;        /* IMSIC: interrupt file of supervisor level; those of guests follow, a page each. */
+    /* IMSIC: interrupt file of supervisor level; those of guests follow, a page each. */
+    uint64_t imsic;
 };
 
 struct platform_region {
@@ -38,23 +39,28 @@ struct platform {
     unsigned gicr_count;
     uint32_t gic_maintenance_irq;
 
-    uint64_t plic, plic_size;   /* PLIC; plic_sources: the highest source. */
+    uint64_t plic, plic_size; /* PLIC; plic_sources: the highest source. */
     uint32_t plic_sources;
-    uint64_t aplic, aplic_size; /* AIA: the APLIC domain of supervisor level, in MSI mode; 0: MSIs only. */
+    /* AIA: the APLIC domain of supervisor level, in MSI mode; 0: MSIs only. */
+    uint64_t aplic, aplic_size;
     uint32_t aplic_sources;
-    uint32_t imsic_ids;         /* Highest identity of an interrupt file. */
-    uint32_t imsic_guests;      /* Guest interrupt files that each hart's window has room for. */
+    uint32_t imsic_ids;    /* Highest identity of an interrupt file. */
+    uint32_t imsic_guests; /* Guest interrupt files that each hart's window has room for. */
 
     uint32_t timer_irq_hyp;  /* EL2 physical timer, INTID. */
     uint32_t timer_irq_virt; /* Virtual timer, INTID. */
     uint32_t timer_irq_phys; /* EL1 physical timer, INTID. */
 
-    uint64_t timer_hz;       /* RISC-V: of the time CSR. */
+    uint64_t timer_hz; /* RISC-V: of the time CSR. */
 
-    /* RISC-V: what all harts have, as in "rv64imafdch_zicsr_sstc": lower case, extensions of more letters after '_'. */
+    /*
+     * RISC-V: what all harts have, as in "rv64imafdch_zicsr_sstc": lower case, extensions of
+     * more letters after '_'.
+     */
     char isa[PLATFORM_ISA_MAX];
     uint32_t va_bits; /* RISC-V: of the largest translation mode of all harts: 39, 48 or 57. */
-    uint32_t cbom_size, cboz_size, cbop_size; /* Bytes of a cache block for Zicbom, Zicboz, Zicbop; 0: unknown. */
+    /* Bytes of a cache block for Zicbom, Zicboz, Zicbop; 0: unknown. */
+    uint32_t cbom_size, cboz_size, cbop_size;
 
     enum platform_uart uart;
     uint64_t uart_base;

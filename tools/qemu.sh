@@ -6,7 +6,8 @@
 #
 # Environment: SMP=2  MEM=2G  CPU=…      the machine
 #              GIC=2|3  ACPI=off         aarch64: interrupt controller; device tree in ACPI's place
-#              AIA=GUEST-FILES           riscv64: AIA in the PLIC's place; ACPI=off too, FIRMWARE=u-boot
+#              AIA=GUEST-FILES           riscv64: AIA in the PLIC's place; ACPI=off too,
+#              FIRMWARE=u-boot           U-Boot in EDK2's place
 #              ICOUNT=1                  one instruction is one nanosecond of the machine's time
 #              DIRECT=CAISSON.IMG        start this flat image without UEFI; DISK is then a compiled
 #                                        configuration, or - for none

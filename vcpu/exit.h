@@ -47,8 +47,8 @@ struct vcpu_exit {
         struct {
             uint64_t nr, args[6]; /* Arm: x0, x1-x6. RISC-V: a7 (extension), a0-a5. */
             uint64_t function;    /* RISC-V: a6. */
-            uint16_t imm;  /* Immediate of HVC or SMC. */
-            bool firmware; /* SMC rather than HVC. */
+            uint16_t imm;         /* Immediate of HVC or SMC. */
+            bool firmware;        /* SMC rather than HVC. */
         } call;
         struct {
             gpa_t gpa;
@@ -68,7 +68,7 @@ struct vcpu_exit {
             uint8_t reg;
             uint64_t value;
             uint32_t select; /* RISC-V: siselect, which sireg goes to. */
-            bool both;       /* RISC-V: the instruction reads and writes: a read exit, then a write exit. */
+            bool both;       /* RISC-V: reads and writes: a read exit, then a write exit. */
         } sysreg;
         struct {
             gpa_t gpa;

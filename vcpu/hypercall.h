@@ -14,7 +14,10 @@ struct vcpu;
 #define HYPERCALL_REVISION 0x8600ff03u /* Major, minor. */
 #define HYPERCALL_YIELD    0xc6000001u /* Let others of the same priority run. Returns 0. */
 
-/* On RISC-V they are an SBI extension of the range of an implementation's own, with the low 16 bits as function. */
+/*
+ * On RISC-V they are an SBI extension of the range of an implementation's own, with the low 16
+ * bits as function.
+ */
 #define HYPERCALL_SBI      0x0a434149u
 
 /* False: not one of ours. Bound. */

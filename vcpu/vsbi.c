@@ -121,8 +121,7 @@ static bool vsbi_legacy_harts(struct vcpu *vcpu, uint64_t address, uint64_t *har
 
     if (address == 0)
         return vsbi_harts(vcpu->vm, 0, UINT64_MAX, harts);
-    if (!IS_ALIGNED(address, 8) ||
-        vcpu_translate(vcpu, gva(address), &at) != OK ||
+    if (!IS_ALIGNED(address, 8) || vcpu_translate(vcpu, gva(address), &at) != OK ||
         guest_read(&vcpu->vm->map, at, &mask, sizeof(mask)) != OK)
         return false;
     return vsbi_harts(vcpu->vm, mask & BITS(vcpu->vm->vcpu_count - 1, 0), 0, harts);

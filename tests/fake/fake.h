@@ -42,11 +42,11 @@ struct fake {
     void (*on_stage2_flush)(uint16_t vmid, gpa_t start, uint64_t size);
     enum err virt_enable_result;
     enum err vcpu_init_result;
-    bool guest_timer;                  /* RISC-V: arch_vcpu_timer_set() succeeds. */
+    bool guest_timer; /* RISC-V: arch_vcpu_timer_set() succeeds. */
     unsigned file_watches, file_resets;
-    uint64_t files_pending;            /* Bit per guest interrupt file. */
+    uint64_t files_pending; /* Bit per guest interrupt file. */
     unsigned fences;
-    enum arch_fence fence;             /* Of the last one: */
+    enum arch_fence fence; /* Of the last one: */
     uint64_t fence_pcpus, fence_start, fence_size, fence_asid;
 };
 

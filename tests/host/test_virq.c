@@ -86,6 +86,7 @@ static void model_kick(unsigned cpu);
 #define vcpu_interrupt model_interrupt
 #define vcpu_power_on  model_power_on
 #define vcpu_init      model_init
+#define vcpu_translate model_translate
 #define sched_wake     model_wake
 #define ipi_kick       model_kick
 #undef atomic_fetch_or_explicit

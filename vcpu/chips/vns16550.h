@@ -12,7 +12,7 @@
 
 #define VNS16550_SIZE  0x100u
 #define VNS16550_FIFO  16u
-#define VNS16550_QUEUE 1024u /* A power of two. */
+#define VNS16550_QUEUE 16384u /* A power of two. */
 
 /* All that a guest can observe; no pointers, so it can be saved and restored as it is. */
 struct vns16550_state {

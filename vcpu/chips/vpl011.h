@@ -12,7 +12,7 @@
 
 #define VPL011_SIZE  0x1000u
 #define VPL011_FIFO  16u
-#define VPL011_QUEUE 1024u /* A power of two. */
+#define VPL011_QUEUE 16384u /* A power of two. */
 
 /* All that a guest can observe; no pointers, so it can be saved and restored as it is. */
 struct vpl011_state {
