@@ -10,6 +10,7 @@
 #include "vcpu/config.h"
 
 #define SHARED_MAX 32u
+#define OWN_WINDOW (64 * KIB) /* What a device of ours may take: as large as a distributor. */
 
 /* Ranges that some VMs share: taken once, by the first that names them. */
 static struct platform_region shared[SHARED_MAX];
@@ -57,7 +58,7 @@ static bool pinned_is_ours(const struct memmap *map, uint64_t base, uint64_t siz
         if (overlap(platform.gicr[i].base, platform.gicr[i].size, base, size))
             return true;
     for (unsigned i = 0; i < ARRAY_SIZE(own); i++)
-        if (own[i] && overlap(own[i], PAGE_SIZE, base, size))
+        if (own[i] && overlap(own[i], OWN_WINDOW, base, size))
             return true;
     return false;
 }
