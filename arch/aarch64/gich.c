@@ -14,15 +14,8 @@
  * s3_4_c12_c<8+g>_n.
  */
 /* clang-format off */
+/* From the last down: saving and loading all fall through from the highest. */
 #define LR_LIST(X)                                              \
-    X(0, "c12_0") X(1, "c12_1") X(2, "c12_2") X(3, "c12_3")     \
-    X(4, "c12_4") X(5, "c12_5") X(6, "c12_6") X(7, "c12_7")     \
-    X(8, "c13_0") X(9, "c13_1") X(10, "c13_2") X(11, "c13_3")   \
-    X(12, "c13_4") X(13, "c13_5") X(14, "c13_6") X(15, "c13_7")
-/* clang-format on */
-
-/* clang-format off */
-#define LR_LIST_DOWN(X)                                         \
     X(15, "c13_7") X(14, "c13_6") X(13, "c13_5") X(12, "c13_4") \
     X(11, "c13_3") X(10, "c13_2") X(9, "c13_1") X(8, "c13_0")   \
     X(7, "c12_7") X(6, "c12_6") X(5, "c12_5") X(4, "c12_4")     \
@@ -66,7 +59,7 @@ static void lr_store_all(uint64_t *lr, unsigned count)
     case n + 1:                                                                                    \
         lr[n] = sysreg_read("s3_4_c12_" reg);                                                      \
         [[fallthrough]];
-        LR_LIST_DOWN(X)
+        LR_LIST(X)
 #undef X
     case 0:
         return;
@@ -80,7 +73,7 @@ static void lr_load_all(const uint64_t *lr, unsigned count)
     case n + 1:                                                                                    \
         sysreg_write("s3_4_c12_" reg, lr[n]);                                                      \
         [[fallthrough]];
-        LR_LIST_DOWN(X)
+        LR_LIST(X)
 #undef X
     case 0:
         return;
