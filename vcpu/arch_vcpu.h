@@ -37,15 +37,38 @@ const struct pt_format *arch_stage2_format(void);
 
 struct arch_vcpu_config {
     uint16_t vmid;
-    unsigned index; /* In its VM. */
+    unsigned index;      /* In its VM. */
+    unsigned vcpu_count; /* Of its VM. */
     hpa_t stage2_root;
     bool trap_wait; /* WFI, HLT exit; else the hardware waits (exclusive pCPUs). */
 };
 
 /* Power-on state, off: everything zeroed, nothing leaks from an earlier user. Unbound. */
 enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *config);
-/* Reset to the architecture's state for a CPU that starts at entry with one argument. Unbound. */
-void arch_vcpu_start(struct arch_vcpu *vcpu, gpa_t entry, uint64_t arg);
+
+/* In which mode a vCPU begins. x86 has several; the others start as their firmware starts one. */
+enum arch_mode {
+    ARCH_MODE_NATIVE,    /* Arm: EL1; RISC-V: VS-mode. x86: as ARCH_MODE_REAL. */
+    ARCH_MODE_REAL,      /* At arg = 0: cs:ip = pc >> 4 : 0, as after a SIPI; pc RESET_VECTOR: as
+                            after a reset, with edx = family, model, stepping. */
+    ARCH_MODE_PROTECTED, /* 32 bits, flat, paging off; ebx = arg, eax = ARCH_MULTIBOOT_MAGIC. */
+    ARCH_MODE_LONG,      /* 64 bits, flat; rsi = arg; cr3 = ARCH_BOOT_TABLES, GDT at ARCH_BOOT_GDT,
+                            which the loader fills in. */
+};
+
+struct arch_entry {
+    gpa_t pc;
+    uint64_t arg; /* The first argument register. */
+    enum arch_mode mode;
+};
+
+static inline struct arch_entry arch_entry(gpa_t pc, uint64_t arg)
+{
+    return (struct arch_entry){.pc = pc, .arg = arg};
+}
+
+/* Reset to the architecture's state for a CPU that starts so. Unbound. */
+void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry);
 
 /* The guest's clock shows arch_ticks() - offset from its next bind. Unbound. */
 void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset);
@@ -60,13 +83,19 @@ void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 /* Complete an MMIO, PIO or system-register exit: load the register for a read, step over. */
 void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);
 
+/* How a backend reads the guest's page tables: 8 aligned bytes. */
+struct arch_guest_memory {
+    enum err (*read)(void *arg, gpa_t addr, uint64_t *entry);
+    void *arg;
+};
+
 /*
  * A stage-2 fault on data without a syndrome: make an MMIO exit of it by decoding the instruction
  * (size bytes at the guest's pc). False: not an instruction that we know. Its MMIO exits may be
- * several: finish each.
+ * several: finish each; an address of one may be RAM (x86: a string instruction).
  */
 bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
-                      struct vcpu_exit *exit);
+                      const struct arch_guest_memory *memory, struct vcpu_exit *exit);
 
 /*
  * System registers that the backend itself answers: identification without what is not virtualized,
@@ -78,6 +107,7 @@ bool arch_vcpu_sysreg(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 /* General registers by the architecture's number; bound or not. */
 uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg);
 void arch_vcpu_set_gpr(struct arch_vcpu *vcpu, unsigned reg, uint64_t value);
+/* Where its next instruction is, guest-virtual (x86: linear). */
 uint64_t arch_vcpu_pc(const struct arch_vcpu *vcpu);
 /* Result of a hypercall: the return registers in order; count at most 4. */
 void arch_vcpu_set_return(struct arch_vcpu *vcpu, unsigned index, uint64_t value);
@@ -89,12 +119,12 @@ enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs
 void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out);
 void arch_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out);
 /*
- * The guest's own translation of a virtual address, by walking its tables with read(); E_ABSENT: it
- * has none. Bound or not.
+ * The guest's own translation of a virtual address (x86: linear), by walking its tables; E_ABSENT:
+ * it has none. x86: with the rights that the guest has now for such an access. Bound or not.
  */
-enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr,
-                             enum err (*read)(void *arg, gpa_t addr, uint64_t *entry), void *arg,
-                             gpa_t *result);
+enum arch_access { ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH }; /* NONE: any rights. */
+enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr, enum arch_access access,
+                             const struct arch_guest_memory *memory, gpa_t *result);
 
 /* What hardware would do for a wrong access: make the guest take the exception. Bound. */
 enum arch_fault { FAULT_UNDEFINED, FAULT_DATA_ABORT, FAULT_FETCH_ABORT };
@@ -123,6 +153,24 @@ uint64_t arch_virq_ended(const struct arch_vcpu *vcpu);
 /* Arm: control word ICH_HCR_EL2 (EOIcount, maintenance enables, traps). */
 uint64_t arch_virq_control(const struct arch_vcpu *vcpu);
 void arch_virq_set_control(struct arch_vcpu *vcpu, uint64_t value);
+
+/*
+ * x86. A slot holds what is to be injected at the next entry: a vector, an NMI (value 1); written
+ * only when arch_virq_empty() has its bit: the guest takes such an interrupt now, and nothing else
+ * is being injected. The TPR slot is not injected: it is what the guest reads as CR8, in TPR
+ * format. arch_virq_set_control(): bits of slots whose taking is waited for; EXIT_INTERRUPT_WINDOW
+ * comes when one can, and the bits are clear then.
+ */
+enum arch_virq_slot { VIRQ_SLOT_VECTOR, VIRQ_SLOT_NMI, VIRQ_SLOT_TPR };
+/* exit->sysreg.addr of a write to CR8; value: in TPR format. MSRs have their own number. */
+#define ARCH_SYSREG_CR8      0xffff0008u
+/* Guest-physical; what ARCH_MODE_LONG finds there is the loader's to write: page tables that map
+ * the first 4 GiB one to one, and a GDT with code at 0x10 and data at 0x18. */
+#define ARCH_BOOT_GDT        0x8000u
+#define ARCH_BOOT_GDT_SIZE   32u
+#define ARCH_BOOT_TABLES     0x9000u
+#define ARCH_RESET_VECTOR    0xfffffff0u
+#define ARCH_MULTIBOOT_MAGIC 0x2badb002u
 
 /*
  * RISC-V. Slots of arch_virq_read() and arch_virq_write() are the lines of hvip, value 0 or 1; in

@@ -25,6 +25,7 @@ const char *exit_kind_text(enum exit_kind kind)
         [EXIT_SYSTEM_DOWN] = "system-down",
         [EXIT_SYSTEM_RESET] = "system-reset",
         [EXIT_DEBUG] = "debug",
+        [EXIT_INTERRUPT_WINDOW] = "interrupt-window",
         [EXIT_PREEMPTION_TIMER] = "preemption-timer",
         [EXIT_INTERRUPT_END] = "interrupt-end",
         [EXIT_FAIL_ENTRY] = "fail-entry",

@@ -29,6 +29,8 @@ enum exit_kind {
     EXIT_SYSTEM_DOWN,      /* The guest powers off, or shut down (triple fault). */
     EXIT_SYSTEM_RESET,     /* The guest restarts its machine. */
     EXIT_DEBUG,            /* debug: breakpoint, step. */
+    EXIT_INTERRUPT_WINDOW, /* x86: the guest can take what was asked for by arch_virq_set_control().
+                            */
     EXIT_PREEMPTION_TIMER, /* A guest timer or the slice timer of the hardware fired. */
     EXIT_INTERRUPT_END,    /* The guest ended an interrupt that we asked to hear about. */
     EXIT_FAIL_ENTRY,       /* code: hardware refused to enter the guest. */

@@ -100,7 +100,6 @@ enum err loader_load(const struct loader_job *job, struct loader_result *result)
     err = loader_put(job, plan->tree, tree, size);
     if (err != OK)
         return loader_fail(job, err, "the device tree cannot be written");
-    result->entry = gpa(plan->entry);
-    result->arg = plan->tree;
+    result->entry = arch_entry(gpa(plan->entry), plan->tree);
     return OK;
 }

@@ -7,6 +7,7 @@
 
 #include "kernel/err.h"
 #include "kernel/types.h"
+#include "vcpu/arch_vcpu.h"
 #include "vcpu/image.h"
 
 struct config_vm;
@@ -28,8 +29,7 @@ struct loader_job {
 #define LOADER_SCRATCH_SIZE IMAGE_TREE_SIZE
 
 struct loader_result {
-    gpa_t entry;  /* Of vCPU 0. */
-    uint64_t arg; /* Its first argument: where the tree is. */
+    struct arch_entry entry; /* Of vCPU 0; its argument: where the tree is. */
     struct image_plan plan;
 };
 

@@ -77,7 +77,7 @@ static void report_gva(struct vcpu *vcpu, struct fmt_sink *out, gva_t addr)
 {
     gpa_t result;
 
-    if (vcpu_translate(vcpu, addr, &result) == OK)
+    if (vcpu_translate(vcpu, addr, ACCESS_NONE, &result) == OK)
         fmt_print(out, "  stage 1: guest-virtual %#llx -> guest-physical %#llx\n",
                   (unsigned long long)addr.v, (unsigned long long)result.v);
     else

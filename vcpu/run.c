@@ -40,11 +40,44 @@ static bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
     return true;
 }
 
+/* Accesses of an instruction that also touches a device (x86: a string instruction). */
+static bool run_ram(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct guestmap *map = &vcpu->vm->map;
+    enum err err;
+
+    if (exit->kind == EXIT_MMIO_WRITE) {
+        err = guest_write(map, exit->mmio.gpa, &exit->mmio.data, exit->mmio.width);
+    } else {
+        exit->mmio.data = 0;
+        err = guest_read(map, exit->mmio.gpa, &exit->mmio.data, exit->mmio.width);
+    }
+    if (err == OK)
+        arch_vcpu_finish(&vcpu->arch, exit);
+    return err == OK;
+}
+
+/* Ports where nothing is read as ones, and take no writes, as a PC's bus does. */
+static void run_pio(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct vdev *hint = NULL;
+    struct vdev *dev = bus_find(&vcpu->vm->ports, exit->pio.port, exit->pio.width, &hint);
+
+    if (exit->kind == EXIT_PIO_OUT && dev)
+        dev->ops->write(dev, vcpu->index, exit->pio.port - dev->base, exit->pio.width,
+                        exit->pio.data);
+    else if (exit->kind == EXIT_PIO_IN)
+        exit->pio.data =
+            dev ? dev->ops->read(dev, vcpu->index, exit->pio.port - dev->base, exit->pio.width)
+                : UINT64_MAX;
+    arch_vcpu_finish(&vcpu->arch, exit);
+}
+
 /*
  * An access that no device answers. ROM ignores writes; a device refuses what is misaligned or
  * reaches beyond it; where nothing is, it is the guest's end.
  */
-static void run_no_device(struct vcpu *vcpu, const struct vcpu_exit *exit)
+static void run_no_device(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     const struct guest_region *region = guestmap_find(&vcpu->vm->map, exit->mmio.gpa);
     struct vdev *hint = NULL;
@@ -53,23 +86,34 @@ static void run_no_device(struct vcpu *vcpu, const struct vcpu_exit *exit)
         arch_vcpu_finish(&vcpu->arch, exit);
     else if (bus_find(&vcpu->vm->bus, exit->mmio.gpa.v, 1, &hint))
         arch_vcpu_inject_fault(&vcpu->arch, FAULT_DATA_ABORT, exit);
-    else
+    else if (!run_ram(vcpu, exit))
         vm_fault(vcpu, "access to an address where nothing is", exit);
 }
 
-/* The instruction at the guest's pc, read through its own tables. */
-static bool run_fetch(struct vcpu *vcpu, uint8_t insn[ARCH_INSN_MAX])
+/* The instruction at the guest's pc, read through its own tables: how many bytes there are. */
+static unsigned run_fetch(struct vcpu *vcpu, uint8_t insn[ARCH_INSN_MAX])
 {
+    uint64_t pc = arch_vcpu_pc(&vcpu->arch);
+    unsigned done = 0;
     gpa_t addr;
 
-    return vcpu_translate(vcpu, gva(arch_vcpu_pc(&vcpu->arch)), &addr) == OK &&
-           guest_read(&vcpu->vm->map, addr, insn, ARCH_INSN_MAX) == OK;
+    while (done < ARCH_INSN_MAX) { /* Over the border of a page, at most once. */
+        unsigned size = (unsigned)MIN(ARCH_INSN_MAX - done, PAGE_SIZE - (pc + done) % PAGE_SIZE);
+
+        if (vcpu_translate(vcpu, gva(pc + done), ACCESS_FETCH, &addr) != OK ||
+            guest_read(&vcpu->vm->map, addr, insn + done, size) != OK)
+            break;
+        done += size;
+    }
+    return done;
 }
 
 static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     const struct vcpu_exit original = *exit;
+    const struct arch_guest_memory memory = vcpu_memory(vcpu);
     uint8_t insn[ARCH_INSN_MAX];
+    unsigned size;
 
     if (exit->fault.execute) {
         vm_fault(vcpu, "instruction fetch where no memory is", exit);
@@ -79,7 +123,8 @@ static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
         vm_fault(vcpu, "page tables where no memory is", exit);
         return;
     }
-    if (!run_fetch(vcpu, insn) || !arch_vcpu_decode(&vcpu->arch, insn, sizeof(insn), exit)) {
+    size = run_fetch(vcpu, insn);
+    if (size == 0 || !arch_vcpu_decode(&vcpu->arch, insn, size, &memory, exit)) {
         vm_fault(vcpu, "access by an instruction that cannot be emulated", &original);
         return;
     }
@@ -115,7 +160,7 @@ static void run_cpu_up(struct vcpu *vcpu, const struct vcpu_exit *exit)
     else if (!guestmap_find(&vm->map, gpa(exit->cpu.entry)))
         err = E_RANGE;
     else
-        err = vcpu_power_on(&vm->vcpus[index], gpa(exit->cpu.entry), exit->cpu.arg);
+        err = vcpu_power_on(&vm->vcpus[index], arch_entry(gpa(exit->cpu.entry), exit->cpu.arg));
     arch_vcpu_set_return(&vcpu->arch, 0, vm->machine->cpu_up_result(err));
 }
 
@@ -189,6 +234,13 @@ static bool run_exit(struct vcpu *vcpu, struct vcpu_exit *exit)
     case EXIT_SYSREG_READ:
     case EXIT_SYSREG_WRITE:
         run_sysreg(vcpu, exit);
+        return true;
+    case EXIT_PIO_IN:
+    case EXIT_PIO_OUT:
+        run_pio(vcpu, exit);
+        return true;
+    case EXIT_INTERRUPT_WINDOW:
+        vcpu->vm->machine->refresh(vcpu);
         return true;
     case EXIT_WFI:
     case EXIT_HALT:

@@ -34,9 +34,16 @@ static enum err vcpu_read_entry(void *arg, gpa_t addr, uint64_t *entry)
     return guest_read(arg, addr, entry, sizeof(*entry)) == OK ? OK : E_ABSENT;
 }
 
-enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, gpa_t *result)
+struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu)
 {
-    return arch_vcpu_translate(&vcpu->arch, addr, vcpu_read_entry, &vcpu->vm->map, result);
+    return (struct arch_guest_memory){vcpu_read_entry, &vcpu->vm->map};
+}
+
+enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, enum arch_access access, gpa_t *result)
+{
+    const struct arch_guest_memory memory = vcpu_memory(vcpu);
+
+    return arch_vcpu_translate(&vcpu->arch, addr, access, &memory, result);
 }
 
 void vcpu_request(struct vcpu *vcpu, uint32_t requests)
@@ -59,7 +66,7 @@ void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge)
     vcpu_request(vcpu, VCPU_REQ_IRQ);
 }
 
-enum err vcpu_power_on(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
+enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry)
 {
     struct vm *vm = vcpu->vm;
     enum err err = OK;
@@ -72,7 +79,6 @@ enum err vcpu_power_on(struct vcpu *vcpu, gpa_t entry, uint64_t arg)
         err = E_STATE;
     } else if (vcpu->power == VCPU_OFF) {
         vcpu->entry = entry;
-        vcpu->arg = arg;
         vcpu->power = VCPU_ON_PENDING;
         vcpu_request(vcpu, VCPU_REQ_START);
     } else {
@@ -117,7 +123,7 @@ static void vcpu_park(struct vcpu *vcpu)
 static void vcpu_power_up(struct vcpu *vcpu)
 {
     atomic_fetch_and(&vcpu->requests, (uint32_t)~VCPU_REQ_START);
-    arch_vcpu_start(&vcpu->arch, vcpu->entry, vcpu->arg);
+    arch_vcpu_start(&vcpu->arch, vcpu->entry);
     vcpu->waiting = false;
     vcpu->power = VCPU_ON;
 }
@@ -152,7 +158,7 @@ static void vcpu_run(struct sched_entity *entity)
     vcpu->waiting = false;
     if (vcpu->resume) {
         vcpu->resume = false;
-        arch_vcpu_start(&vcpu->arch, vcpu->entry, vcpu->arg);
+        arch_vcpu_start(&vcpu->arch, vcpu->entry);
     }
     vcpu_bind(vcpu);
     while (vcpu_turn(vcpu))
@@ -168,6 +174,7 @@ enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cp
     const struct arch_vcpu_config config = {
         .vmid = vm->map.vmid,
         .index = index,
+        .vcpu_count = vm->config->cpu_count,
         .stage2_root = pt_root(&vm->map.pt),
         .trap_wait = trap_wait,
     };

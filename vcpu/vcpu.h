@@ -42,12 +42,11 @@ struct vcpu {
     struct sched_entity sched;
     struct virq_queue virq;
     _Atomic(enum vcpu_power) power;
-    bool resume;  /* It wakes at entry with arg, in reset state: a suspend that retains nothing. */
+    bool resume;  /* It wakes at entry, in reset state: a suspend that retains nothing. */
     bool waiting; /* It executed WFI or its like, and is to block. */
     bool parked;  /* Stopped and acknowledged. */
-    gpa_t entry;  /* For VCPU_REQ_START, and for resume. */
-    uint64_t arg;
-    struct timer wake; /* A guest timer's deadline, while blocked. */
+    struct arch_entry entry; /* For VCPU_REQ_START, and for resume. */
+    struct timer wake;       /* A guest timer's deadline, while blocked. */
     uint64_t exit_count;
     struct vcpu_trace trace[VCPU_TRACE];
 };
@@ -71,10 +70,13 @@ void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
  * Power on at entry: E_EXISTS when it is on, E_BUSY when it is about to be, E_STATE unless the VM
  * is running. Takes vm->lock.
  */
-enum err vcpu_power_on(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
+enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry);
 
 /* Where a guest-virtual address is, by the guest's own tables; E_ABSENT: nowhere. Bound. */
-enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, gpa_t *result);
+enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, enum arch_access access,
+                        gpa_t *result);
+/* The guest's memory, for its page tables. */
+struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu);
 
 /* Load on, unload from this pCPU. */
 void vcpu_bind(struct vcpu *vcpu);

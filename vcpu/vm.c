@@ -288,8 +288,8 @@ static enum err vm_start_claimed(struct vm *vm)
     vm->start_count++;
     atomic_store(&vm->running, vm->vcpu_count);
     vm_set_state(vm, VM_RUNNING);
-    log_info("%s: started, entry %#llx", vm->config->name, (unsigned long long)boot.entry.v);
-    err = vcpu_power_on(&vm->vcpus[0], boot.entry, boot.arg);
+    log_info("%s: started, entry %#llx", vm->config->name, (unsigned long long)boot.entry.pc.v);
+    err = vcpu_power_on(&vm->vcpus[0], boot.entry);
     return err == E_STATE ? OK : err; /* E_STATE: it was started, and somebody has stopped it. */
 }
 

@@ -38,7 +38,8 @@ struct vm {
     const struct machine_layout *layout;
     void *machine_state;
     struct guestmap map;
-    struct bus bus;
+    struct bus bus;   /* By guest-physical address. */
+    struct bus ports; /* x86: by port number. */
     struct lock lock; /* RANK_VM */
     enum vm_state state;
     enum vm_stop_reason reason; /* Of the stop under way, or the last one. */

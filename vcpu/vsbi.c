@@ -121,7 +121,7 @@ static bool vsbi_legacy_harts(struct vcpu *vcpu, uint64_t address, uint64_t *har
 
     if (address == 0)
         return vsbi_harts(vcpu->vm, 0, UINT64_MAX, harts);
-    if (!IS_ALIGNED(address, 8) || vcpu_translate(vcpu, gva(address), &at) != OK ||
+    if (!IS_ALIGNED(address, 8) || vcpu_translate(vcpu, gva(address), ACCESS_READ, &at) != OK ||
         guest_read(&vcpu->vm->map, at, &mask, sizeof(mask)) != OK)
         return false;
     return vsbi_harts(vcpu->vm, mask & BITS(vcpu->vm->vcpu_count - 1, 0), 0, harts);
@@ -253,8 +253,7 @@ static int vsbi_hart_suspend(struct vcpu *vcpu, struct vcpu_exit *exit)
     case 0x80000000:
         if (!vsbi_is_code(vcpu->vm, args[1]))
             return SBI_INVALID_ADDRESS;
-        vcpu->entry = gpa(args[1]);
-        vcpu->arg = args[2];
+        vcpu->entry = arch_entry(gpa(args[1]), args[2]);
         vcpu->resume = true;
         exit->kind = EXIT_IDLE;
         return CALL_DONE;

@@ -33,6 +33,7 @@ static void insn_set_base(struct arch_vcpu *vcpu, unsigned reg, uint64_t value)
 }
 
 bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
+                      [[maybe_unused]] const struct arch_guest_memory *memory,
                       struct vcpu_exit *exit)
 {
     struct arch_insn_state *state = &vcpu->insn;

@@ -124,7 +124,7 @@ void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset)
     vcpu->cntvoff = offset;
 }
 
-void arch_vcpu_start(struct arch_vcpu *vcpu, gpa_t entry, uint64_t arg)
+void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry)
 {
     assert(!vcpu->bound);
     memset(vcpu->x, 0, sizeof(vcpu->x));
@@ -135,8 +135,8 @@ void arch_vcpu_start(struct arch_vcpu *vcpu, gpa_t entry, uint64_t arg)
     memset(vcpu->gic.ap1r, 0, sizeof(vcpu->gic.ap1r));
     vcpu->gic.vmcr = 0;
     vcpu->sys[SYS_SCTLR_EL1] = SCTLR_EL1_RESET;
-    vcpu->x[0] = arg;
-    vcpu->pc = entry.v;
+    vcpu->x[0] = entry.arg;
+    vcpu->pc = entry.pc.v;
     vcpu->pstate = PSTATE_EL1H | PSTATE_DAIF;
 }
 
@@ -288,8 +288,8 @@ void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
 }
 
 enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr,
-                             [[maybe_unused]] enum err (*read)(void *, gpa_t, uint64_t *),
-                             [[maybe_unused]] void *arg, gpa_t *result)
+                             [[maybe_unused]] enum arch_access access,
+                             [[maybe_unused]] const struct arch_guest_memory *memory, gpa_t *result)
 {
     uint64_t par, saved;
 

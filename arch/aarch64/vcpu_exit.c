@@ -49,7 +49,7 @@ static gpa_t exit_gpa(uint64_t far)
 static bool exit_gpa_any(const struct arch_vcpu *vcpu, uint64_t esr, uint64_t far, gpa_t *addr)
 {
     if ((esr & FSC_TYPE) == FSC_PERMISSION && !(esr & ISS_S1PTW))
-        return arch_vcpu_translate(vcpu, gva(far), NULL, NULL, addr) == OK;
+        return arch_vcpu_translate(vcpu, gva(far), ACCESS_NONE, NULL, addr) == OK;
     *addr = exit_gpa(far);
     return true;
 }

@@ -35,8 +35,8 @@ void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault,
 }
 
 enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr,
-                             enum err (*read)(void *arg, gpa_t addr, uint64_t *entry), void *arg,
-                             gpa_t *result)
+                             [[maybe_unused]] enum arch_access access,
+                             const struct arch_guest_memory *memory, gpa_t *result)
 {
     uint64_t vsatp = vcpu_csr(vcpu, CSR_VSATP), mode = field_get(SATP_MODE, vsatp);
     uint64_t table = field_get(SATP_PPN, vsatp) << PAGE_SHIFT, pte, size;
@@ -45,11 +45,11 @@ enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr,
     *result = gpa(addr.v);
     if (mode == MODE_BARE)
         return OK;
-    if (!read || mode < MODE_SV39 || mode > MODE_SV57)
+    if (!memory || mode < MODE_SV39 || mode > MODE_SV57)
         return E_ABSENT;
     for (level = 3 + (unsigned)(mode - MODE_SV39); level-- > 0;) {
         size = PAGE_SIZE << 9 * level;
-        TRY(read(arg, gpa(table + (addr.v / size & 511) * sizeof(pte)), &pte));
+        TRY(memory->read(memory->arg, gpa(table + (addr.v / size & 511) * sizeof(pte)), &pte));
         if (!(pte & PTE_V))
             return E_ABSENT;
         table = field_get(PTE_PPN, pte) << PAGE_SHIFT;

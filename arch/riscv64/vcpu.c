@@ -31,7 +31,7 @@ void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset)
 }
 
 /* The state that SBI gives to a hart that starts [ext-hsm.adoc, Hart start]. */
-void arch_vcpu_start(struct arch_vcpu *vcpu, gpa_t entry, uint64_t arg)
+void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry)
 {
     assert(!vcpu->bound);
     memset(vcpu->x, 0, sizeof(vcpu->x));
@@ -43,8 +43,8 @@ void arch_vcpu_start(struct arch_vcpu *vcpu, gpa_t entry, uint64_t arg)
     vcpu->hvip = 0;
     vcpu->sstatus = SSTATUS_SPP | field_put(SSTATUS_UXL, XL_64);
     vcpu->x[10] = vcpu->index;
-    vcpu->x[11] = arg;
-    vcpu->pc = entry.v;
+    vcpu->x[11] = entry.arg;
+    vcpu->pc = entry.pc.v;
 }
 
 void arch_vcpu_set_guest_file(struct arch_vcpu *vcpu, unsigned file)

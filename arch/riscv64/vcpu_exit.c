@@ -187,7 +187,9 @@ HOT_LEAF void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *e
 
 /* Whatever could be decoded has been: see exit_decode(). */
 bool arch_vcpu_decode([[maybe_unused]] struct arch_vcpu *vcpu, [[maybe_unused]] const void *insn,
-                      [[maybe_unused]] unsigned size, [[maybe_unused]] struct vcpu_exit *exit)
+                      [[maybe_unused]] unsigned size,
+                      [[maybe_unused]] const struct arch_guest_memory *memory,
+                      [[maybe_unused]] struct vcpu_exit *exit)
 {
     return false;
 }

@@ -272,13 +272,13 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
     return OK;
 }
 
-void arch_vcpu_start(struct arch_vcpu *vcpu, gpa_t entry, uint64_t arg)
+void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry)
 {
     assert(!vcpu->bound);
     memset(&vcpu->regs, 0, sizeof(vcpu->regs));
     vcpu->regs.arch = ARCH_TAG;
-    vcpu->regs.pc = entry.v;
-    vcpu->regs.gpr[0] = arg;
+    vcpu->regs.pc = entry.pc.v;
+    vcpu->regs.gpr[0] = entry.arg;
     vcpu->starts++;
 }
 
@@ -327,7 +327,7 @@ void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
 }
 
 bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
-                      struct vcpu_exit *exit)
+                      const struct arch_guest_memory *, struct vcpu_exit *exit)
 {
     return vcpu->on_decode && vcpu->on_decode(vcpu, insn, size, exit);
 }
@@ -389,8 +389,8 @@ void arch_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out)
     fmt_print(out, "%s\n", exit_kind_text(exit->kind));
 }
 
-enum err arch_vcpu_translate(const struct arch_vcpu *, gva_t addr,
-                             enum err (*)(void *, gpa_t, uint64_t *), void *, gpa_t *result)
+enum err arch_vcpu_translate(const struct arch_vcpu *, gva_t addr, enum arch_access,
+                             const struct arch_guest_memory *, gpa_t *result)
 {
     *result = gpa(addr.v); /* The fake's guests have no tables of their own. */
     return OK;

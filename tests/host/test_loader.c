@@ -328,12 +328,12 @@ static void expect_loaded(const struct config_vm *vm, const struct loader_result
     struct fdt fdt;
     uint64_t v;
 
-    ASSERT_EQ(result->entry.v, RAM + MIB + 0x10);
+    ASSERT_EQ(result->entry.pc.v, RAM + MIB + 0x10);
     ASSERT_EQ(guest_word(RAM + MIB), 0xaaaaaaaa);
     ASSERT_EQ(guest_word(RAM + 2 * MIB + 96), 0xbbbbbbbb);
     ASSERT_EQ(guest_word(RAM + 2 * MIB + 100), 0);
     ASSERT_EQ(guest_word(result->plan.initrd), 0x464c457f); /* The same file serves. */
-    ASSERT_OK(guest_read(&map, gpa(result->arg), tree, sizeof(tree)));
+    ASSERT_OK(guest_read(&map, gpa(result->entry.arg), tree, sizeof(tree)));
     ASSERT_OK(fdt_open(&fdt, tree, sizeof(tree)));
     ASSERT_OK(fdt_u64(&fdt, fdt_node(&fdt, "/chosen"), "linux,initrd-start", &v));
     ASSERT_EQ(v, result->plan.initrd);
@@ -368,8 +368,8 @@ TEST(a_vms_own_tree_is_given_to_it_unchanged)
     elf_good();
     vm.fdt = (struct config_file){"my.dtb", own, sizeof(own)};
     ASSERT_OK(load(&vm, &result));
-    ASSERT_EQ(guest_word(result.arg), 0xedfe0dd0);
-    ASSERT_EQ(guest_word(result.arg + 4), 0x04030201);
+    ASSERT_EQ(guest_word(result.entry.arg), 0xedfe0dd0);
+    ASSERT_EQ(guest_word(result.entry.arg + 4), 0x04030201);
     guestmap_destroy(&map);
 }
 

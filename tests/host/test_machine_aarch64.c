@@ -46,7 +46,7 @@ TEST(the_physical_timer_fires_at_its_time_on_its_vcpu)
     struct vm *vm = rig_running(2);
     struct vcpu *vcpu = &vm->vcpus[1];
 
-    ASSERT_OK(vcpu_power_on(vcpu, gpa(RIG_ENTRY), 0));
+    ASSERT_OK(vcpu_power_on(vcpu, arch_entry(gpa(RIG_ENTRY), 0)));
     rig_irq_enable(vm, 1, PTIMER);
     RIG_SCRIPT(vcpu, msr(CNTP_CVAL, 5 * RIG_MS), msr(CNTP_CTL, 1), {.kind = EXIT_WFI});
     rig_turns(2);
@@ -124,7 +124,7 @@ TEST(an_sgi_reaches_the_other_vcpu_that_waits)
     struct vm *vm = rig_running(2);
     struct vcpu *to = &vm->vcpus[1];
 
-    ASSERT_OK(vcpu_power_on(to, gpa(RIG_ENTRY), 0));
+    ASSERT_OK(vcpu_power_on(to, arch_entry(gpa(RIG_ENTRY), 0)));
     rig_irq_enable(vm, 1, 5);
     RIG_SCRIPT(to, {.kind = EXIT_WFI});
     rig_turns(2);

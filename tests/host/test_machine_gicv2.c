@@ -52,7 +52,7 @@ TEST(a_guest_on_a_gicv2_host_sends_interrupts_by_the_distributor)
     start();
     vm = rig_vm("web", 2, 0);
     ASSERT_OK(vm_start(vm));
-    ASSERT_OK(vcpu_power_on(&vm->vcpus[1], gpa(RIG_ENTRY), 0));
+    ASSERT_OK(vcpu_power_on(&vm->vcpus[1], arch_entry(gpa(RIG_ENTRY), 0)));
     rig_turns(2);
     rig_write(vm, 0, RIG_GICD, 4, 1);
     rig_write(vm, 0, SGIR, 4, 1 << 17 | 5);

@@ -74,7 +74,7 @@ TEST(two_vcpus_that_fault_together_make_one_report)
 {
     struct vm *vm = rig_running(2);
 
-    ASSERT_OK(vcpu_power_on(&vm->vcpus[1], gpa(RIG_ENTRY), 0));
+    ASSERT_OK(vcpu_power_on(&vm->vcpus[1], arch_entry(gpa(RIG_ENTRY), 0)));
     rig_turns(1);
     fake_be_cpu(1);
     vcpu_bind(&vm->vcpus[1]); /* It is in the guest. */

@@ -404,7 +404,7 @@ TEST(a_stop_goes_before_a_start_and_an_interrupt)
     struct vm *vm = rig_running(2);
     struct vcpu *vcpu = &vm->vcpus[1];
 
-    ASSERT_OK(vcpu_power_on(vcpu, gpa(RIG_ENTRY), 0));
+    ASSERT_OK(vcpu_power_on(vcpu, arch_entry(gpa(RIG_ENTRY), 0)));
     vcpu_interrupt(vcpu, 20, true);
     ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
     rig_turns(3);

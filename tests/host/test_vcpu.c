@@ -68,10 +68,10 @@ TEST(power_on_is_refused_for_a_vcpu_that_is_on_or_about_to_be)
     struct vm *vm = rig_running(2);
     struct vcpu *vcpu = &vm->vcpus[1];
 
-    ASSERT_OK(vcpu_power_on(vcpu, gpa(RIG_ENTRY), 1));
-    ASSERT_ERR(E_BUSY, vcpu_power_on(vcpu, gpa(RIG_ENTRY + 8), 2));
+    ASSERT_OK(vcpu_power_on(vcpu, arch_entry(gpa(RIG_ENTRY), 1)));
+    ASSERT_ERR(E_BUSY, vcpu_power_on(vcpu, arch_entry(gpa(RIG_ENTRY + 8), 2)));
     rig_turns(2);
-    ASSERT_ERR(E_EXISTS, vcpu_power_on(vcpu, gpa(RIG_ENTRY + 8), 2));
+    ASSERT_ERR(E_EXISTS, vcpu_power_on(vcpu, arch_entry(gpa(RIG_ENTRY + 8), 2)));
     ASSERT_EQ(vcpu->arch.regs.pc, RIG_ENTRY);
     ASSERT_EQ(vcpu->arch.regs.gpr[0], 1);
     ASSERT_EQ(vcpu->arch.starts, 1);
@@ -84,7 +84,7 @@ TEST(power_on_needs_a_running_vm)
 
     rig_start();
     vm = rig_vm("web", 1, 0);
-    ASSERT_ERR(E_STATE, vcpu_power_on(&vm->vcpus[0], gpa(RIG_ENTRY), 0));
+    ASSERT_ERR(E_STATE, vcpu_power_on(&vm->vcpus[0], arch_entry(gpa(RIG_ENTRY), 0)));
     rig_turns(2);
     ASSERT_EQ(vm->vcpus[0].arch.runs, 0);
     rig_end();
@@ -101,7 +101,7 @@ TEST(an_interrupt_for_a_vcpu_that_is_off_waits_until_it_is_on)
     rig_turns(3);
     ASSERT_EQ(vcpu->arch.runs, 0);
     ASSERT_EQ(vcpu->sched.state, SCHED_BLOCKED);
-    ASSERT_OK(vcpu_power_on(vcpu, gpa(RIG_ENTRY), 0));
+    ASSERT_OK(vcpu_power_on(vcpu, arch_entry(gpa(RIG_ENTRY), 0)));
     rig_turns(2);
     ASSERT(rig_irq_seen(vcpu, 20));
     rig_end();

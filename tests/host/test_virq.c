@@ -87,6 +87,7 @@ static void model_kick(unsigned cpu);
 #define vcpu_power_on  model_power_on
 #define vcpu_init      model_init
 #define vcpu_translate model_translate
+#define vcpu_memory    model_memory
 #define sched_wake     model_wake
 #define ipi_kick       model_kick
 #undef atomic_fetch_or_explicit
@@ -103,7 +104,8 @@ void vcpu_bind(struct vcpu *vcpu);
 void vcpu_unbind(struct vcpu *vcpu);
 void vcpu_request(struct vcpu *vcpu, uint32_t requests);
 void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
-enum err vcpu_power_on(struct vcpu *vcpu, gpa_t entry, uint64_t arg);
+enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry);
+struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu);
 enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu, uint8_t priority,
                    bool trap_wait);
 #include "vcpu/vcpu.c"

@@ -105,7 +105,7 @@ TEST(a_stop_waits_for_all_vcpus_and_clears_the_memory)
     struct vm *vm = rig_running(2);
 
     guest_put_word(vm, 0x1000, 0xdead);
-    ASSERT_OK(vcpu_power_on(&vm->vcpus[1], gpa(RIG_ENTRY), 0));
+    ASSERT_OK(vcpu_power_on(&vm->vcpus[1], arch_entry(gpa(RIG_ENTRY), 0)));
     rig_turns(1);
     ASSERT(vm->vcpus[1].arch.runs > 0);
     ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
@@ -130,7 +130,7 @@ TEST(a_stopped_vm_starts_again_from_its_image)
     struct vm *vm = rig_running(2);
 
     guest_put_word(vm, 0x80000, 0);
-    ASSERT_OK(vcpu_power_on(&vm->vcpus[1], gpa(RIG_ENTRY), 0));
+    ASSERT_OK(vcpu_power_on(&vm->vcpus[1], arch_entry(gpa(RIG_ENTRY), 0)));
     ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
     rig_turns(3);
     ASSERT_EQ(vm->state, VM_STOPPED);
@@ -197,7 +197,7 @@ TEST(no_vcpu_is_started_while_its_vm_stops)
     ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
     rig_turn(1);
     ASSERT(second->parked);
-    ASSERT_ERR(E_STATE, vcpu_power_on(second, gpa(RIG_ENTRY), 0));
+    ASSERT_ERR(E_STATE, vcpu_power_on(second, arch_entry(gpa(RIG_ENTRY), 0)));
     rig_turns(4);
     ASSERT_EQ(second->arch.runs, 0);
     ASSERT_EQ(vm->state, VM_STOPPED);
