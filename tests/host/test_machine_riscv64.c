@@ -289,7 +289,7 @@ TEST(a_suspend_retains_or_resumes_anew)
     ASSERT_EQ(call_kind, EXIT_IDLE);
     ASSERT(vcpus[0].resume);
     ASSERT_EQ(vcpus[0].entry.pc.v, RAM + 8);
-    ASSERT_EQ(vcpus[0].arg, 55);
+    ASSERT_EQ(vcpus[0].entry.arg, 55);
     ASSERT_EQ(sbi_value(HSM, 2, 0, 0, 0, &v), 0);
     ASSERT_EQ(v, 4);
     finish();
