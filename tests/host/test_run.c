@@ -119,7 +119,8 @@ static uint64_t decode_to;
 
 static bool decode(struct arch_vcpu *, const void *insn, unsigned size, struct vcpu_exit *exit)
 {
-    ASSERT_EQ(size, 4);
+    if (size != 4)
+        return false;
     memcpy(&decoded, insn, 4);
     *exit = mmio(true, decode_to, 4, 0x77);
     return true;
@@ -178,9 +179,10 @@ TEST(rom_ignores_writes_and_a_hole_beside_it_does_not)
     ASSERT(rig_logged("nearest region: ROM 0x20000000-0x20000fff"));
     rig_turns(3);
     ASSERT_OK(vm_start(vm));
-    RIG_SCRIPT(&vm->vcpus[0], mmio(false, HOLE + 8, 8, 0)); /* Hardware reads ROM by itself. */
+    RIG_SCRIPT(&vm->vcpus[0], mmio(false, HOLE + 8, 8, 0)); /* From ROM to a device. */
     rig_turns(2);
-    ASSERT_EQ(rig_logged_count("access to an address where nothing is"), 2);
+    ASSERT_EQ(vm->vcpus[0].arch.finishes, 2);
+    ASSERT_EQ(rig_logged_count("access to an address where nothing is"), 1);
     rig_end();
 }
 
