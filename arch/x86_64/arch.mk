@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+CROSS      ?= $(if $(filter x86_64,$(shell uname -m)),,x86_64-linux-gnu-)
+ARCH_FLAGS := -m64 -march=x86-64 -mno-red-zone -mgeneral-regs-only -mcmodel=small \
+              -fcf-protection=none
+EFI_NAME   := BOOTX64.EFI
+EFI_FORMAT := --target efi-app-x86_64
+# GNU-EFI calls the firmware by its ABI when the compiler knows it.
+EFI_FLAGS  := -m64 -march=x86-64 -mno-red-zone -mgeneral-regs-only -fcf-protection=none \
+              -DGNU_EFI_USE_MS_ABI
