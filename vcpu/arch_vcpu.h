@@ -70,7 +70,10 @@ static inline struct arch_entry arch_entry(gpa_t pc, uint64_t arg)
 /* Reset to the architecture's state for a CPU that starts so. Unbound. */
 void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry);
 
-/* The guest's clock shows arch_ticks() - offset from its next bind. Unbound. */
+/*
+ * The guest's clock shows arch_ticks() - offset from its next bind. Unbound. x86: bound, too, and
+ * then from its next entry: a guest may write its TSC.
+ */
 void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset);
 
 void arch_vcpu_bind(struct arch_vcpu *vcpu);
