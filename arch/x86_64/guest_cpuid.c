@@ -89,7 +89,7 @@
 #define E1D_LM            BIT(29)
 
 #define E7D_INVARIANT_TSC BIT(8)
-#define E8B_PASS          (BIT(0) | BIT(2) | BIT(9)) /* CLZERO, XRSTOR of error pointers, WBNOINVD. */
+#define E8B_PASS          (BIT(0) | BIT(2) | BIT(9)) /* CLZERO, XRSTOR of errors, WBNOINVD. */
 #define E1AA_PASS         BITS(2, 0)
 #define E21A_PASS         (BIT(0) | BIT(2) | BIT(6)) /* LFENCE serializes, null clears base. */
 
