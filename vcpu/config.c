@@ -70,8 +70,13 @@ static void boot_read(struct config_reader *r, struct config_vm *vm)
     if (strlen(vm->cmdline) >= CONFIG_CMDLINE_MAX)
         config_mistake(r, node, "cmdline", "'cmdline' has more than %u characters",
                        CONFIG_CMDLINE_MAX - 1);
-    config_choice(r, node, "format", LIST("auto", "raw"), &format);
+    config_choice(r, node, "format", LIST("auto", "raw", "firmware"), &format);
     vm->raw = format == 1;
+    vm->firmware = format == 2;
+    if (vm->firmware && !machine_device(r->context->machine, "firmware"))
+        config_mistake(r, node, "format",
+                       "format \"firmware\" is for x86_64 guests; this is for %s",
+                       r->context->machine->arch);
     config_address(r, node, "load-address", &vm->load_address);
     if (vm->load_address && !vm->raw)
         config_mistake(r, node, "load-address", "'load-address' needs format = \"raw\"");

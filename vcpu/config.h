@@ -63,6 +63,7 @@ struct config_vm {
     const char *cmdline;   /* "" when none. */
     uint64_t load_address; /* For raw images; 0: the machine's usual place. */
     bool raw;              /* boot { format = "raw"; }: no header needed. */
+    bool firmware;         /* boot { format = "firmware"; }: x86_64, at the reset vector. */
     unsigned region_count;
     struct config_region regions[CONFIG_REGIONS_MAX];
 };

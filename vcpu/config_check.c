@@ -185,7 +185,7 @@ static void region_check(struct config_reader *r, const struct config_vm *vm, un
         const struct machine_device *device = &machine->devices[i];
         struct range other = {device->name, device->base, device->size, false};
 
-        if (ranges_overlap(&self, &other))
+        if (!device->ports && ranges_overlap(&self, &other))
             overlap_report(r, node, "address", &self, &other, "the machine's ");
     }
 }

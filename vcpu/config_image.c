@@ -3,12 +3,12 @@
  * Plans where a VM's files go; see image.h. [Linux: arch/arm64/booting.rst,
  * arch/riscv/boot-image-header.rst]
  */
+#include "vcpu/config_image.h"
+
 #include "kernel/fmt.h"
 #include "kernel/string.h"
-#include "vcpu/config.h"
+#include "vcpu/config_bzimage.h"
 #include "vcpu/config_elf.h"
-#include "vcpu/image.h"
-#include "vcpu/machine.h"
 
 #define LINUX_ALIGN     (2 * MIB)
 #define LINUX_OLD_SIZE  (16 * MIB) /* Of an Image that does not tell: before Linux 3.17. */
@@ -29,24 +29,15 @@ _Static_assert(sizeof(struct linux_header) == 64, "as in the file");
 
 #define LINUX_BIG_ENDIAN 1u /* Of flags. */
 
-struct planner {
-    const struct config_vm *vm;
-    const struct machine_layout *machine;
-    struct image_plan *plan;
-    char *why;
-    size_t why_size;
-};
-
 const char *image_format_text(enum image_format format)
 {
-    static const char *const words[] = {"arm64 Image", "riscv Image", "ELF", "raw"};
+    static const char *const words[] = {"arm64 Image", "riscv Image", "ELF",           "raw",
+                                        "bzImage",     "PVH ELF",     "multiboot ELF", "firmware"};
 
     return words[format];
 }
 
-/* The reason is a phrase that goes on from the file's name. */
-[[gnu::format(printf, 4, 5)]] static enum err refuse(struct planner *p, enum err err,
-                                                     const char *file, const char *format, ...)
+enum err image_refuse(struct planner *p, enum err err, const char *file, const char *format, ...)
 {
     va_list args;
     size_t used = fmt_buf(p->why, p->why_size, "'%s' ", file);
@@ -72,23 +63,30 @@ static enum err unknown_format(struct planner *p)
     const struct config_file *file = &p->vm->kernel;
     const char *image = p->machine->elf_machine == 183   ? "an arm64 Image or ELF"
                         : p->machine->elf_machine == 243 ? "a riscv Image or ELF"
-                                                         : "an ELF";
+                                                         : "a bzImage or ELF";
 
     if (starts_with(file, 0, "\x1f\x8b", 2))
-        return refuse(p, E_UNSUPPORTED, file->name,
-                      "is gzip-compressed; unpack it first (gunzip): it must be %s", image);
+        return image_refuse(p, E_UNSUPPORTED, file->name,
+                            "is gzip-compressed; unpack it first (gunzip): it must be %s", image);
     if (starts_with(file, 0, "MZ\0\0zimg", 8))
-        return refuse(p, E_UNSUPPORTED, file->name,
-                      "is a compressed EFI zboot image; use the Image inside it: it must be %s",
-                      image);
+        return image_refuse(
+            p, E_UNSUPPORTED, file->name,
+            "is a compressed EFI zboot image; use the Image inside it: it must be %s", image);
     if (starts_with(file, 0x38, "ARM\x64", 4) || starts_with(file, 0x38, "RSC\x05", 4))
-        return refuse(p, E_UNSUPPORTED, file->name, "is a kernel for another architecture than %s",
-                      p->machine->arch);
+        return image_refuse(p, E_UNSUPPORTED, file->name,
+                            "is a kernel for another architecture than %s", p->machine->arch);
     if (starts_with(file, 0x202, "HdrS", 4))
-        return refuse(p, E_UNSUPPORTED, file->name, "is a bzImage, for x86; it must be %s", image);
+        return image_refuse(p, E_UNSUPPORTED, file->name, "is a bzImage, for x86; it must be %s",
+                            image);
     if (starts_with(file, 0, "MZ", 2))
-        return refuse(p, E_UNSUPPORTED, file->name, "is an EFI program, not %s", image);
-    return refuse(p, E_INVALID, file->name, "is not %s; format = \"raw\" takes any file", image);
+        return image_refuse(p, E_UNSUPPORTED, file->name, "is an EFI program, not %s", image);
+    return image_refuse(p, E_INVALID, file->name, "is not %s; format = \"raw\" takes any file",
+                        image);
+}
+
+static bool is_x86(const struct planner *p)
+{
+    return p->machine->elf_machine == 62;
 }
 
 static enum err plan_linux(struct planner *p)
@@ -98,13 +96,13 @@ static enum err plan_linux(struct planner *p)
 
     memcpy(&h, p->vm->kernel.data, sizeof(h));
     if (h.flags & LINUX_BIG_ENDIAN)
-        return refuse(p, E_UNSUPPORTED, p->vm->kernel.name, "is a big-endian kernel");
+        return image_refuse(p, E_UNSUPPORTED, p->vm->kernel.name, "is a big-endian kernel");
     if (h.image_size == 0) {
         h.text_offset = LINUX_OLD_START;
         h.image_size = MAX(LINUX_OLD_SIZE, p->vm->kernel.size);
     }
     if (h.text_offset > GIB || h.image_size > p->machine->ram_max || !IS_ALIGNED(h.text_offset, 8))
-        return refuse(p, E_INVALID, p->vm->kernel.name, "has a damaged Image header");
+        return image_refuse(p, E_INVALID, p->vm->kernel.name, "has a damaged Image header");
     plan->kernel = ALIGN_UP(p->machine->ram_base, LINUX_ALIGN) + h.text_offset;
     plan->kernel_size = MAX(h.image_size, p->vm->kernel.size);
     plan->entry = plan->kernel;
@@ -118,7 +116,7 @@ static enum err plan_elf(struct planner *p)
     const char *wrong = elf_check(file->data, file->size, p->machine->elf_machine, &range);
 
     if (wrong)
-        return refuse(p, E_INVALID, file->name, "%s", wrong);
+        return image_refuse(p, E_INVALID, file->name, "%s", wrong);
     p->plan->kernel = range.base;
     p->plan->kernel_size = range.size;
     p->plan->entry = range.entry;
@@ -129,9 +127,14 @@ static enum err plan_kernel(struct planner *p)
 {
     const struct config_file *file = &p->vm->kernel;
     struct image_plan *plan = p->plan;
+    bool known = false;
 
     if (!file->data || file->size == 0)
-        return refuse(p, E_INVALID, file->name, "is empty");
+        return image_refuse(p, E_INVALID, file->name, "is empty");
+    if (is_x86(p))
+        TRY(image_plan_x86(p, &known));
+    if (known)
+        return OK;
     if (p->vm->raw) {
         plan->format = IMAGE_RAW;
         plan->kernel = p->vm->load_address ? p->vm->load_address
@@ -152,7 +155,7 @@ static enum err plan_kernel(struct planner *p)
     return unknown_format(p);
 }
 
-static bool in_ram(const struct planner *p, uint64_t base, uint64_t size)
+bool image_in_ram(const struct planner *p, uint64_t base, uint64_t size)
 {
     uint64_t start = p->machine->ram_base, ram = p->vm->memory_size;
 
@@ -167,9 +170,9 @@ static bool try_tree(struct planner *p, uint64_t tree)
     uint64_t tree_end = tree + plan->tree_room;
     uint64_t initrd = ALIGN_UP(MAX(kernel_end, tree_end), PAGE_SIZE);
 
-    if (!in_ram(p, tree, plan->tree_room) || (tree < kernel_end && tree_end > plan->kernel))
+    if (!image_in_ram(p, tree, plan->tree_room) || (tree < kernel_end && tree_end > plan->kernel))
         return false;
-    if (plan->initrd_size && !in_ram(p, initrd, plan->initrd_size))
+    if (plan->initrd_size && !image_in_ram(p, initrd, plan->initrd_size))
         return false;
     plan->tree = tree;
     plan->initrd = plan->initrd_size ? initrd : 0;
@@ -184,36 +187,54 @@ enum err image_plan(const struct config_vm *vm, const struct machine_layout *mac
 
     memset(plan, 0, sizeof(*plan));
     TRY(plan_kernel(&p));
-    if (!in_ram(&p, plan->kernel, plan->kernel_size))
-        return refuse(&p, E_RANGE, vm->kernel.name,
-                      "needs the memory at 0x%llx-0x%llx; the VM's RAM is 0x%llx-0x%llx",
-                      (unsigned long long)plan->kernel,
-                      (unsigned long long)(plan->kernel + plan->kernel_size - 1),
-                      (unsigned long long)machine->ram_base,
-                      (unsigned long long)(machine->ram_base + vm->memory_size - 1));
+    if (plan->format != IMAGE_FIRMWARE && !image_in_ram(&p, plan->kernel, plan->kernel_size))
+        return image_refuse(&p, E_RANGE, vm->kernel.name,
+                            "needs the memory at 0x%llx-0x%llx; the VM's RAM is 0x%llx-0x%llx",
+                            (unsigned long long)plan->kernel,
+                            (unsigned long long)(plan->kernel + plan->kernel_size - 1),
+                            (unsigned long long)machine->ram_base,
+                            (unsigned long long)(machine->ram_base + vm->memory_size - 1));
     plan->initrd_size = vm->initrd.name ? vm->initrd.size : 0;
+    if (is_x86(&p))
+        return image_place_x86(&p);
     plan->tree_room = MAX(IMAGE_TREE_SIZE, ALIGN_UP(vm->fdt.name ? vm->fdt.size : 0, PAGE_SIZE));
     kernel_end = plan->kernel + plan->kernel_size;
     if (try_tree(&p, ALIGN_UP(kernel_end, LINUX_ALIGN)) || try_tree(&p, machine->ram_base) ||
         try_tree(&p, ALIGN_UP(kernel_end, PAGE_SIZE)))
         return OK;
-    return refuse(&p, E_RANGE, vm->kernel.name,
-                  "with %lluK, its initrd with %lluK and the device tree do not fit into %lluM",
-                  (unsigned long long)(plan->kernel_size / KIB),
-                  (unsigned long long)(plan->initrd_size / KIB),
-                  (unsigned long long)(vm->memory_size / MIB));
+    return image_refuse(
+        &p, E_RANGE, vm->kernel.name,
+        "with %lluK, its initrd with %lluK and the device tree do not fit into %lluM",
+        (unsigned long long)(plan->kernel_size / KIB),
+        (unsigned long long)(plan->initrd_size / KIB), (unsigned long long)(vm->memory_size / MIB));
 }
 
 bool image_segment(const struct config_vm *vm, const struct image_plan *plan, unsigned index,
                    struct image_segment *segment)
 {
-    if (plan->format == IMAGE_ELF)
-        return elf_segment(vm->kernel.data, vm->kernel.size, index, segment);
+    const struct config_file *file = &vm->kernel;
+    uint64_t skip = 0;
+
+    if (plan->format == IMAGE_ELF || plan->format == IMAGE_PVH || plan->format == IMAGE_MULTIBOOT)
+        return elf_segment(file->data, file->size, index, segment);
+    if (plan->format == IMAGE_BZIMAGE)
+        skip = bzimage_code_offset(file->data); /* Its real-mode part is not loaded. */
+    if (plan->format == IMAGE_FIRMWARE && index == 1) {
+        uint64_t size = MIN(file->size, IMAGE_FIRMWARE_LOW);
+
+        *segment = (struct image_segment){
+            .address = IMAGE_ACPI_END - size,
+            .memory_size = size,
+            .data = (const char *)file->data + file->size - size,
+            .data_size = size,
+        };
+        return true;
+    }
     *segment = (struct image_segment){
         .address = plan->kernel,
-        .memory_size = vm->kernel.size, /* Its .bss is its own affair. */
-        .data = vm->kernel.data,
-        .data_size = vm->kernel.size,
+        .memory_size = file->size - skip, /* Its .bss is its own affair. */
+        .data = (const char *)file->data + skip,
+        .data_size = file->size - skip,
     };
     return index == 0;
 }

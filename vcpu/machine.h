@@ -18,6 +18,7 @@ struct machine_device {
     const char *irqchip; /* Only in machines with this interrupt controller ("plic", "aia"); NULL:
                             in all. */
     uint64_t per_vcpu;   /* Not 0: of the window, only so much per vCPU is in use. */
+    bool ports;          /* x86: base and size are of port numbers. */
 };
 
 struct machine_layout {
@@ -27,7 +28,7 @@ struct machine_layout {
     uint64_t raw_offset; /* Where a raw image goes, from ram_base. */
     uint16_t elf_machine;
     unsigned device_count;
-    const struct machine_device *devices; /* Sorted by base. */
+    const struct machine_device *devices; /* Sorted by base; ports behind addresses. */
 };
 
 /* NULL: no such architecture. */

@@ -132,6 +132,9 @@ static enum err vm_create_memory(struct vm *vm)
                   config->memory_host ? " at its memory-host address" : "", err_text(err));
         return err;
     }
+    if (config->firmware)
+        TRY(guestmap_add(&vm->map, gpa(IMAGE_FIRMWARE_END - config->kernel.size),
+                         config->kernel.size, REGION_ROM, hpa(0)));
     for (unsigned i = 0; i < config->region_count; i++) {
         const struct config_region *region = &config->regions[i];
 

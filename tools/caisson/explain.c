@@ -79,7 +79,8 @@ static void devices_add(const struct config_vm *vm)
         const struct machine_device *device = &input.machine->devices[i];
         uint64_t size = device->per_vcpu ? device->per_vcpu * vm->cpu_count : device->size;
 
-        if (!device->reserved && (!device->irqchip || strcmp(device->irqchip, irqchip) == 0))
+        if (!device->reserved && !device->ports &&
+            (!device->irqchip || strcmp(device->irqchip, irqchip) == 0))
             row_add(device->base, size, device_text(device));
     }
 }
@@ -97,6 +98,10 @@ static void boot_add(const struct config_vm *vm)
     row_add(
         plan.tree, plan.tree_room,
         text_of("  device tree%s%s", vm->fdt.name ? " " : "", vm->fdt.name ? vm->fdt.name : ""));
+    if (strcmp(input.machine->arch, "x86_64") == 0 && plan.format != IMAGE_FIRMWARE) {
+        row_add(IMAGE_BOOT_BASE, IMAGE_BOOT_END - IMAGE_BOOT_BASE, text_of("  boot parameters"));
+        row_add(IMAGE_ACPI_BASE, IMAGE_ACPI_END - IMAGE_ACPI_BASE, text_of("  ACPI tables"));
+    }
     row_add(plan.initrd, plan.initrd_size, text_of("  initrd %s", vm->initrd.name));
 }
 
@@ -125,6 +130,17 @@ static void vcpus_print(const struct config_vm *vm)
     }
 }
 
+static void ports_print(void)
+{
+    for (unsigned i = 0; i < input.machine->device_count; i++) {
+        const struct machine_device *device = &input.machine->devices[i];
+
+        if (device->ports && !device->reserved)
+            printf("  ports %#llx-%#llx  %s\n", (unsigned long long)device->base,
+                   (unsigned long long)(device->base + device->size - 1), device_text(device));
+    }
+}
+
 static void vm_print(const struct config_vm *vm)
 {
     printf("%s: %u vCPU%s, %s of memory%s\n", vm->name, vm->cpu_count,
@@ -143,6 +159,7 @@ static void vm_print(const struct config_vm *vm)
         printf("  %#012llx-%#012llx %7s  %s\n", (unsigned long long)rows[i].base,
                (unsigned long long)(rows[i].base + rows[i].size - 1),
                rows[i].size % KIB ? "" : size_text(rows[i].size), rows[i].text);
+    ports_print();
     printf("  on crash: %s, on reset: %s, on power-off: %s\n", config_action_text(vm->on_crash),
            config_action_text(vm->on_reset), config_action_text(vm->on_poweroff));
     printf("  command line: %s\n", *vm->cmdline ? vm->cmdline : "(none)");
