@@ -22,7 +22,7 @@ OBJDUMP := $(CROSS)objdump
 NM      := $(CROSS)nm
 
 WARNINGS := -Wall -Wextra -Werror
-DIALECT  := -std=gnu2x -fno-strict-aliasing -fno-common -I. -MMD -MP
+DIALECT  := -std=gnu2x -fno-strict-aliasing -fno-common -I. -Ibuild/acpi -MMD -MP
 # No header of a C library: its limits.h is not looked for (_LIBC_LIMITS_H_), the compiler's is.
 CFLAGS   := $(DIALECT) $(ARCH_FLAGS) -O2 -g -ffreestanding -nostdlib -nostdinc -D_LIBC_LIMITS_H_ \
             -flto=auto -fpie -fvisibility=hidden -ffunction-sections -fdata-sections \
@@ -65,6 +65,13 @@ $(READY):
 $O/%.o: % Makefile arch/$(ARCH)/arch.mk | $(READY)
 	@mkdir -p $(@D)
 	@$(COMPILE) $(WARNINGS) -c -o $@ $<
+
+# The AML of x86 guests, as an array.
+build/acpi/%.hex: vcpu/%.asl Makefile
+	@mkdir -p $(@D)
+	@iasl -ve -tc -p build/acpi/$* $< >$@.log || { cat $@.log; exit 1; }
+
+$O/vcpu/guest_acpi.c.o $(HOST)/unit/vcpu/guest_acpi.c.o: build/acpi/guest_acpi.hex
 
 # The compiler calls these by itself, after it has looked for what is used.
 $O/kernel/string.c.o: CFLAGS += -fno-lto
