@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Places kernel, initrd and device tree; see loader.h. Where they go is decided in config_image.c.
+/*
+ * Places kernel, initrd and device tree, or what stands for a tree on x86; see loader.h. Where they
+ * go is decided in config_image.c.
  */
 #include "vcpu/loader.h"
 
@@ -7,6 +9,8 @@
 #include "kernel/string.h"
 #include "mm/guestmap.h"
 #include "vcpu/config.h"
+#include "vcpu/guest_acpi.h"
+#include "vcpu/guest_boot.h"
 #include "vcpu/guest_fdt.h"
 #include "vcpu/machine.h"
 
@@ -76,30 +80,82 @@ static enum err loader_tree(const struct loader_job *job, const struct image_pla
     return *size <= plan->tree_room ? OK : E_NOMEM;
 }
 
-enum err loader_load(const struct loader_job *job, struct loader_result *result)
+static enum err loader_files(const struct loader_job *job, const struct image_plan *plan)
 {
-    struct image_plan *plan = &result->plan;
-    const void *tree;
-    char why[200];
-    size_t size;
-    enum err err = image_plan(job->vm, job->machine, plan, why, sizeof(why));
+    enum err err = loader_kernel(job, plan);
 
-    if (err != OK) {
-        log_error("/vms/%s/boot: %s", job->vm->name, why);
-        return err;
-    }
-    err = loader_tree(job, plan, &tree, &size);
-    if (err != OK)
-        return loader_fail(job, err, "the device tree cannot be made");
-    err = loader_kernel(job, plan);
     if (err != OK)
         return loader_fail(job, err, "the kernel cannot be written");
     err = loader_put(job, plan->initrd, job->vm->initrd.data, plan->initrd_size);
+    return err == OK ? OK : loader_fail(job, err, "the initrd cannot be written");
+}
+
+static enum err loader_with_tree(const struct loader_job *job, struct loader_result *result)
+{
+    struct image_plan *plan = &result->plan;
+    const void *tree;
+    size_t size;
+    enum err err = loader_tree(job, plan, &tree, &size);
+
     if (err != OK)
-        return loader_fail(job, err, "the initrd cannot be written");
+        return loader_fail(job, err, "the device tree cannot be made");
+    TRY(loader_files(job, plan));
     err = loader_put(job, plan->tree, tree, size);
     if (err != OK)
         return loader_fail(job, err, "the device tree cannot be written");
     result->entry = arch_entry(gpa(plan->entry), plan->tree);
     return OK;
+}
+
+static enum err loader_acpi(const struct loader_job *job)
+{
+    size_t size;
+
+    TRY(guest_acpi_write(job->machine, job->vm->cpu_count, IMAGE_ACPI_BASE, job->scratch,
+                         MIN(job->scratch_size, IMAGE_ACPI_END - IMAGE_ACPI_BASE), &size));
+    return loader_put(job, IMAGE_ACPI_BASE, job->scratch, size);
+}
+
+static enum err loader_boot(const struct loader_job *job, struct loader_result *result)
+{
+    const struct guest_boot_params params = {
+        .machine = job->machine,
+        .vm = job->vm,
+        .plan = &result->plan,
+        .rsdp = IMAGE_ACPI_BASE,
+    };
+
+    if (job->scratch_size < GUEST_BOOT_SIZE)
+        return E_NOMEM;
+    result->entry = guest_boot_write(&params, job->scratch);
+    return loader_put(job, IMAGE_BOOT_BASE, job->scratch, GUEST_BOOT_SIZE);
+}
+
+static enum err loader_x86(const struct loader_job *job, struct loader_result *result)
+{
+    enum err err;
+
+    TRY(loader_files(job, &result->plan));
+    if (result->plan.format == IMAGE_FIRMWARE) {
+        result->entry = arch_entry(gpa(result->plan.entry), 0);
+        return OK;
+    }
+    err = loader_acpi(job);
+    if (err == OK)
+        err = loader_boot(job, result);
+    return err == OK ? OK : loader_fail(job, err, "the tables cannot be made");
+}
+
+enum err loader_load(const struct loader_job *job, struct loader_result *result)
+{
+    char why[200];
+    enum err err = image_plan(job->vm, job->machine, &result->plan, why, sizeof(why));
+
+    if (err != OK) {
+        log_error("/vms/%s/boot: %s", job->vm->name, why);
+        return err;
+    }
+    if (strcmp(job->machine->arch, "x86_64") == 0)
+        return loader_x86(job, result);
+    return loader_with_tree(job, result);
 }

@@ -29,7 +29,7 @@ struct loader_job {
 #define LOADER_SCRATCH_SIZE IMAGE_TREE_SIZE
 
 struct loader_result {
-    struct arch_entry entry; /* Of vCPU 0; its argument: where the tree is. */
+    struct arch_entry entry; /* Of vCPU 0; its argument: where the tree is, or its like. */
     struct image_plan plan;
 };
 
