@@ -118,14 +118,24 @@ static uint64_t ticks_scale(uint64_t value, uint64_t from, uint64_t to, bool up)
     return whole;
 }
 
+uint64_t ticks_from_cycles(uint64_t cycles, uint64_t hz)
+{
+    return ticks_scale(cycles, hz, arch_tick_hz(), true);
+}
+
+uint64_t ticks_to_cycles(uint64_t ticks, uint64_t hz)
+{
+    uint64_t tick_hz = arch_tick_hz();
+
+    return tick_hz ? ticks_scale(ticks, tick_hz, hz, false) : 0;
+}
+
 uint64_t ticks_from_ns(uint64_t ns)
 {
-    return ticks_scale(ns, NS_PER_S, arch_tick_hz(), true);
+    return ticks_from_cycles(ns, NS_PER_S);
 }
 
 uint64_t ticks_to_ns(uint64_t ticks)
 {
-    uint64_t hz = arch_tick_hz();
-
-    return hz ? ticks_scale(ticks, hz, NS_PER_S, false) : 0;
+    return ticks_to_cycles(ticks, NS_PER_S);
 }

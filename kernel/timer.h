@@ -41,3 +41,7 @@ void timer_init_cpu(void);
 uint64_t ticks_from_ns(uint64_t ns);
 /* Rounded down; 0 while the frequency is not known; UINT64_MAX when it does not fit. */
 uint64_t ticks_to_ns(uint64_t ticks);
+/* Whole cycles of a clock of hz that began with tick 0; as ticks_to_ns(). */
+uint64_t ticks_to_cycles(uint64_t ticks, uint64_t hz);
+/* The first tick at which that many cycles are over; TICKS_NEVER when it does not fit. */
+uint64_t ticks_from_cycles(uint64_t cycles, uint64_t hz);
