@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The guest's Goldfish RTC: time, setting it, and the alarm from any pCPU. */
-#include "kernel/percpu.h"
-#include "tests/host/test.h"
+#include "tests/host/chip_rig.h"
 #include "vcpu/chips/vgoldfish_rtc.h"
 
 enum { TIME_LOW = 0, TIME_HIGH = 4, ALARM_LOW = 8, ALARM_HIGH = 12 };
 enum { IRQ_ENABLED = 16, CLEAR_ALARM = 20, ALARM_STATUS = 24, CLEAR_INTERRUPT = 28 };
 
-#define SECOND 1000000000ull
-#define EPOCH  1767225600ull /* 2026-01-01. */
-
 static struct vgoldfish_rtc rtc;
-static bool irq_level;
-
-static void on_irq([[maybe_unused]] struct vdev *dev, bool level)
-{
-    ASSERT(level != irq_level);
-    irq_level = level;
-}
 
 static uint32_t get(uint64_t reg)
 {
@@ -45,13 +34,7 @@ static void set_alarm(uint64_t at)
 
 static void start(unsigned home)
 {
-    for (unsigned i = 0; i < 2; i++) {
-        fake_be_cpu(i);
-        timer_init_cpu();
-        pcpus[i].online = true;
-    }
-    fake_be_cpu(0);
-    irq_level = false;
+    chip_start();
     vgoldfish_rtc_init(&rtc, 0x101000, 11, EPOCH, home);
     rtc.vdev.set_irq = on_irq;
 }

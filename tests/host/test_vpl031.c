@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The guest's PL031: time, setting it, and the alarm from any pCPU. */
-#include "kernel/percpu.h"
-#include "tests/host/test.h"
+#include "tests/host/chip_rig.h"
 #include "vcpu/chips/vpl031.h"
 
-#define DR     0x00
-#define MR     0x04
-#define LR     0x08
-#define CR     0x0c
-#define IMSC   0x10
-#define RIS    0x14
-#define MIS    0x18
-#define ICR    0x1c
-
-#define SECOND 1000000000u
-#define EPOCH  1767225600u /* 2026-01-01. */
+#define DR   0x00
+#define MR   0x04
+#define LR   0x08
+#define CR   0x0c
+#define IMSC 0x10
+#define RIS  0x14
+#define MIS  0x18
+#define ICR  0x1c
 
 static struct vpl031 rtc;
-static bool irq_level;
-
-static void on_irq([[maybe_unused]] struct vdev *dev, bool level)
-{
-    ASSERT(level != irq_level);
-    irq_level = level;
-}
 
 static uint32_t get(uint64_t reg)
 {
@@ -37,13 +26,7 @@ static void set(uint64_t reg, uint32_t value)
 
 static void start(unsigned home)
 {
-    for (unsigned i = 0; i < 2; i++) {
-        fake_be_cpu(i);
-        timer_init_cpu();
-        pcpus[i].online = true;
-    }
-    fake_be_cpu(0);
-    irq_level = false;
+    chip_start();
     vpl031_init(&rtc, 0x9010000, 34, EPOCH, home);
     rtc.vdev.set_irq = on_irq;
 }
