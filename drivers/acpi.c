@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reader of ACPI's fixed tables. [ACPI 6.5, 5.2.5 RSDP, 5.2.6 header, 5.2.8 XSDT]
+ * Reader of ACPI's fixed tables. [ACPI 6.5, 5.2.5 RSDP, 5.2.6 header, 5.2.7 RSDT, 5.2.8 XSDT]
  *
  * Invariant: no byte outside a table's stated and mapped length is read; the length is checked
  * against the header's size and a sane maximum before the table is mapped. Tables need not be
@@ -53,7 +53,7 @@ static void name_set(char name[5], const uint8_t *bytes)
 }
 
 /* Maps first the header, to learn the length, then all of it. */
-static enum err table_open(const struct acpi *acpi, uint64_t addr, struct acpi_table *table)
+enum err acpi_at(const struct acpi *acpi, uint64_t addr, struct acpi_table *table)
 {
     const void *start;
 
@@ -74,46 +74,63 @@ static enum err table_open(const struct acpi *acpi, uint64_t addr, struct acpi_t
     return OK;
 }
 
-enum err acpi_open(struct acpi *acpi, uint64_t rsdp, acpi_map_fn map)
+/* From ACPI 2.0 on there is an XSDT, which is used if it is named [5.2.5.3]. */
+static enum err root_find(struct acpi_table *rsdp, uint64_t addr, acpi_map_fn map, uint64_t *xsdt)
 {
-    struct acpi_table root = {.name = "RSDP", .size = RSDP_SIZE};
     const void *start;
     uint32_t size;
 
+    *xsdt = 0;
+    if (acpi_read(rsdp, 15, 1) < 2)
+        return OK;
+    if (map(addr, RSDP_SIZE, &start) != OK)
+        return acpi_wrong(rsdp, "it cannot be mapped");
+    rsdp->bytes = start;
+    rsdp->size = RSDP_SIZE;
+    size = (uint32_t)acpi_read(rsdp, 20, 4);
+    if (size < RSDP_SIZE || size > PAGE_SIZE || map(addr, size, &start) != OK)
+        return acpi_wrong(rsdp, "impossible length");
+    if (!sum_is_zero(start, size))
+        return acpi_wrong(rsdp, "wrong extended checksum");
+    *xsdt = acpi_read(rsdp, 24, 8);
+    return OK;
+}
+
+enum err acpi_open(struct acpi *acpi, uint64_t rsdp, acpi_map_fn map)
+{
+    struct acpi_table root = {.name = "RSDP", .size = RSDP_V1_SIZE};
+    const void *start;
+    uint64_t xsdt;
+
     *acpi = (struct acpi){.map = map};
-    if (rsdp == 0 || map(rsdp, RSDP_SIZE, &start) != OK)
+    if (rsdp == 0 || map(rsdp, RSDP_V1_SIZE, &start) != OK)
         return acpi_wrong(&root, "it cannot be mapped");
     root.bytes = start;
     if (memcmp(root.bytes, "RSD PTR ", 8) != 0)
         return acpi_wrong(&root, "wrong signature");
     if (!sum_is_zero(root.bytes, RSDP_V1_SIZE))
         return acpi_wrong(&root, "wrong checksum");
-    if (acpi_read(&root, 15, 1) < 2)
-        return acpi_wrong(&root, "it is of ACPI 1.0 and names no XSDT");
-    size = (uint32_t)acpi_read(&root, 20, 4);
-    if (size < RSDP_SIZE || size > PAGE_SIZE || map(rsdp, size, &start) != OK)
-        return acpi_wrong(&root, "impossible length");
-    if (!sum_is_zero(start, size))
-        return acpi_wrong(&root, "wrong extended checksum");
-    TRY(table_open(acpi, acpi_read(&root, 24, 8), &acpi->xsdt));
-    if (memcmp(acpi->xsdt.name, "XSDT", 4) != 0)
-        return acpi_wrong(&acpi->xsdt, "it stands where the XSDT should be");
+    TRY(root_find(&root, rsdp, map, &xsdt));
+    acpi->entry_size = xsdt ? 8 : 4;
+    TRY(acpi_at(acpi, xsdt ? xsdt : acpi_read(&root, 16, 4), &acpi->root));
+    if (memcmp(acpi->root.name, xsdt ? "XSDT" : "RSDT", 4) != 0)
+        return acpi_wrong(&acpi->root, "it stands where the XSDT or RSDT should be");
     return OK;
 }
 
 /* Broken tables that nobody asks for do no harm: only the signature of others is looked at. */
 enum err acpi_find(const struct acpi *acpi, const char signature[4], struct acpi_table *table)
 {
-    struct acpi_table xsdt = acpi->xsdt;
+    struct acpi_table root = acpi->root;
     const void *start;
 
-    for (size_t at = ACPI_HEADER_SIZE; at + 8 <= xsdt.size; at += 8) {
-        uint64_t addr = acpi_read(&xsdt, at, 8);
+    for (size_t at = ACPI_HEADER_SIZE; at + acpi->entry_size <= root.size; at += acpi->entry_size) {
+        uint64_t addr = acpi_read(&root, at, acpi->entry_size);
 
         if (addr == 0 || acpi->map(addr, ACPI_HEADER_SIZE, &start) != OK)
             continue;
         if (memcmp(start, signature, 4) == 0)
-            return table_open(acpi, addr, table);
+            return acpi_at(acpi, addr, table);
     }
     return E_ABSENT;
 }

@@ -23,13 +23,16 @@ struct acpi_table {
 
 struct acpi {
     acpi_map_fn map;
-    struct acpi_table xsdt;
+    struct acpi_table root; /* XSDT, or RSDT: */
+    unsigned entry_size;    /* 8 or 4 bytes. */
 };
 
-/* Root pointer and XSDT, checked. rsdp: physical address. Errors are logged. */
+/* Root pointer and its table, checked. rsdp: physical address. Errors are logged. */
 enum err acpi_open(struct acpi *acpi, uint64_t rsdp, acpi_map_fn map);
 /* The first table with the signature, checked. E_ABSENT: none, not logged; others are logged. */
 enum err acpi_find(const struct acpi *acpi, const char signature[4], struct acpi_table *table);
+/* The table at a physical address that another one names, checked. */
+enum err acpi_at(const struct acpi *acpi, uint64_t addr, struct acpi_table *table);
 /* The little-endian number of width bytes (1, 2, 4, 8) at offset. */
 uint64_t acpi_read(struct acpi_table *table, size_t offset, unsigned width);
 /* E_INVALID, having said which table is wrong, and how. */
