@@ -29,6 +29,16 @@ static void boot_memory(void)
         panic("not enough memory for our own page tables");
 }
 
+/* A PC without tables. Whoever loaded us may know of one processor only. */
+static enum err boot_platform_pc(void)
+{
+    uint64_t own = arch_hw_id();
+
+    if (handoff->cpu_count == 0)
+        return platform_pc(&own, 1);
+    return platform_pc(handoff->cpu_ids, MIN(handoff->cpu_count, HANDOFF_CPUS_MAX));
+}
+
 /* What the machine has: from the device tree when there is one, else from ACPI. */
 static void boot_platform(void)
 {
@@ -38,11 +48,11 @@ static void boot_platform(void)
         err = platform_from_fdt(&boot_tree.fdt);
     else if (handoff && handoff->rsdp)
         err = platform_from_acpi(handoff->rsdp);
+    else if (handoff)
+        err = boot_platform_pc();
     console_init(chardev_console_open()); /* Now what went wrong can be seen. */
     if (err != OK)
         panic("the firmware does not describe this machine well enough");
-    if (handoff && handoff->wall_seconds)
-        platform.wall_epoch = handoff->wall_seconds - ticks_to_ns(arch_ticks()) / 1000000000;
 }
 
 /* Dense ids; the processor that boots is 0. */
@@ -79,6 +89,8 @@ static void boot_this_cpu(void)
     if (arch_irqchip_init(&platform) != OK || arch_irqchip_init_cpu() != OK ||
         arch_timer_init_cpu() != OK || arch_virt_enable() != OK)
         panic("this machine lacks what Caisson needs; see above");
+    if (handoff && handoff->wall_seconds) /* Now time is known. */
+        platform.wall_epoch = handoff->wall_seconds - ticks_to_ns(arch_ticks()) / 1000000000;
     arch_cpu_describe(text, sizeof(text));
     log_info("cpu: %u x %s", pcpu_count, text);
 }
@@ -117,7 +129,7 @@ void boot_main(const void *arg, const struct memmap *memory)
     log_info("Caisson " CAISSON_VERSION " for " ARCH_NAME);
     map = memory;
     if (!arg)
-        panic("started without a device tree");
+        panic("started without a handoff or a device tree");
     handoff = ((const struct handoff *)arg)->magic == HANDOFF_MAGIC ? arg : NULL;
     boot_memory();
     this_cpu()->stack_top = hostmap_stack_alloc(STACK_SIZE);

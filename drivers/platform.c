@@ -102,6 +102,8 @@ static const char *platform_missing(void)
 {
     if (platform.cpu_count == 0)
         return "an enabled processor";
+    if (platform.irqchip == IRQCHIP_APIC)
+        return NULL; /* The rest is in every processor. */
     return platform.psci == CONDUIT_SBI ? riscv_missing() : gic_missing();
 }
 
@@ -109,7 +111,7 @@ enum err platform_end(void)
 {
     static const char *const conduits[] = {"no PSCI", "PSCI by SMC", "PSCI by HVC", "SBI"};
     static const char *const uarts[] = {"no UART", "PL011", "16550", "SBI console"};
-    static const char *const irqchips[] = {"none", "GICv2", "GICv3", "PLIC", "AIA"};
+    static const char *const irqchips[] = {"none", "GICv2", "GICv3", "PLIC", "AIA", "APIC"};
     const char *missing = platform_missing();
 
     assert(platform.source != NULL);
@@ -117,8 +119,9 @@ enum err platform_end(void)
         log_error("%s does not describe %s", platform.source, missing);
         return E_ABSENT;
     }
-    log_info("platform: from %s: %u processors, %s, %s at %#lx, %s", platform.source,
+    log_info("platform: from %s: %u processors, %s, %s at %#lx%s%s", platform.source,
              platform.cpu_count, irqchips[platform.irqchip], uarts[platform.uart],
-             (unsigned long)platform.uart_base, conduits[platform.psci]);
+             (unsigned long)platform.uart_base, platform.irqchip == IRQCHIP_APIC ? "" : ", ",
+             platform.irqchip == IRQCHIP_APIC ? "" : conduits[platform.psci]);
     return OK;
 }

@@ -20,6 +20,9 @@ enum err platform_from_acpi(uint64_t rsdp);
 /* The same over tables that were opened before. */
 enum err platform_from_acpi_tables(const struct acpi *acpi);
 
+/* A PC without ACPI: processors by their APIC ids, and what every PC has. */
+enum err platform_pc(const uint64_t *cpu_ids, unsigned cpu_count);
+
 /*
  * Adds to map what the tree says of memory: RAM as MEM_FREE, then what is reserved in it as
  * MEM_RESERVED. Our own image, the tree and the configuration are the caller's to mark.
@@ -41,5 +44,7 @@ void platform_begin(const char *source);
 /* Beyond CPUS_MAX they are left parked, with one warning. E_EXISTS: hw_id is there already. */
 enum err platform_add_cpu(uint64_t hw_id, uint64_t gicr);
 enum err platform_add_gicr(uint64_t base, uint64_t size);
+/* x86: COM1 is the console, if it is there. platform_pc.c */
+void platform_pc_console(void);
 /* What nobody can do without is there; logs what is missing (E_ABSENT), else what there is. */
 enum err platform_end(void);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The platform out of ACPI's fixed tables: MADT (processors, interrupt controller), GTDT (timers),
- * FADT (PSCI), RHCT (what harts can; platform_acpi_riscv.c) and SPCR (console). Another
- * architecture's structures are more rows of the tables here. [ACPI 6.5: 5.2.9 FADT, 5.2.12
- * MADT, 5.2.25 GTDT; Microsoft: Serial Port Console Redirection]
+ * FADT (PSCI), RHCT (what harts can; platform_acpi_riscv.c) and SPCR (console); x86's are in
+ * platform_acpi_x86.c. Another architecture's structures are more rows of the tables here.
+ * [ACPI 6.5: 5.2.9 FADT, 5.2.12 MADT, 5.2.25 GTDT; Microsoft: Serial Port Console Redirection]
  *
  * All reads are bounded by drivers/acpi.c; a structure is looked at only if it is as long as we
  * need. Boot only, no locks.
@@ -67,13 +67,30 @@ static const struct madt_kind {
     uint8_t type, size_min;
     enum err (*take)(struct acpi_table *madt, const struct acpi_item *item);
 } madt_kinds[] = {
-    {0x0b, 76, take_gicc},       {0x0c, 24, take_gicd},       {0x0e, 16, take_gicr},
-    {0x18, 36, acpi_take_rintc}, {0x19, 16, acpi_take_imsic}, {0x1a, 36, acpi_take_aplic},
+    {0x0b, 76, take_gicc},
+    {0x0c, 24, take_gicd},
+    {0x0e, 16, take_gicr},
+    {0x18, 36, acpi_take_rintc},
+    {0x19, 16, acpi_take_imsic},
+    {0x1a, 36, acpi_take_aplic},
     {0x1b, 36, acpi_take_plic},
+    {0x00, 8, acpi_take_lapic},
+    {0x01, 12, acpi_take_ioapic},
+    {0x02, 10, acpi_take_override},
+    {0x04, 6, acpi_take_lapic_nmi},
+    {0x09, 16, acpi_take_x2apic},
+    {0x0a, 12, acpi_take_x2apic_nmi},
 };
+
+static bool is_x86(uint8_t type)
+{
+    return type <= 0x0a;
+}
 
 static enum err take_madt_item(struct acpi_table *madt, const struct acpi_item *item)
 {
+    if (is_x86(item->type) && platform.irqchip == IRQCHIP_NONE)
+        acpi_begin_x86(); /* Types of local APICs, I/O APICs and their wiring. */
     for (unsigned i = 0; i < ARRAY_SIZE(madt_kinds); i++) {
         if (madt_kinds[i].type != item->type)
             continue;
@@ -128,9 +145,11 @@ static enum err take_fadt(struct acpi_table *fadt)
 #define SPCR_SBSA_2X   0x0du
 #define SPCR_SBSA      0x0eu
 #define SPCR_16550_GAS 0x12u
-#define SPCR_IRQ_GSIV  (BIT(3) | BIT(4)) /* Of a GIC; of a PLIC or APLIC. */
+#define SPCR_IRQ_PIC   BIT(0)
+#define SPCR_IRQ_GSIV  (BIT(1) | BIT(3) | BIT(4)) /* Of I/O APICs; a GIC; a PLIC or APLIC. */
 #define GAS_DWORD      3u
 #define GAS_MEMORY     0u
+#define GAS_PORT       1u
 
 static enum platform_uart spcr_kind(struct acpi_table *spcr)
 {
@@ -147,33 +166,53 @@ static enum platform_uart spcr_kind(struct acpi_table *spcr)
     }
 }
 
+static uint32_t spcr_irq(struct acpi_table *spcr)
+{
+    uint64_t kind = acpi_read(spcr, 52, 1), pic = acpi_read(spcr, 53, 1);
+
+    if (kind & SPCR_IRQ_GSIV)
+        return (uint32_t)acpi_read(spcr, 54, 4);
+    if (kind & SPCR_IRQ_PIC && pic < ARRAY_SIZE(platform.isa_irqs))
+        return platform.isa_irqs[pic].gsi;
+    return 0;
+}
+
+/* Ports are told from memory by their address; see kernel/platform.h. */
+static bool spcr_reachable(struct acpi_table *spcr)
+{
+    uint64_t space = acpi_read(spcr, 40, 1), base = acpi_read(spcr, 44, 8);
+
+    if (space == GAS_PORT)
+        return platform.irqchip == IRQCHIP_APIC && base < PLATFORM_PORTS_END;
+    return space == GAS_MEMORY && base >= PLATFORM_PORTS_END;
+}
+
 /* A console that we cannot use is no error: the machine runs without. */
 static enum err take_spcr(struct acpi_table *spcr)
 {
     enum platform_uart kind = spcr_kind(spcr);
-    uint64_t space = acpi_read(spcr, 40, 1), width = acpi_read(spcr, 41, 1);
-    uint64_t access = acpi_read(spcr, 43, 1);
-    uint64_t base = acpi_read(spcr, 44, 8), irq_kind = acpi_read(spcr, 52, 1);
-    uint64_t irq = acpi_read(spcr, 54, 4);
+    uint64_t width = acpi_read(spcr, 41, 1), access = acpi_read(spcr, 43, 1);
+    uint64_t base = acpi_read(spcr, 44, 8);
+    uint32_t irq = spcr_irq(spcr);
 
     if (spcr->overrun)
         return acpi_wrong(spcr, "it is too short");
     if (base == 0)
         return OK; /* Console redirection is turned off. */
-    if (kind == UART_NONE || space != GAS_MEMORY) {
+    if (kind == UART_NONE || !spcr_reachable(spcr)) {
         log_warn("ACPI: table SPCR: no UART that we know");
         return OK;
     }
     platform.uart = kind;
     platform.uart_base = base;
-    platform.uart_irq = irq_kind & SPCR_IRQ_GSIV ? (uint32_t)irq : 0;
+    platform.uart_irq = irq;
     /* QEMU's RISC-V machine has byte registers that it calls 32 bits wide, accessed by bytes. */
-    if (access == GAS_DWORD || (access == 0 && width == 32))
+    if (base >= PLATFORM_PORTS_END && (access == GAS_DWORD || (access == 0 && width == 32)))
         platform.uart_reg_shift = kind == UART_16550 ? 2 : 0;
     return OK;
 }
 
-enum { ALL, ARM, RISCV };
+enum { ALL, ARM, RISCV, X86 };
 
 /* The MADT comes first: it tells which architecture this is. */
 static const struct {
@@ -182,10 +221,26 @@ static const struct {
     bool needed;
     enum err (*take)(struct acpi_table *table);
 } tables[] = {
-    {"APIC", ALL, true, take_madt},  {"GTDT", ARM, true, take_gtdt},
-    {"FACP", ARM, true, take_fadt},  {"RHCT", RISCV, true, acpi_take_rhct},
-    {"SPCR", ALL, false, take_spcr},
+    {"APIC", ALL, true, take_madt},           {"GTDT", ARM, true, take_gtdt},
+    {"FACP", ARM, true, take_fadt},           {"RHCT", RISCV, true, acpi_take_rhct},
+    {"FACP", X86, false, acpi_take_fadt_x86}, {"HPET", X86, false, acpi_take_hpet},
+    {"MCFG", X86, false, acpi_take_mcfg},     {"SPCR", ALL, false, take_spcr},
 };
+
+static int tables_arch(void)
+{
+    if (platform.irqchip == IRQCHIP_APIC)
+        return X86;
+    return platform.psci == CONDUIT_SBI ? RISCV : ARM;
+}
+
+/* Most PCs have no SPCR. */
+static void end_x86(const struct acpi *acpi)
+{
+    acpi_find_sleep5(acpi);
+    if (platform.uart == UART_NONE)
+        platform_pc_console();
+}
 
 enum err platform_from_acpi_tables(const struct acpi *acpi)
 {
@@ -193,10 +248,9 @@ enum err platform_from_acpi_tables(const struct acpi *acpi)
 
     platform_begin("ACPI");
     for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
-        int arch = platform.psci == CONDUIT_SBI ? RISCV : ARM;
         enum err err;
 
-        if (tables[i].arch != ALL && tables[i].arch != arch)
+        if (tables[i].arch != ALL && tables[i].arch != tables_arch())
             continue;
         err = acpi_find(acpi, tables[i].signature, &table);
         if (err == OK)
@@ -208,6 +262,8 @@ enum err platform_from_acpi_tables(const struct acpi *acpi)
         if (err != OK)
             return err;
     }
+    if (tables_arch() == X86)
+        end_x86(acpi);
     return platform_end();
 }
 

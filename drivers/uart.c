@@ -47,7 +47,9 @@ struct chardev *chardev_console_open(void)
     assert(console.name == NULL);
     if (driver == NULL || platform.uart_base == 0)
         return NULL;
-    if (hostmap_device(platform.uart_base, driver->size, &regs) != OK)
+    regs = (volatile void *)(uintptr_t)platform.uart_base;
+    if (platform.uart_base >= PLATFORM_PORTS_END &&
+        hostmap_device(platform.uart_base, driver->size, &regs) != OK)
         return NULL; /* Nobody to tell: the log has no console. */
     return uart_open(&console, regs, &platform);
 }

@@ -6,7 +6,8 @@
  *                ARCH_NAME, ARCH_MACHINE
  * arch_inline.h  arch_this_cpu()  arch_relax()
  *                arch_ticks() arch_tick_hz()  arch_wmb() arch_rmb() arch_mb()
- *                arch_read8/16/32/64() arch_write8/16/32/64() for device registers
+ *                arch_read8/16/32/64() arch_write8/16/32/64() for device registers; on x86
+ *                addresses below 64 KiB are I/O ports
  *
  * The hypervisor runs with interrupts masked, always: they end a guest's run, or arch_idle(), and
  * are then taken by irq_handle().

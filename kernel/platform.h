@@ -8,7 +8,14 @@
 
 #include "kernel/types.h"
 
-enum platform_irqchip { IRQCHIP_NONE, IRQCHIP_GICV2, IRQCHIP_GICV3, IRQCHIP_PLIC, IRQCHIP_AIA };
+enum platform_irqchip {
+    IRQCHIP_NONE,
+    IRQCHIP_GICV2,
+    IRQCHIP_GICV3,
+    IRQCHIP_PLIC,
+    IRQCHIP_AIA,
+    IRQCHIP_APIC
+};
 enum platform_uart { UART_NONE, UART_PL011, UART_16550, UART_SBI };
 enum platform_conduit { CONDUIT_NONE, CONDUIT_SMC, CONDUIT_HVC, CONDUIT_SBI };
 
@@ -25,7 +32,19 @@ struct platform_region {
     uint64_t base, size;
 };
 
+struct platform_ioapic {
+    uint64_t base;
+    uint32_t gsi; /* Of its first pin. */
+};
+
+/* x86: an interrupt of the ISA bus. */
+struct platform_isa_irq {
+    uint32_t gsi;
+    bool level, low; /* Else an edge, active high. */
+};
+
 #define PLATFORM_REGIONS_MAX 8u
+#define PLATFORM_PORTS_END   0x10000u /* x86: registers below are I/O ports. */
 #define PLATFORM_ISA_MAX     512u
 
 struct platform {
@@ -61,6 +80,18 @@ struct platform {
     uint32_t va_bits; /* RISC-V: of the largest translation mode of all harts: 39, 48 or 57. */
     /* Bytes of a cache block for Zicbom, Zicboz, Zicbop; 0: unknown. */
     uint32_t cbom_size, cboz_size, cbop_size;
+
+    /* x86. Registers below PLATFORM_PORTS_END are ports. */
+    struct platform_ioapic ioapics[PLATFORM_REGIONS_MAX];
+    unsigned ioapic_count;
+    struct platform_isa_irq isa_irqs[16];
+    uint8_t nmi_lints; /* Bit n: local interrupt pin n carries NMIs. */
+    uint64_t pm_timer, hpet;
+    struct platform_region ecam; /* PCI configuration space, from bus 0 of segment 0. */
+    uint64_t pm1_control[2], smi_command, reset_reg;
+    uint8_t sleep5[2]; /* What powers off, for pm1_control[]; if sleep5_known. */
+    bool sleep5_known;
+    uint8_t acpi_enable, reset_value; /* For smi_command, reset_reg. */
 
     enum platform_uart uart;
     uint64_t uart_base;
