@@ -34,10 +34,13 @@ LDFLAGS  := -O2 -flto=auto -fpie $(ARCH_FLAGS) -static-pie -nostdlib \
             -Wl,--build-id=none,--fatal-warnings,--no-undefined $(ARCH_LDFLAGS)
 
 DIRS   := kernel mm drivers vcpu $(patsubst %/,%,$(wildcard vcpu/*/)) boot arch/$(ARCH)
-SRCS   := $(filter-out boot/efi.c boot/efi_blob.S, \
+SRCS   := $(filter-out boot/efi.c boot/efi_blob.S boot/elf_%.S, \
           $(sort $(wildcard $(DIRS:%=%/*.c) $(DIRS:%=%/*.S))))
 LIBFDT := fdt fdt_ro fdt_wip fdt_rw fdt_sw fdt_addresses fdt_strerror fdt_check fdt_empty_tree
 OBJS   := $(SRCS:%=$O/%.o) $(LIBFDT:%=$O/libfdt/%.o)
+
+# Where loaders want an ELF file, the flat image in one.
+BOOT_ELF := $(patsubst boot/elf_$(ARCH).S,$O/caisson-boot.elf,$(wildcard boot/elf_$(ARCH).S))
 
 # What tools/setup provides; its presence in the cache lets a build work without it.
 READY  := $(CACHE)/libfdt/libfdt.h $(CACHE)/$(ARCH)/gnu-efi.done
@@ -48,7 +51,7 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $O/caisson.efi $O/caisson.img $O/initrd.gz $(HOST)/caisson ## hypervisor and tools (ARCH=…)
+all: $O/caisson.efi $(BOOT_ELF) $O/initrd.gz $(HOST)/caisson ## hypervisor and tools (ARCH=…)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -80,7 +83,7 @@ $O/libfdt/%.o: Makefile arch/$(ARCH)/arch.mk | $(READY)
 	@mkdir -p $(@D)
 	@$(COMPILE) -include kernel/libfdt/libfdt_env.h -c -o $@ $(CACHE)/libfdt/$*.c
 
-$O/hypervisor.lds: linker/hypervisor.lds.S Makefile | $(READY)
+$O/%.lds: linker/%.lds.S Makefile | $(READY)
 	@mkdir -p $(@D)
 	@$(CC) -E -P -x assembler-with-cpp -I. -MMD -MP -MT $@ -MF $@.d -o $@ $<
 
@@ -104,6 +107,13 @@ $O/caisson.elf: $O/caisson-2.elf
 $O/caisson.img: $O/caisson.elf
 	@$(OBJCOPY) -O binary $< $@
 	@echo "$@: $$(stat -c %s $@) bytes"
+
+# Its header says at 16 how much memory it takes; what is not in the file is .bss.
+$O/caisson-boot.elf: boot/elf_$(ARCH).S $O/caisson.img $O/boot_elf.lds
+	@$(CC) -I. -nostdlib -static -no-pie -Wl,--build-id=none,--no-warn-rwx-segments \
+	    -Wl,-z,noexecstack,-z,max-page-size=4096 -T $O/boot_elf.lds \
+	    -DIMAGE='"$O/caisson.img"' -DIMAGE_SIZE="$$(od -An -tu4 -j16 -N4 $O/caisson.img)" \
+	    -o $@ $<
 
 # --- The EFI program around it. ---
 

@@ -4,9 +4,15 @@
 
 #include "drivers/platform.h"
 
+struct handoff;
 struct memmap;
 struct pcpu;
 
+/*
+ * x86: what a multiboot2 or PVH loader gave, as our EFI program would have; loader: eax as it came.
+ * NULL: it is neither. Called before boot_memmap(), from which on it is the same.
+ */
+const struct handoff *boot_direct(const void *info, uint32_t loader);
 /*
  * Called by start.S with the MMU off; arg: struct handoff or a device tree. Touches static memory
  * only.

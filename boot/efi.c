@@ -161,6 +161,42 @@ static struct span fdt_find(void)
     return (struct span){(uintptr_t)fdt, __builtin_bswap32(((const uint32_t *)fdt)[1])};
 }
 
+/* EFI_MP_SERVICES_PROTOCOL [UEFI PI 1.8, volume 2, 13.4] */
+struct efi_mp_processor {
+    UINT64 id;
+    UINT32 status;
+    UINT32 location[16]; /* Package, core, thread; newer firmware writes more. */
+};
+
+struct efi_mp_services {
+    EFI_STATUS(EFIAPI *count)(struct efi_mp_services *self, UINTN *all, UINTN *enabled);
+    EFI_STATUS(EFIAPI *info)
+    (struct efi_mp_services *self, UINTN index, struct efi_mp_processor *processor);
+};
+
+#define MP_ENABLED ((UINT32)1 << 1)
+#define MP_HEALTHY ((UINT32)1 << 2)
+
+/* Processors, where neither ACPI nor a device tree will tell of them. */
+static void cpus_find(struct handoff *handoff)
+{
+    static EFI_GUID guid = {
+        0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
+    struct efi_mp_services *services = NULL;
+    struct efi_mp_processor processor;
+    UINTN all = 0, enabled;
+
+    if (EFI_ERROR(BS->LocateProtocol(&guid, NULL, (void **)&services)) ||
+        EFI_ERROR(services->count(services, &all, &enabled)))
+        return;
+    for (UINTN i = 0; i < all && handoff->cpu_count < HANDOFF_CPUS_MAX; i++) {
+        if (EFI_ERROR(services->info(services, i, &processor)) ||
+            ~processor.status & (MP_ENABLED | MP_HEALTHY))
+            continue;
+        handoff->cpu_ids[handoff->cpu_count++] = processor.id;
+    }
+}
+
 static enum handoff_mem memory_kind(const EFI_MEMORY_DESCRIPTOR *memory)
 {
     switch (memory->Type) {
@@ -311,6 +347,8 @@ static EFI_STATUS handoff_make(const EFI_LOADED_IMAGE *loaded, struct span *kept
         handoff->fdt_size = fdt.size;
         CopyMem((void *)handoff->fdt, (void *)fdt.base, fdt.size);
     }
+    if (!handoff->rsdp && fdt.size == 0)
+        cpus_find(handoff);
     handoff->wall_seconds = wall_seconds();
     cmdline_copy(loaded, handoff->cmdline);
     *out = handoff;

@@ -9,11 +9,12 @@
 #              AIA=GUEST-FILES           riscv64: AIA in the PLIC's place; ACPI=off too,
 #              FIRMWARE=u-boot           U-Boot in EDK2's place
 #              ICOUNT=1                  one instruction is one nanosecond of the machine's time
-#              DIRECT=CAISSON.IMG        start this flat image without UEFI; DISK is then a compiled
+#              DIRECT=CAISSON.IMG        start this flat image without UEFI (x86_64: the ELF file
+#                                        caisson-boot.elf, by PVH); DISK is then a compiled
 #                                        configuration, or - for none
 set -euo pipefail
 
-[ $# -ge 2 ] || { sed -n '3,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '3,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 arch=$1 disk=$2
 shift 2
 cache=${CAISSON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/caisson}
@@ -34,7 +35,17 @@ riscv64)
     [ "${FIRMWARE:-}" != u-boot ] ||
         firmware=(-kernel "$cache/riscv64/root/usr/lib/u-boot/qemu-riscv64_smode/uboot.elf")
     ;;
-*)  echo "qemu.sh: no machine for '$arch' yet; there are: aarch64 riscv64" >&2; exit 2 ;;
+x86_64)
+    machine=q35
+    # Without what TCG does not have, and would say so.
+    cpu=${CPU:-EPYC-v4,+svm,+npt,-fxsr-opt,-misalignsse,-osvw,-topoext,-perfctr-core,-clzero}
+    cpu=${CPU:-$cpu,-ibpb,-nrip-save,-xsavec,-xsaves}
+    ovmf=$cache/x86_64/root/usr/share/OVMF
+    flash=if=pflash,format=raw
+    firmware=(-drive "$flash,unit=0,file=$ovmf/OVMF_CODE_4M.fd,readonly=on"
+              -drive "$flash,unit=1,file=$ovmf/OVMF_VARS_4M.fd,snapshot=on")
+    ;;
+*)  echo "qemu.sh: no machine for '$arch' yet; there are: aarch64 riscv64 x86_64" >&2; exit 2 ;;
 esac
 
 what=("${firmware[@]}" -drive "file=$disk,if=none,id=disk,format=raw,snapshot=on"
