@@ -6,6 +6,7 @@
 
 #include "arch/aarch64/pt_aarch64.h"
 #include "arch/riscv64/pt_riscv64.h"
+#include "arch/x86_64/pt_x86_64.h"
 #include "kernel/bits.h"
 #include "tests/host/pt_memory.h"
 #include "tests/host/test.h"
@@ -198,7 +199,8 @@ TEST(a_visit_sees_all_leaves_in_order_and_stops_on_an_error)
 /* Our own tables: no log of dirty pages. */
 static bool is_stage1(const struct pt_format *f)
 {
-    return f == &pt_format_s1 || f == &pt_format_sv39 || f == &pt_format_sv48;
+    return f == &pt_format_s1 || f == &pt_format_sv39 || f == &pt_format_sv48 ||
+           f == &pt_format_long;
 }
 
 TEST(attributes_come_back_as_they_were_given)

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the first instructions, in assembly, and C. */
+#pragma once
+
+#include "kernel/types.h"
+
+struct memmap;
+struct pcpu;
+
+/* Tables for the time until hostmap_init(), and for the first moments of other pCPUs. early.c */
+uint64_t early_map(const struct memmap *map);
+const void *early_tables(void); /* Their root, a page. */
+/* One sentence on COM1, for when there is nothing to build on. */
+void early_say(const char *text);
+
+void start_secondary(void);
+extern const char trampoline[], trampoline_end[];
+extern uint64_t host_cr3; /* Tables that all pCPUs run on. */
+
+/* Stubs of the interrupt vectors, TRAP_STUB_SIZE apart. trap.S */
+#define TRAP_STUB_SIZE 16u
+extern const char trap_stubs[];

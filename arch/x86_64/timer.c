@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Time is the time stamp counter. Its frequency comes from CPUID, else it is measured against a
+ * counter whose frequency is known: ACPI's power-management timer, the HPET, or channel 2 of the
+ * PIT, which all count up or down without end. The timer is the local APIC's: with deadlines in
+ * time stamps where the processor has that, else one shot of its own clock, measured too.
+ * [SDM 3, 11.5.4 APIC Timer, 18.17; ACPI 6.5, 4.8.3.3; IA-PC HPET 1.0a; Intel 8254 data sheet]
+ */
+#include "arch/x86_64/timer.h"
+
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/x86.h"
+#include "kernel/irq.h"
+#include "kernel/log.h"
+#include "kernel/percpu.h"
+#include "kernel/platform.h"
+#include "kernel/timer.h"
+#include "mm/hostmap.h"
+
+#define PM_TIMER_HZ   3579545u
+#define PM_TIMER_MASK BITS(23, 0) /* 24 bits are always there. */
+
+#define PIT_HZ        1193182u
+#define PIT_MASK      BITS(15, 0)
+#define PIT_CHANNEL_2 ((volatile uint8_t *)0x42)
+#define PIT_COMMAND   ((volatile uint8_t *)0x43)
+#define PIT_GATE      ((volatile uint8_t *)0x61)
+#define PIT_MODE_2    0xb4u /* Channel 2, both bytes, rate generator. */
+#define PIT_LATCH     0x80u
+
+#define HPET_PERIOD   0x04u /* Femtoseconds of a tick. */
+#define HPET_CONFIG   0x10u
+#define HPET_COUNTER  0xf0u
+#define HPET_ENABLE   BIT(0)
+#define FS_PER_S      1000000000000000ull
+
+#define MEASURE_HZ    40u /* A measurement takes 1 / 40 of a second, */
+#define MEASURE_COUNT 3u  /* and the middle one of so many is taken. */
+#define STUCK_READS   100000u
+
+/* A counter to measure against; counts up, modulo mask + 1. */
+struct reference {
+    const char *name;
+    uint64_t (*read)(void);
+    uint64_t hz, mask;
+};
+
+uint64_t tsc_hz;
+static const char *tsc_from = "unknown";
+static uint64_t apic_hz; /* One shot; 0: deadlines. */
+static volatile char *hpet_regs;
+
+const char *tsc_source(void)
+{
+    return tsc_from;
+}
+
+/* --- What CPUID says --- */
+
+uint64_t tsc_hz_told(void)
+{
+    struct cpuid ratio = cpuid_or_none(0x15, 0), base = cpuid_or_none(0x16, 0);
+    uint64_t hz = 0;
+
+    if (cpuid(1, 0).ecx & CPUID1_ECX_GUEST)
+        hz = (uint64_t)cpuid_or_none(0x40000010, 0).eax * 1000;
+    if (!hz && ratio.eax && ratio.ebx && ratio.ecx)
+        hz = (uint64_t)ratio.ecx * ratio.ebx / ratio.eax;
+    if (!hz && ratio.eax && ratio.ebx)
+        hz = (uint64_t)(base.eax & 0xffff) * 1000000; /* The crystal's is not told; this is. */
+    if (hz)
+        tsc_from = "from CPUID";
+    return hz;
+}
+
+/* --- Counters of known frequency --- */
+
+static uint64_t pm_timer_read(void)
+{
+    return arch_read32((void *)(uintptr_t)platform.pm_timer);
+}
+
+static uint64_t hpet_read(void)
+{
+    return arch_read32(hpet_regs + HPET_COUNTER);
+}
+
+static uint64_t pit_read(void)
+{
+    unsigned low;
+
+    arch_write8(PIT_COMMAND, PIT_LATCH);
+    low = arch_read8(PIT_CHANNEL_2);
+    return PIT_MASK & ~(low | (unsigned)arch_read8(PIT_CHANNEL_2) << 8);
+}
+
+/* Free-running from 65536, the speaker off. */
+static void pit_start(void)
+{
+    arch_write8(PIT_GATE, (uint8_t)((arch_read8(PIT_GATE) & ~BIT(1)) | BIT(0)));
+    arch_write8(PIT_COMMAND, PIT_MODE_2);
+    arch_write8(PIT_CHANNEL_2, 0);
+    arch_write8(PIT_CHANNEL_2, 0);
+}
+
+static bool hpet_start(struct reference *reference)
+{
+    volatile void *regs;
+    uint32_t period;
+
+    if (!platform.hpet || hostmap_device(platform.hpet, PAGE_SIZE, &regs) != OK)
+        return false;
+    hpet_regs = regs;
+    period = arch_read32(hpet_regs + HPET_PERIOD);
+    if (period == 0 || period > 100000000) /* [HPET 1.0a, 2.3.4] */
+        return false;
+    arch_write32(hpet_regs + HPET_CONFIG, arch_read32(hpet_regs + HPET_CONFIG) | HPET_ENABLE);
+    *reference = (struct reference){"the HPET", hpet_read, FS_PER_S / period, BITS(31, 0)};
+    return true;
+}
+
+static struct reference reference_choose(void)
+{
+    struct reference reference = {"the PM timer", pm_timer_read, PM_TIMER_HZ, PM_TIMER_MASK};
+
+    if (platform.pm_timer || hpet_start(&reference))
+        return reference;
+    pit_start();
+    return (struct reference){"the PIT", pit_read, PIT_HZ, PIT_MASK};
+}
+
+/* --- Measuring --- */
+
+static uint64_t tsc_measured(void)
+{
+    return arch_ticks();
+}
+
+static uint64_t apic_measured(void)
+{
+    return UINT32_MAX - apic_timer_left();
+}
+
+/* Ticks of a counter in a second; 0: the reference does not move. */
+static uint64_t measure_once(const struct reference *reference, uint64_t (*counter)(void))
+{
+    uint64_t first = reference->read(), from = counter(), passed = 0, before;
+    unsigned stuck = 0;
+
+    while (passed < reference->hz / MEASURE_HZ) {
+        before = passed;
+        passed = (reference->read() - first) & reference->mask;
+        stuck = passed == before ? stuck + 1 : 0;
+        if (stuck == STUCK_READS)
+            return 0;
+    }
+    return (counter() - from) * reference->hz / passed;
+}
+
+/* The middle one: an emulator may be stopped in the midst of one. */
+static uint64_t measure(const struct reference *reference, uint64_t (*counter)(void))
+{
+    uint64_t hz[MEASURE_COUNT];
+
+    for (unsigned i = 0; i < MEASURE_COUNT; i++) {
+        uint64_t now = measure_once(reference, counter);
+        unsigned at = i;
+
+        for (; at > 0 && hz[at - 1] > now; at--)
+            hz[at] = hz[at - 1];
+        hz[at] = now;
+    }
+    return hz[MEASURE_COUNT / 2];
+}
+
+/* Once, on the boot processor. */
+static enum err timer_measure(void)
+{
+    bool deadlines = cpuid(1, 0).ecx & CPUID1_ECX_DEADLINE;
+    struct reference reference;
+
+    if (tsc_hz && deadlines)
+        return OK;
+    reference = reference_choose();
+    if (!tsc_hz) {
+        tsc_hz = measure(&reference, tsc_measured);
+        tsc_from = "measured";
+    }
+    if (!deadlines) {
+        apic_timer_mode(APIC_TIMER_ONCE);
+        apic_timer_start(UINT32_MAX);
+        apic_hz = measure(&reference, apic_measured);
+        apic_timer_start(0);
+    }
+    if (!tsc_hz || (!deadlines && !apic_hz)) {
+        log_error("the timer cannot be measured: %s does not count", reference.name);
+        return E_IO;
+    }
+    return OK;
+}
+
+/* --- The timer --- */
+
+/* Too early is right: what is due is looked at again. */
+static uint32_t timer_count(uint64_t deadline)
+{
+    uint64_t now = arch_ticks(), count;
+
+    if (deadline <= now)
+        return 1;
+    if (__builtin_mul_overflow(deadline - now, apic_hz, &count))
+        return UINT32_MAX;
+    return (uint32_t)MIN(count / tsc_hz + 1, UINT32_MAX);
+}
+
+void arch_timer_set(uint64_t deadline)
+{
+    if (!this_cpu()->arch.apic_on)
+        return; /* It does not run yet. */
+    if (apic_hz)
+        apic_timer_start(deadline == TICKS_NEVER ? 0 : timer_count(deadline));
+    else
+        msr_write(MSR_TSC_DEADLINE, deadline == TICKS_NEVER ? 0 : deadline);
+}
+
+static enum irq_result timer_irq([[maybe_unused]] uint32_t irq, [[maybe_unused]] void *arg)
+{
+    timer_expire();
+    return IRQ_DONE;
+}
+
+enum err arch_timer_init_cpu(void)
+{
+    if (this_cpu()->id == 0)
+        TRY(timer_measure());
+    apic_timer_mode(apic_hz ? APIC_TIMER_ONCE : APIC_TIMER_DEADLINE);
+    arch_timer_set(TICKS_NEVER);
+    if (this_cpu()->id != 0)
+        return OK; /* irq_init_cpu() enables it. */
+    return irq_attach(ARCH_IRQ_TIMER, IRQ_LEVEL, timer_irq, NULL);
+}
