@@ -149,7 +149,7 @@ HOST_SHARED  := $(wildcard vcpu/config*.c kernel/fdt*.c) kernel/str.c kernel/err
 TOOL_SRCS    := $(wildcard tools/caisson/*.c) $(HOST_SHARED)
 UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% boot/%, $(SRCS)))) \
                 boot/guests.c boot/pinned.c \
-                $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn.c) \
+                $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn*.c) \
                 arch/x86_64/guest_cpuid.c arch/x86_64/guest_msr.c
 TOOL_OBJS    := $(TOOL_SRCS:%=$(HOST)/tool/%.o) $(LIBFDT:%=$(HOST)/tool/libfdt/%.o)
 UNIT_OBJS    := $(UNIT_SRCS:%=$(HOST)/unit/%.o) $(LIBFDT:%=$(HOST)/unit/libfdt/%.o)
@@ -170,7 +170,7 @@ $(HOST)/caisson: $(TOOL_OBJS)
 	@$(HOST_CC) -o $@ $^
 
 $(HOST)/unit-test: $(UNIT_OBJS) $O/symtab-1.S
-	@$(HOST_CC) $(UNIT_CFLAGS) -Wl,--defsym,_image_start=0 -o $@ $^
+	@$(HOST_CC) $(UNIT_CFLAGS) -Wl,--defsym,_image_start=0 -o $@ $^ -lZydis
 
 # --- Images to start. ---
 
