@@ -86,9 +86,13 @@ void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 /* Complete an MMIO, PIO or system-register exit: load the register for a read, step over. */
 void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);
 
-/* How a backend reads the guest's page tables: 8 aligned bytes. */
+/*
+ * How a backend reads the guest's page tables, 8 aligned bytes, and sets bits in them (x86:
+ * accessed and dirty, for accesses of ours); E_BUSY: they no longer were `old`. update may be NULL.
+ */
 struct arch_guest_memory {
     enum err (*read)(void *arg, gpa_t addr, uint64_t *entry);
+    enum err (*update)(void *arg, gpa_t addr, uint64_t old, uint64_t new);
     void *arg;
 };
 

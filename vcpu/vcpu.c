@@ -34,9 +34,23 @@ static enum err vcpu_read_entry(void *arg, gpa_t addr, uint64_t *entry)
     return guest_read(arg, addr, entry, sizeof(*entry)) == OK ? OK : E_ABSENT;
 }
 
+/* Nothing happens in ROM, as on a real machine. */
+static enum err vcpu_update_entry(void *arg, gpa_t addr, uint64_t old, uint64_t new)
+{
+    const struct guest_region *region = guestmap_find(arg, addr);
+    uint64_t contiguous;
+    _Atomic uint64_t *entry = guest_ptr(arg, addr, &contiguous);
+
+    if (!region || !entry || contiguous < sizeof(*entry))
+        return E_ABSENT;
+    if (region->kind == REGION_ROM)
+        return OK;
+    return atomic_compare_exchange_strong(entry, &old, new) ? OK : E_BUSY;
+}
+
 struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu)
 {
-    return (struct arch_guest_memory){vcpu_read_entry, &vcpu->vm->map};
+    return (struct arch_guest_memory){vcpu_read_entry, vcpu_update_entry, &vcpu->vm->map};
 }
 
 enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, enum arch_access access, gpa_t *result)
