@@ -42,6 +42,9 @@ struct machine_ops {
      */
     bool (*pending)(struct vcpu *vcpu);
 
+    /* x86: the vCPU got an INIT: its part of the interrupt controller. Unbound, own pCPU. */
+    void (*cpu_reset)(struct vcpu *vcpu);
+
     /* When a timer of the guest wakes it from a wait: as arch_vcpu_timer_deadline(). Unbound. */
     uint64_t (*deadline)(struct vcpu *vcpu);
 
@@ -56,7 +59,7 @@ struct machine_ops {
     void (*call)(struct vcpu *vcpu, struct vcpu_exit *exit);
     /* The VM's console. */
     struct console_port *(*console)(struct vm *vm);
-    /* The firmware's word for the outcome of EXIT_CPU_UP. */
+    /* The firmware's word for the outcome of EXIT_CPU_UP. NULL, as the next: no such exit comes. */
     uint64_t (*cpu_up_result)(enum err err);
     /* Index of the vCPU that exit->cpu.target names; false: none. */
     bool (*cpu_find)(const struct vm *vm, uint64_t target, unsigned *index);

@@ -102,6 +102,27 @@ enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry)
     return err;
 }
 
+void vcpu_init_signal(struct vcpu *vcpu)
+{
+    atomic_fetch_and(&vcpu->requests, (uint32_t)~VCPU_REQ_SIPI);
+    vcpu_request(vcpu, VCPU_REQ_INIT);
+}
+
+void vcpu_startup_signal(struct vcpu *vcpu, struct arch_entry entry)
+{
+    struct vm *vm = vcpu->vm;
+    uint32_t requests;
+
+    lock_take(&vm->lock); /* As in vcpu_power_on(); and it guards the entry of a SIPI. */
+    requests = atomic_load(&vcpu->requests);
+    if (vm->state == VM_RUNNING && !(requests & VCPU_REQ_SIPI) &&
+        (vcpu->power == VCPU_OFF || requests & VCPU_REQ_INIT)) {
+        vcpu->entry = entry;
+        vcpu_request(vcpu, VCPU_REQ_SIPI);
+    }
+    lock_drop(&vm->lock);
+}
+
 /* Whether there is a reason not to sleep. Unbound. */
 static bool vcpu_has_reason(struct vcpu *vcpu)
 {
@@ -142,6 +163,28 @@ static void vcpu_power_up(struct vcpu *vcpu)
     vcpu->power = VCPU_ON;
 }
 
+/* INIT and SIPI, in the order in which they came. Unbound. */
+static void vcpu_take_signals(struct vcpu *vcpu)
+{
+    struct vm *vm = vcpu->vm;
+    uint32_t requests;
+    bool start;
+
+    lock_take(&vm->lock);
+    requests = atomic_fetch_and(&vcpu->requests, (uint32_t) ~(VCPU_REQ_INIT | VCPU_REQ_SIPI));
+    if (requests & VCPU_REQ_INIT)
+        vcpu->power = VCPU_OFF;
+    start = requests & VCPU_REQ_SIPI && vcpu->power == VCPU_OFF && vm->state == VM_RUNNING;
+    if (start)
+        vcpu->power = VCPU_ON; /* From here on SIPIs are dropped, and the entry stays. */
+    lock_drop(&vm->lock);
+    if (requests & VCPU_REQ_INIT)
+        vm->machine->cpu_reset(vcpu);
+    vcpu->waiting = false;
+    if (start)
+        arch_vcpu_start(&vcpu->arch, vcpu->entry);
+}
+
 static void vcpu_wake_timer(struct timer *timer)
 {
     struct vcpu *vcpu = container_of(timer, struct vcpu, wake);
@@ -160,6 +203,8 @@ static void vcpu_run(struct sched_entity *entity)
         vcpu_park(vcpu);
         return;
     }
+    if (unlikely(requests & (VCPU_REQ_INIT | VCPU_REQ_SIPI)))
+        vcpu_take_signals(vcpu);
     if (requests & VCPU_REQ_START)
         vcpu_power_up(vcpu);
     if (vcpu->power != VCPU_ON) {

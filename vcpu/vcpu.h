@@ -20,6 +20,8 @@ enum vcpu_request {
     VCPU_REQ_IRQ = 1 << 0,   /* The IRQ queue or the interrupt controller has something. */
     VCPU_REQ_START = 1 << 1, /* Power on at entry, arg. */
     VCPU_REQ_STOP = 1 << 2,  /* Leave the guest and stay out: the VM stops. */
+    VCPU_REQ_INIT = 1 << 3,  /* x86: off, until a SIPI comes. */
+    VCPU_REQ_SIPI = 1 << 4,  /* x86: power on at entry, if it is off by then. */
 };
 
 enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
@@ -45,7 +47,7 @@ struct vcpu {
     bool resume;  /* It wakes at entry, in reset state: a suspend that retains nothing. */
     bool waiting; /* It executed WFI or its like, and is to block. */
     bool parked;  /* Stopped and acknowledged. */
-    struct arch_entry entry; /* For VCPU_REQ_START, and for resume. */
+    struct arch_entry entry; /* For VCPU_REQ_START, VCPU_REQ_SIPI, and for resume. */
     struct timer wake;       /* A guest timer's deadline, while blocked. */
     uint64_t exit_count;
     struct vcpu_trace trace[VCPU_TRACE];
@@ -71,6 +73,14 @@ void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
  * is running. Takes vm->lock.
  */
 enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry);
+
+/*
+ * x86: INIT and SIPI from another processor (or from itself), on any pCPU. An INIT makes the vCPU
+ * go off and drops a SIPI that it has not seen yet; a SIPI starts a vCPU that is off, or will be by
+ * an INIT that it has not seen yet, and is dropped otherwise. The SIPI takes vm->lock.
+ */
+void vcpu_init_signal(struct vcpu *vcpu);
+void vcpu_startup_signal(struct vcpu *vcpu, struct arch_entry entry);
 
 /* Where a guest-virtual address is, by the guest's own tables; E_ABSENT: nowhere. Bound. */
 enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, enum arch_access access,

@@ -77,19 +77,21 @@ static void step(void);
 static void model_wake(struct sched_entity *entity);
 static void model_kick(unsigned cpu);
 
-#define virq_post      model_post
-#define virq_drain     model_drain
-#define virq_clear     model_clear
-#define vcpu_bind      model_bind
-#define vcpu_unbind    model_unbind
-#define vcpu_request   model_request
-#define vcpu_interrupt model_interrupt
-#define vcpu_power_on  model_power_on
-#define vcpu_init      model_init
-#define vcpu_translate model_translate
-#define vcpu_memory    model_memory
-#define sched_wake     model_wake
-#define ipi_kick       model_kick
+#define virq_post           model_post
+#define virq_drain          model_drain
+#define virq_clear          model_clear
+#define vcpu_bind           model_bind
+#define vcpu_unbind         model_unbind
+#define vcpu_request        model_request
+#define vcpu_interrupt      model_interrupt
+#define vcpu_power_on       model_power_on
+#define vcpu_init           model_init
+#define vcpu_translate      model_translate
+#define vcpu_memory         model_memory
+#define vcpu_init_signal    model_init_signal
+#define vcpu_startup_signal model_startup_signal
+#define sched_wake          model_wake
+#define ipi_kick            model_kick
 #undef atomic_fetch_or_explicit
 #define atomic_fetch_or_explicit(p, v, order) (step(), __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))
 #undef atomic_fetch_and_explicit
