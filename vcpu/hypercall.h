@@ -20,5 +20,10 @@ struct vcpu;
  */
 #define HYPERCALL_SBI      0x0a434149u
 
+/*
+ * On x86 they are VMMCALL or VMCALL from CPL 0 with the same number in RAX; results are in RAX,
+ * RBX, RCX, RDX. RAX is all ones after a number that there is not.
+ */
+
 /* False: not one of ours. Bound. */
 bool hypercall(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t function);

@@ -37,6 +37,7 @@ struct arch_vcpu {
     uint16_t vmid;
     hpa_t stage2_root;
     bool trap_wait;
+    unsigned mode;      /* enum arch_mode of the last start. */
     struct pcpu *bound; /* NULL: unbound. */
 
     const struct vcpu_exit *script;
@@ -56,6 +57,7 @@ struct arch_vcpu {
     uint64_t timer_deadline; /* What arch_vcpu_timer_deadline() returns; starts TICKS_NEVER. */
 
     uint64_t slots[VIRQ_SLOTS_MAX]; /* As ICH_LR<n>_EL2. */
+    uint64_t slots_busy;            /* By the test: bits of slots that are never empty. */
     uint64_t control;               /* As ICH_HCR_EL2. */
 };
 

@@ -275,6 +275,7 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
 void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry)
 {
     assert(!vcpu->bound);
+    vcpu->mode = entry.mode;
     memset(&vcpu->regs, 0, sizeof(vcpu->regs));
     vcpu->regs.arch = ARCH_TAG;
     vcpu->regs.pc = entry.pc.v;
@@ -339,7 +340,6 @@ bool arch_vcpu_sysreg(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 
 void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset)
 {
-    assert(!vcpu->bound);
     vcpu->time_offset = offset;
 }
 
@@ -439,7 +439,7 @@ uint64_t arch_virq_empty(const struct arch_vcpu *vcpu)
     for (unsigned i = 0; i < virt_caps.virq_slots; i++)
         if (vcpu->slots[i] >> 62 == 0)
             slots |= (uint64_t)1 << i;
-    return slots & ~arch_virq_ended(vcpu);
+    return slots & ~arch_virq_ended(vcpu) & ~vcpu->slots_busy;
 }
 
 uint64_t arch_virq_control(const struct arch_vcpu *vcpu)

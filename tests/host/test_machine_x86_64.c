@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine of x86_64 guests, over a VM made by hand on the fake architecture. */
+#include "kernel/ipi.h"
+#include "kernel/percpu.h"
+#include "kernel/platform.h"
+#include "kernel/string.h"
+#include "mm/page.h"
+#include "tests/host/test.h"
+#include "vcpu/console.h"
+#include "vcpu/hypercall.h"
+#include "vcpu/machine.h"
+#include "vcpu/machine_ops.h"
+#include "vcpu/vm.h"
+
+#define VCPUS    3u
+#define LAPIC    0xfee00000u
+#define IOAPIC   0xfec00000u
+#define VECTOR   0x51u
+#define UART_PIN 4u
+
+enum { TSC = 0x10, BASE = 0x1b, ADJUST = 0x3b, DEADLINE = 0x6e0, SVR = 0x80f, ICR = 0x830 };
+enum { LVT_TIMER = 0x832, X2APIC_EOI = 0x80b, TPR = 0x808, INITIAL_COUNT = 0x838 };
+enum { SLOT_VECTOR = BIT(VIRQ_SLOT_VECTOR), SLOT_NMI = BIT(VIRQ_SLOT_NMI) };
+/* Modes of an IPI, in the ICR. */
+enum { NMI = 4 << 8, INIT = 5 << 8, SIPI = 6 << 8, ASSERTED = 1 << 14 };
+
+extern const struct machine_ops machine_x86_64;
+
+static struct vm vm;
+static struct config_vm config;
+static struct vcpu vcpus[VCPUS];
+
+/* Guests run until an IPI comes, and then leave. */
+static bool run_guest(struct arch_vcpu *, struct vcpu_exit *exit)
+{
+    exit->kind = EXIT_INTERRUPT;
+    if (atomic_load(&this_cpu()->ipi_under_way))
+        ipi_taken();
+    else
+        atomic_store(&this_cpu()->sched.leave, true);
+    return true;
+}
+
+static void make_guest(void)
+{
+    memset(&vm, 0, sizeof(vm));
+    memset(vcpus, 0, sizeof(vcpus));
+    vm.config = &config;
+    vm.machine = &machine_x86_64;
+    vm.layout = machine_find("x86_64");
+    vm.state = VM_RUNNING;
+    vm.vcpus = vcpus;
+    vm.vcpu_count = VCPUS;
+    lock_init(&vm.lock, RANK_VM, "vm");
+    ASSERT_OK(guestmap_init(&vm.map, arch_stage2_format(), 1));
+    ASSERT_OK(guestmap_add(&vm.map, gpa(0), 2 * MIB, REGION_RAM, hpa(0)));
+    for (unsigned i = 0; i < VCPUS; i++) {
+        ASSERT_OK(vcpu_init(&vcpus[i], &vm, i, i, 16, true));
+        vcpus[i].arch.on_run = run_guest;
+        vcpus[i].parked = false;
+    }
+    vcpus[0].power = VCPU_ON;
+    vm.machine_state = page_alloc_zeroed(6);
+    ASSERT(machine_x86_64.state_size <= PAGE_SIZE << 6);
+    ASSERT_OK(machine_x86_64.create(&vm));
+    machine_x86_64.reset(&vm);
+}
+
+static void start(void)
+{
+    fake_ram(16 * MIB);
+    console_init(NULL);
+    for (unsigned i = 0; i < 4; i++) {
+        fake_be_cpu(i);
+        timer_init_cpu();
+        sched_init_cpu();
+        pcpus[i].online = true;
+    }
+    fake_be_cpu(0);
+    config = (struct config_vm){.name = "a", .cpu_count = VCPUS};
+    fake_advance(5000000);
+    make_guest();
+    vm.started_ticks = arch_ticks();
+    vcpu_bind(&vcpus[0]);
+}
+
+static void finish(void)
+{
+    if (vcpu_current())
+        vcpu_unbind(vcpu_current());
+    machine_x86_64.destroy(&vm);
+    guestmap_destroy(&vm.map);
+}
+
+static bool write_msr(uint32_t msr, uint64_t value)
+{
+    struct vcpu_exit exit = {.kind = EXIT_SYSREG_WRITE, .sysreg = {.addr = msr, .value = value}};
+
+    return machine_x86_64.sysreg(vcpu_current(), &exit);
+}
+
+static uint64_t read_msr(uint32_t msr)
+{
+    struct vcpu_exit exit = {.kind = EXIT_SYSREG_READ, .sysreg = {.addr = msr}};
+
+    ASSERT(machine_x86_64.sysreg(vcpu_current(), &exit));
+    return exit.sysreg.value;
+}
+
+/* Software-enabled, in x2APIC mode. */
+static void enable_lapic(void)
+{
+    ASSERT(write_msr(BASE, read_msr(BASE) | BIT(10) | BIT(11)));
+    ASSERT(write_msr(SVR, 0x1ff));
+}
+
+static void mmio_write(uint64_t address, uint32_t value)
+{
+    struct vdev *hint = NULL, *dev = bus_find(&vm.bus, address, 4, &hint);
+
+    ASSERT(dev != NULL);
+    dev->ops->write(dev, vcpu_current()->index, address - dev->base, 4, value);
+}
+
+static uint64_t port(bool write, unsigned number, unsigned width, uint64_t value)
+{
+    struct vdev *hint = NULL, *dev = bus_find(&vm.ports, number, width, &hint);
+
+    ASSERT(dev != NULL);
+    if (!write)
+        return dev->ops->read(dev, 0, number - dev->base, width);
+    dev->ops->write(dev, 0, number - dev->base, width, value);
+    return 0;
+}
+
+static void advance(uint64_t ns)
+{
+    fake_advance(ns);
+    if (this_cpu()->arch.timer_deadline <= arch_ticks())
+        timer_expire();
+}
+
+static void turn(unsigned cpu)
+{
+    fake_be_cpu(cpu);
+    sched_turn();
+    ASSERT_EQ(this_cpu()->ranks_held, 0);
+    fake_be_cpu(0);
+}
+
+static uint64_t slot(unsigned vcpu, enum arch_virq_slot which)
+{
+    return vcpus[vcpu].arch.slots[which];
+}
+
+/* What the hardware does with what is in the slot. */
+static void take_vector(void)
+{
+    vcpus[0].arch.slots[VIRQ_SLOT_VECTOR] = 0;
+}
+
+TEST(a_vector_is_injected_when_the_guest_can_take_it)
+{
+    start();
+    enable_lapic();
+    write_msr(ICR, VECTOR | 1 << 18); /* To itself. */
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), VECTOR);
+    ASSERT_EQ(vcpus[0].arch.control, 0);
+    take_vector();
+    write_msr(ICR, VECTOR | 1 << 18); /* In service: it waits for the end. */
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), 0);
+    write_msr(X2APIC_EOI, 0);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), VECTOR);
+    take_vector();
+    write_msr(X2APIC_EOI, 0);
+    finish();
+}
+
+TEST(a_window_is_asked_for_while_the_guest_cannot_take_a_vector)
+{
+    start();
+    enable_lapic();
+    vcpus[0].arch.slots_busy = SLOT_VECTOR;
+    write_msr(ICR, VECTOR | 1 << 18);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), 0);
+    ASSERT_EQ(vcpus[0].arch.control, SLOT_VECTOR);
+    ASSERT(!machine_x86_64.pending(&vcpus[0])); /* It would not end a HLT. */
+    vcpus[0].arch.slots_busy = 0;
+    ASSERT(machine_x86_64.pending(&vcpus[0]));
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), VECTOR);
+    ASSERT_EQ(vcpus[0].arch.control, 0);
+    finish();
+}
+
+TEST(cr8_holds_vectors_back)
+{
+    start();
+    enable_lapic();
+    write_msr(ARCH_SYSREG_CR8, 0x50);
+    ASSERT_EQ(read_msr(TPR), 0x50);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_TPR), 0x50);
+    write_msr(ICR, VECTOR | 1 << 18);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), 0);
+    ASSERT_EQ(vcpus[0].arch.control, 0); /* No window: lowering the TPR exits. */
+    write_msr(TPR, 0x40);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), VECTOR);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_TPR), 0x40);
+    finish();
+}
+
+TEST(a_device_reaches_the_processor_that_its_pin_names)
+{
+    start();
+    enable_lapic();
+    mmio_write(IOAPIC, 0x10 + 2 * UART_PIN);
+    mmio_write(IOAPIC + 0x10, VECTOR);
+    port(true, 0x3f9, 1, 2); /* Interrupt when the transmitter is empty, as it is. */
+    ASSERT(atomic_load(&vcpus[0].requests) & VCPU_REQ_IRQ);
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), VECTOR);
+    finish();
+}
+
+TEST(an_nmi_goes_before_a_vector_and_waits_for_its_own_window)
+{
+    start();
+    enable_lapic();
+    vcpus[0].arch.slots_busy = SLOT_NMI;
+    write_msr(ICR, NMI | ASSERTED); /* To processor 0. */
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_NMI), 0);
+    ASSERT_EQ(vcpus[0].arch.control, SLOT_NMI);
+    ASSERT(machine_x86_64.pending(&vcpus[0]));
+    vcpus[0].arch.slots_busy = 0;
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_NMI), 1);
+    ASSERT(!machine_x86_64.pending(&vcpus[0]));
+    finish();
+}
+
+TEST(the_tsc_deadline_timer_fires_in_the_guests_time)
+{
+    start();
+    enable_lapic();
+    advance(1000);
+    ASSERT_EQ(read_msr(TSC), 1000);
+    write_msr(LVT_TIMER, VECTOR | 2 << 17);
+    write_msr(DEADLINE, 5000);
+    ASSERT_EQ(this_cpu()->arch.timer_deadline, vm.started_ticks + 5000);
+    advance(3999);
+    ASSERT(!(atomic_load(&vcpus[0].requests) & VCPU_REQ_IRQ));
+    advance(1);
+    ASSERT(atomic_load(&vcpus[0].requests) & VCPU_REQ_IRQ);
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), VECTOR);
+    ASSERT_EQ(read_msr(DEADLINE), 0);
+    ASSERT_EQ(this_cpu()->arch.timer_deadline, TICKS_NEVER);
+    finish();
+}
+
+TEST(a_guest_that_moves_its_tsc_moves_its_deadline)
+{
+    start();
+    enable_lapic();
+    advance(1000);
+    write_msr(LVT_TIMER, VECTOR | 2 << 17);
+    write_msr(DEADLINE, 5000);
+    write_msr(ADJUST, 2000);
+    ASSERT_EQ(read_msr(TSC), 3000);
+    ASSERT_EQ(vcpus[0].arch.time_offset, vm.started_ticks - 2000);
+    ASSERT_EQ(this_cpu()->arch.timer_deadline, vm.started_ticks + 3000);
+    write_msr(TSC, 100);
+    ASSERT_EQ(read_msr(ADJUST), (uint64_t)-900);
+    ASSERT_EQ(this_cpu()->arch.timer_deadline, vm.started_ticks + 5900);
+    write_msr(TSC, UINT64_MAX - 5);
+    ASSERT_EQ(read_msr(TSC), UINT64_MAX - 5);
+    machine_x86_64.reset(&vm);
+    ASSERT_EQ(read_msr(ADJUST), 0);
+    finish();
+}
+
+TEST(a_timer_of_before_a_reset_does_not_fire)
+{
+    start();
+    enable_lapic();
+    write_msr(LVT_TIMER, VECTOR);
+    write_msr(INITIAL_COUNT, 1000);
+    machine_x86_64.reset(&vm);
+    atomic_store(&vcpus[0].requests, 0);
+    advance(1000000);
+    ASSERT_EQ(atomic_load(&vcpus[0].requests), 0);
+    finish();
+}
+
+/* --- INIT and SIPI --- */
+
+static void send(unsigned target, uint64_t what)
+{
+    write_msr(ICR, (uint64_t)target << 32 | ASSERTED | what);
+}
+
+static void check_started(unsigned vcpu, unsigned starts, uint64_t pc)
+{
+    ASSERT_EQ(vcpus[vcpu].arch.starts, starts);
+    ASSERT_EQ(vcpus[vcpu].power, VCPU_ON);
+    ASSERT_EQ(vcpus[vcpu].arch.regs.pc, pc);
+    ASSERT_EQ(vcpus[vcpu].arch.mode, ARCH_MODE_REAL);
+}
+
+TEST(a_processor_starts_by_init_and_sipi_where_the_sipi_says)
+{
+    start();
+    enable_lapic();
+    send(1, INIT);
+    turn(1);
+    ASSERT_EQ(vcpus[1].power, VCPU_OFF);
+    send(1, SIPI | 0x9a);
+    ASSERT_EQ(vcpus[1].arch.starts, 0);
+    turn(1);
+    check_started(1, 1, 0x9a000);
+    send(1, SIPI | 0x77); /* The second SIPI of the start-up sequence. */
+    turn(1);
+    check_started(1, 1, 0x9a000);
+    ASSERT_EQ(vcpus[2].power, VCPU_OFF);
+    finish();
+}
+
+TEST(init_and_sipi_are_not_lost_when_they_come_before_the_processor_looks)
+{
+    start();
+    enable_lapic();
+    send(1, SIPI | 0x10); /* Without an INIT: it waits for a SIPI since the start. */
+    send(1, SIPI | 0x11); /* Ignored: the first is not seen yet. */
+    turn(1);
+    check_started(1, 1, 0x10000);
+    send(1, INIT);
+    send(1, SIPI | 0x20);
+    send(1, SIPI | 0x21);
+    turn(1);
+    check_started(1, 2, 0x20000);
+    finish();
+}
+
+TEST(an_init_stops_a_running_processor_and_drops_a_sipi_before_it)
+{
+    start();
+    enable_lapic();
+    send(1, SIPI | 0x10);
+    turn(1);
+    send(1, SIPI | 0x20); /* It runs: dropped at once. */
+    send(1, INIT);
+    turn(1);
+    ASSERT_EQ(vcpus[1].power, VCPU_OFF);
+    ASSERT_EQ(vcpus[1].arch.starts, 1);
+    send(1, SIPI | 0x30);
+    send(1, INIT); /* Before it was seen. */
+    turn(1);
+    ASSERT_EQ(vcpus[1].power, VCPU_OFF);
+    ASSERT_EQ(vcpus[1].arch.starts, 1);
+    send(1, SIPI | 0x40);
+    turn(1);
+    check_started(1, 2, 0x40000);
+    finish();
+}
+
+TEST(no_sipi_starts_a_processor_of_a_vm_that_stops)
+{
+    start();
+    enable_lapic();
+    vm.state = VM_STOPPING;
+    send(1, SIPI | 0x10);
+    turn(1);
+    ASSERT_EQ(vcpus[1].power, VCPU_OFF);
+    vm.state = VM_RUNNING;
+    send(1, SIPI | 0x10);
+    vm.state = VM_STOPPING; /* Before it looks. */
+    turn(1);
+    ASSERT_EQ(vcpus[1].power, VCPU_OFF);
+    ASSERT_EQ(vcpus[1].arch.starts, 0);
+    finish();
+}
+
+TEST(an_init_resets_the_processors_own_apic)
+{
+    start();
+    enable_lapic();
+    write_msr(TPR, 0x40);
+    machine_x86_64.cpu_reset(&vcpus[0]);
+    ASSERT_EQ(read_msr(TPR), 0);
+    ASSERT_EQ(read_msr(SVR), 0xff);
+    finish();
+}
+
+/* --- Power, ports, calls --- */
+
+TEST(a_guest_powers_off_through_its_power_management)
+{
+    start();
+    port(true, 0x604, 2, 1 << 13 | 5 << 10);
+    ASSERT_EQ(vm.state, VM_STOPPING);
+    ASSERT_EQ(vm.reason, VM_STOP_POWEROFF);
+    finish();
+}
+
+TEST(a_guest_resets_through_port_0xcf9)
+{
+    start();
+    port(true, 0xcf9, 1, 0x06);
+    ASSERT_EQ(vm.state, VM_STOPPING);
+    ASSERT_EQ(vm.reason, VM_STOP_RESET);
+    finish();
+}
+
+TEST(every_device_of_the_layout_is_on_its_bus)
+{
+    start();
+    for (unsigned i = 0; i < vm.layout->device_count; i++) {
+        const struct machine_device *d = &vm.layout->devices[i];
+        struct vdev *hint = NULL;
+        struct bus *bus = d->ports ? &vm.ports : &vm.bus;
+
+        ASSERT_EQ(bus_find(bus, d->base, 1, &hint) != NULL, !d->reserved);
+        ASSERT_EQ(bus_find(bus, d->base + d->size - 1, 1, &hint) != NULL, !d->reserved);
+    }
+    finish();
+}
+
+TEST(a_call_that_there_is_not_returns_all_ones)
+{
+    struct vcpu_exit exit = {.kind = EXIT_HYPERCALL, .call = {.nr = HYPERCALL_UID}};
+
+    start();
+    machine_x86_64.call(&vcpus[0], &exit);
+    ASSERT_EQ(vcpus[0].arch.returns[0], 0x7c65e5d2);
+    exit.call.nr = 1ull << 32 | HYPERCALL_UID;
+    machine_x86_64.call(&vcpus[0], &exit);
+    ASSERT_EQ(vcpus[0].arch.returns[0], UINT64_MAX);
+    ASSERT(!write_msr(0xc0000080, 0)); /* The backend's. */
+    finish();
+}

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine of an x86_64 guest: local APICs, I/O APIC, PIT, clock, power management, PCI host
+ * bridge and a UART, where vcpu/machine.h has them. Puts the models together.
+ *
+ * An interrupt goes into the IRR of a local APIC, by anybody on any pCPU, and from there to the
+ * backend when the guest can take it: cpu_inject(), on the vCPU's own pCPU, after all that may have
+ * changed the answer. The local APIC's timer is one of ours on that pCPU; the guest's TSC, which
+ * drives it, is the host's since the VM's start, plus what the guest adds to it (TSC_ADJUST).
+ */
+#include "kernel/assert.h"
+#include "kernel/percpu.h"
+#include "kernel/platform.h"
+#include "vcpu/chips/vcmos.h"
+#include "vcpu/chips/vns16550.h"
+#include "vcpu/chips/vpci_host.h"
+#include "vcpu/chips/vpit.h"
+#include "vcpu/chips/vpm.h"
+#include "vcpu/hypercall.h"
+#include "vcpu/irqchip/vioapic.h"
+#include "vcpu/irqchip/vlapic.h"
+#include "vcpu/machine.h"
+#include "vcpu/machine_ops.h"
+#include "vcpu/vm.h"
+
+#define MSR_TSC        0x10u
+#define MSR_TSC_ADJUST 0x3bu
+
+#define UART_PORTS     8u
+#define SIPI_SHIFT     12 /* A SIPI's vector is a page. [SDM 3, 10.4.4] */
+
+struct x86_cpu {
+    struct vcpu *vcpu;
+    _Atomic bool nmi;  /* One waits. */
+    bool can_take;     /* As of its unbinding: a vector ends its HLT. */
+    uint64_t adjust;   /* TSC_ADJUST. */
+    uint64_t deadline; /* Of the local APIC's timer, in the guest's time. Own pCPU. */
+    struct timer timer;
+};
+
+struct machine_x86_64 {
+    struct vm *vm;
+    struct vlapic_owner owner;
+    struct vlapics lapics;
+    struct vioapic ioapic;
+    struct vdev lapic_window, ioapic_window;
+    struct vpit pit;
+    struct vcmos cmos;
+    struct vpm pm;
+    struct vpci_host pci;
+    struct vns16550 uart;
+    struct x86_cpu cpus[VLAPICS_MAX];
+};
+
+static struct machine_x86_64 *machine_of(const struct vm *vm)
+{
+    return vm->machine_state;
+}
+
+static struct x86_cpu *cpu_of(const struct vcpu *vcpu)
+{
+    return &machine_of(vcpu->vm)->cpus[vcpu->index];
+}
+
+static struct vlapic *lapic_of(const struct vcpu *vcpu)
+{
+    return &machine_of(vcpu->vm)->lapics.cpu[vcpu->index];
+}
+
+/* --- Time --- */
+
+/* The guest's TSC. */
+static uint64_t cpu_now(const struct x86_cpu *cpu)
+{
+    return arch_ticks() - cpu->vcpu->vm->started_ticks + cpu->adjust;
+}
+
+static void cpu_timer_arm(struct x86_cpu *cpu)
+{
+    uint64_t now = cpu_now(cpu), wait = cpu->deadline > now ? cpu->deadline - now : 0, at;
+
+    if (cpu->deadline == TICKS_NEVER || __builtin_add_overflow(arch_ticks(), wait, &at))
+        at = TICKS_NEVER;
+    timer_arm(&cpu->timer, at);
+}
+
+/* On the vCPU's pCPU, whatever the vCPU does. */
+static void cpu_timer(struct timer *timer)
+{
+    struct x86_cpu *cpu = container_of(timer, struct x86_cpu, timer);
+
+    if (cpu->deadline == TICKS_NEVER || cpu_now(cpu) < cpu->deadline)
+        return; /* Of before a reset. */
+    cpu->deadline = TICKS_NEVER;
+    vlapic_timer(lapic_of(cpu->vcpu), cpu_now(cpu));
+    vcpu_request(cpu->vcpu, VCPU_REQ_IRQ);
+}
+
+/* A new TSC_ADJUST moves the TSC by as much. [SDM 3, 18.17.3] */
+static void cpu_set_adjust(struct x86_cpu *cpu, uint64_t adjust)
+{
+    cpu->adjust = adjust;
+    arch_vcpu_set_time(&cpu->vcpu->arch, cpu->vcpu->vm->started_ticks - adjust);
+    cpu_timer_arm(cpu);
+}
+
+/* --- Interrupts --- */
+
+/*
+ * Gives the backend what the guest can take now, or asks for a window. Bound. An NMI first; both at
+ * once do not fit into the hardware's one place for them.
+ */
+static void cpu_inject(struct vcpu *vcpu)
+{
+    struct x86_cpu *cpu = cpu_of(vcpu);
+    struct vlapic *lapic = lapic_of(vcpu);
+    uint64_t wait = 0;
+
+    if (unlikely(atomic_load_explicit(&cpu->nmi, memory_order_relaxed))) {
+        if (!(arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_NMI)))
+            wait |= BIT(VIRQ_SLOT_NMI);
+        else if (atomic_exchange_explicit(&cpu->nmi, false, memory_order_acquire))
+            arch_virq_write(&vcpu->arch, VIRQ_SLOT_NMI, 1);
+    }
+    if (vlapic_highest(lapic) != 0) {
+        if (arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR))
+            arch_virq_write(&vcpu->arch, VIRQ_SLOT_VECTOR, vlapic_accept(lapic, cpu_now(cpu)));
+        else
+            wait |= BIT(VIRQ_SLOT_VECTOR);
+    }
+    arch_virq_set_control(&vcpu->arch, wait);
+}
+
+static void machine_kick(struct vlapic_owner *owner, unsigned index)
+{
+    struct machine_x86_64 *m = container_of(owner, struct machine_x86_64, owner);
+
+    vcpu_request(&m->vm->vcpus[index], VCPU_REQ_IRQ);
+}
+
+static void machine_nmi(struct vlapic_owner *owner, unsigned index)
+{
+    struct machine_x86_64 *m = container_of(owner, struct machine_x86_64, owner);
+
+    atomic_store_explicit(&m->cpus[index].nmi, true, memory_order_release);
+    vcpu_request(&m->vm->vcpus[index], VCPU_REQ_IRQ);
+}
+
+static void machine_init_cpu(struct vlapic_owner *owner, unsigned index)
+{
+    struct machine_x86_64 *m = container_of(owner, struct machine_x86_64, owner);
+
+    vcpu_init_signal(&m->vm->vcpus[index]);
+}
+
+static void machine_startup(struct vlapic_owner *owner, unsigned index, uint8_t page)
+{
+    struct machine_x86_64 *m = container_of(owner, struct machine_x86_64, owner);
+    const struct arch_entry entry = {
+        .pc = gpa((uint64_t)page << SIPI_SHIFT),
+        .mode = ARCH_MODE_REAL,
+    };
+
+    vcpu_startup_signal(&m->vm->vcpus[index], entry);
+}
+
+static void machine_timer(struct vlapic_owner *owner, unsigned index, uint64_t deadline)
+{
+    struct machine_x86_64 *m = container_of(owner, struct machine_x86_64, owner);
+
+    m->cpus[index].deadline = deadline;
+    cpu_timer_arm(&m->cpus[index]);
+}
+
+static void machine_eoi(struct vlapic_owner *owner, uint8_t vector)
+{
+    struct machine_x86_64 *m = container_of(owner, struct machine_x86_64, owner);
+
+    vioapic_eoi(&m->ioapic, vector);
+}
+
+/* A device's wire has a new level. */
+static void machine_set_irq(struct vdev *dev, bool level)
+{
+    struct vm *vm = dev->owner;
+
+    vioapic_set_wire(&machine_of(vm)->ioapic, dev->irq, level);
+}
+
+static void machine_accept([[maybe_unused]] struct vcpu *vcpu)
+{
+    /* Messages go straight to the IRR; nobody uses the queue. */
+}
+
+static void machine_refresh(struct vcpu *vcpu)
+{
+    cpu_inject(vcpu);
+}
+
+static bool machine_pending(struct vcpu *vcpu)
+{
+    struct x86_cpu *cpu = cpu_of(vcpu);
+
+    if (atomic_load(&cpu->nmi))
+        return true;
+    if (vlapic_highest(lapic_of(vcpu)) == 0)
+        return false;
+    return vcpu == vcpu_current() ? arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR)
+                                  : cpu->can_take;
+}
+
+static uint64_t machine_deadline([[maybe_unused]] struct vcpu *vcpu)
+{
+    return TICKS_NEVER; /* The timer wakes by itself. */
+}
+
+static void machine_bound(struct vcpu *vcpu)
+{
+    arch_virq_write(&vcpu->arch, VIRQ_SLOT_TPR, lapic_of(vcpu)->state.tpr);
+    cpu_inject(vcpu);
+}
+
+static void machine_unbinding(struct vcpu *vcpu)
+{
+    cpu_of(vcpu)->can_take = arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR);
+}
+
+static void machine_cpu_reset(struct vcpu *vcpu)
+{
+    vlapic_init_reset(lapic_of(vcpu));
+    atomic_store(&cpu_of(vcpu)->nmi, false);
+}
+
+/* The guest has changed its local APIC. */
+static void lapic_changed(struct vcpu *vcpu)
+{
+    arch_virq_write(&vcpu->arch, VIRQ_SLOT_TPR, lapic_of(vcpu)->state.tpr);
+    cpu_inject(vcpu);
+}
+
+/* --- Registers --- */
+
+static uint64_t lapic_read(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width)
+{
+    struct machine_x86_64 *m = machine_of(dev->owner);
+
+    return vlapic_read(&m->lapics.cpu[vcpu], cpu_now(&m->cpus[vcpu]), offset, width);
+}
+
+static void lapic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width,
+                        uint64_t value)
+{
+    struct vm *vm = dev->owner;
+    struct machine_x86_64 *m = machine_of(vm);
+
+    vlapic_write(&m->lapics.cpu[vcpu], cpu_now(&m->cpus[vcpu]), offset, width, value);
+    lapic_changed(&vm->vcpus[vcpu]);
+}
+
+static uint64_t ioapic_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                            unsigned width)
+{
+    return vioapic_read(&machine_of(dev->owner)->ioapic, offset, width);
+}
+
+static void ioapic_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                         unsigned width, uint64_t value)
+{
+    vioapic_write(&machine_of(dev->owner)->ioapic, offset, width, value);
+}
+
+static void window_reset([[maybe_unused]] struct vdev *dev)
+{
+    /* machine_reset() resets the models. */
+}
+
+static const struct vdev_ops lapic_ops = {
+    .name = "local APIC", .read = lapic_read, .write = lapic_write, .reset = window_reset};
+static const struct vdev_ops ioapic_ops = {
+    .name = "I/O APIC", .read = ioapic_read, .write = ioapic_write, .reset = window_reset};
+
+static bool is_lapic_msr(uint32_t msr)
+{
+    return (msr >= VLAPIC_MSR_X2APIC && msr <= VLAPIC_MSR_LAST) || msr == VLAPIC_MSR_DEADLINE ||
+           msr == VLAPIC_MSR_BASE;
+}
+
+static bool machine_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+    struct x86_cpu *cpu = cpu_of(vcpu);
+
+    if (is_lapic_msr(msr))
+        return vlapic_read_msr(lapic_of(vcpu), cpu_now(cpu), msr, value);
+    if (msr == MSR_TSC)
+        *value = cpu_now(cpu);
+    else if (msr == MSR_TSC_ADJUST)
+        *value = cpu->adjust;
+    else
+        return false;
+    return true;
+}
+
+static bool machine_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+    struct x86_cpu *cpu = cpu_of(vcpu);
+
+    if (likely(is_lapic_msr(msr))) {
+        if (!vlapic_write_msr(lapic_of(vcpu), cpu_now(cpu), msr, value))
+            return false;
+        lapic_changed(vcpu);
+    } else if (msr == ARCH_SYSREG_CR8) {
+        vlapic_write_cr8(lapic_of(vcpu), value >> 4);
+        lapic_changed(vcpu);
+    } else if (msr == MSR_TSC) {
+        cpu_set_adjust(cpu, cpu->adjust + value - cpu_now(cpu));
+    } else if (msr == MSR_TSC_ADJUST) {
+        cpu_set_adjust(cpu, value);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    if (exit->kind == EXIT_SYSREG_WRITE)
+        return machine_msr_write(vcpu, exit->sysreg.addr, exit->sysreg.value);
+    return machine_msr_read(vcpu, exit->sysreg.addr, &exit->sysreg.value);
+}
+
+static void machine_call(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    if (!hypercall(vcpu, exit, exit->call.nr))
+        arch_vcpu_set_return(&vcpu->arch, 0, UINT64_MAX);
+}
+
+/* --- Power --- */
+
+static void machine_power_off(struct vpm *pm)
+{
+    enum err err = vm_stop(pm->vdev.owner, VM_STOP_POWEROFF);
+
+    (void)err; /* E_STATE: a stop is under way. */
+}
+
+static void machine_reset_register(struct vpci_host *pci)
+{
+    enum err err = vm_stop(pci->ports.owner, VM_STOP_RESET);
+
+    (void)err;
+}
+
+/* --- Making one --- */
+
+static enum err machine_add(struct vm *vm, struct bus *bus, struct vdev *dev)
+{
+    dev->owner = vm;
+    dev->set_irq = machine_set_irq;
+    return bus_add(bus, dev);
+}
+
+static enum err machine_add_window(struct vm *vm, struct vdev *dev, const struct vdev_ops *ops,
+                                   const char *name)
+{
+    const struct machine_device *device = machine_device(vm->layout, name);
+
+    *dev = (struct vdev){.ops = ops, .base = device->base, .size = device->size};
+    return machine_add(vm, &vm->bus, dev);
+}
+
+static void machine_init_models(struct vm *vm, struct machine_x86_64 *m)
+{
+    const struct machine_device *pit = machine_device(vm->layout, "pit");
+    const struct machine_device *gate = machine_device(vm->layout, "pit-gate");
+    const struct machine_device *cmos = machine_device(vm->layout, "cmos");
+    const struct machine_device *pm = machine_device(vm->layout, "pm");
+    const struct machine_device *ecam = machine_device(vm->layout, "pcie-ecam");
+    const struct machine_device *pci = machine_device(vm->layout, "pci-config");
+    const struct machine_device *uart = machine_device(vm->layout, "ns16550");
+    unsigned home = vm->vcpus[0].sched.cpu;
+
+    vlapics_init(&m->lapics, vm->vcpu_count, &m->owner);
+    vioapic_init(&m->ioapic, &m->lapics);
+    vpit_init(&m->pit, pit->base, gate->base, pit->irq, home);
+    vcmos_init(&m->cmos, cmos->base, cmos->irq, platform.wall_epoch, home);
+    vpm_init(&m->pm, pm->base, pm->irq, home);
+    vpci_host_init(&m->pci, pci->base, ecam->base, (unsigned)(ecam->size / VPCI_ECAM_BUS));
+    vns16550_init(&m->uart, uart->base, uart->irq);
+    m->uart.vdev.size = UART_PORTS;
+    m->pm.power_off = machine_power_off;
+    m->pci.reset_machine = machine_reset_register;
+}
+
+static enum err machine_create(struct vm *vm)
+{
+    struct machine_x86_64 *m = machine_of(vm);
+    struct vdev *const ports[] = {&m->pit.vdev, &m->pit.speaker, &m->cmos.vdev,
+                                  &m->pm.vdev,  &m->pci.ports,   &m->uart.vdev};
+
+    m->vm = vm;
+    m->owner = (struct vlapic_owner){
+        .kick = machine_kick,
+        .nmi = machine_nmi,
+        .init = machine_init_cpu,
+        .startup = machine_startup,
+        .timer = machine_timer,
+        .eoi = machine_eoi,
+    };
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        m->cpus[i].vcpu = &vm->vcpus[i];
+        m->cpus[i].deadline = TICKS_NEVER;
+        timer_init(&m->cpus[i].timer, cpu_timer);
+    }
+    machine_init_models(vm, m);
+    TRY(machine_add_window(vm, &m->lapic_window, &lapic_ops, "lapic"));
+    TRY(machine_add_window(vm, &m->ioapic_window, &ioapic_ops, "ioapic"));
+    TRY(machine_add(vm, &vm->bus, &m->pci.ecam));
+    for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
+        TRY(machine_add(vm, &vm->ports, ports[i]));
+    return console_add(&m->uart.port, vm->config->name);
+}
+
+static void machine_destroy(struct vm *vm)
+{
+    struct machine_x86_64 *m = machine_of(vm);
+
+    if (!m->uart.port.listed)
+        return; /* Creation did not come that far. */
+    console_remove(&m->uart.port);
+    vpit_stop(&m->pit);
+    vcmos_stop(&m->cmos);
+    vpm_stop(&m->pm);
+}
+
+static void bus_reset(struct bus *bus)
+{
+    for (unsigned i = 0; i < bus->count; i++)
+        bus->devices[i]->ops->reset(bus->devices[i]);
+}
+
+/* Devices first: their wires are down when the controllers begin anew. */
+static void machine_reset(struct vm *vm)
+{
+    struct machine_x86_64 *m = machine_of(vm);
+
+    bus_reset(&vm->bus);
+    bus_reset(&vm->ports);
+    vioapic_reset(&m->ioapic);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        vlapic_reset(&m->lapics.cpu[i]);
+        m->cpus[i].deadline = TICKS_NEVER;
+        m->cpus[i].adjust = 0;
+        atomic_store(&m->cpus[i].nmi, false);
+    }
+}
+
+static struct console_port *machine_console(struct vm *vm)
+{
+    return &machine_of(vm)->uart.port;
+}
+
+static enum err machine_init(void)
+{
+    return OK; /* No host interrupt belongs to guests. */
+}
+
+const struct machine_ops machine_x86_64 = {
+    .arch = "x86_64",
+    .state_size = sizeof(struct machine_x86_64),
+    .init = machine_init,
+    .create = machine_create,
+    .destroy = machine_destroy,
+    .reset = machine_reset,
+    .bound = machine_bound,
+    .unbinding = machine_unbinding,
+    .accept = machine_accept,
+    .refresh = machine_refresh,
+    .cpu_reset = machine_cpu_reset,
+    .pending = machine_pending,
+    .deadline = machine_deadline,
+    .sysreg = machine_sysreg,
+    .call = machine_call,
+    .console = machine_console,
+};
