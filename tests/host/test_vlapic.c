@@ -366,6 +366,8 @@ TEST(priorities_hold_whatever_is_done)
         for (unsigned v = 16; v < 256; v++)
             if (s->isr[v / 64] >> v % 64 & 1)
                 top = v;
+        for (unsigned w = 0; w < VLAPIC_WORDS; w++)
+            ASSERT_EQ(s->isr_words >> w & 1, s->isr[w] != 0);
         ASSERT_EQ(s->ppr >> 4, MAX(s->tpr >> 4, top >> 4));
         if (highest(cpu))
             ASSERT(highest(cpu) >> 4 > s->ppr >> 4 && highest(cpu) >> 4 > top >> 4);

@@ -169,6 +169,28 @@ TEST(changing_to_or_from_deadline_mode_stops_the_timer)
     ASSERT_EQ(run(10000), 0);
 }
 
+TEST(a_count_goes_on_when_the_tsc_is_moved_and_a_deadline_stays)
+{
+    start_timer(VECTOR, 0xb, 100);
+    rig.now += 30;
+    rig.now += BIT(63);
+    vlapic_move_clock(&rig.all.cpu[0], rig.now, BIT(63));
+    ASSERT_EQ(get(0, TIMER_COUNT), 70);
+    ASSERT_EQ(rig.deadline[0], rig.now + 70);
+    rig.now -= BIT(63);
+    vlapic_move_clock(&rig.all.cpu[0], rig.now, -BIT(63));
+    ASSERT_EQ(run(70), 1);
+    set(0, LVT_TIMER, VECTOR | DEADLINE);
+    msr_set(0, VLAPIC_MSR_DEADLINE, rig.now + 100);
+    rig.deadline[0] = 0;
+    rig.now += 50;
+    vlapic_move_clock(&rig.all.cpu[0], rig.now, 50);
+    ASSERT_EQ(rig.deadline[0], rig.now + 50); /* Asked again: the owner's clock is another. */
+    rig.now += 50;
+    vlapic_move_clock(&rig.all.cpu[0], rig.now, 50);
+    ASSERT_EQ(take(0), VECTOR);
+}
+
 TEST(a_call_too_early_asks_again)
 {
     start_timer(VECTOR, 0xb, 100);

@@ -22,10 +22,12 @@ struct destination {
 
 static unsigned isr_top(const struct vlapic_state *s)
 {
-    for (unsigned w = VLAPIC_WORDS; w-- > 0;)
-        if (s->isr[w] != 0)
-            return 64 * w + bit_highest(s->isr[w]);
-    return 0;
+    unsigned w;
+
+    if (s->isr_words == 0)
+        return 0;
+    w = bit_highest(s->isr_words);
+    return 64 * w + bit_highest(s->isr[w]);
 }
 
 static void update_ppr(struct vlapic_state *s)
@@ -55,6 +57,7 @@ unsigned vlapic_accept(struct vlapic *lapic, uint64_t now)
     assert(vector >= VECTOR_LEGAL);
     atomic_fetch_and_explicit(&s->irr[vector / 64], ~bit, memory_order_acq_rel);
     s->isr[vector / 64] |= bit;
+    s->isr_words |= 1u << vector / 64;
     vlapic_set(&s->ppr, vector & 0xf0); /* It was above all others. */
     if (s->merging && vector == (vlapic_get(&s->lvt[LVT_TIMER]) & LVT_VECTOR))
         vlapic_timer_taken(lapic, now);
@@ -71,6 +74,8 @@ void vlapic_end(struct vlapic *lapic)
     if (vector == 0)
         return;
     s->isr[vector / 64] &= ~bit;
+    if (s->isr[vector / 64] == 0)
+        s->isr_words &= ~(1u << vector / 64);
     update_ppr(s);
     level = atomic_load_explicit(&s->tmr[vector / 64], memory_order_relaxed) & bit;
     if (level != 0 && !(vlapic_get(&s->svr) & SVR_NO_EOI))
@@ -79,17 +84,23 @@ void vlapic_end(struct vlapic *lapic)
 
 /* --- Vectors that come in --- */
 
+[[gnu::noinline]] static void tmr_set(_Atomic uint64_t *tmr, uint64_t bit, bool level)
+{
+    if (level)
+        atomic_fetch_or_explicit(tmr, bit, memory_order_relaxed);
+    else
+        atomic_fetch_and_explicit(tmr, ~bit, memory_order_relaxed);
+}
+
 /* True: the vCPU is to look; it was not pending yet. Any pCPU. */
-static bool irr_set(struct vlapic_state *s, uint8_t vector, bool level)
+static bool irr_set(struct vlapic_state *s, unsigned vector, bool level)
 {
     _Atomic uint64_t *tmr = &s->tmr[vector / 64];
     uint64_t bit = BIT(vector % 64);
     bool was_level = atomic_load_explicit(tmr, memory_order_relaxed) & bit;
 
-    if (unlikely(level && !was_level))
-        atomic_fetch_or_explicit(tmr, bit, memory_order_relaxed);
-    else if (unlikely(!level && was_level))
-        atomic_fetch_and_explicit(tmr, ~bit, memory_order_relaxed);
+    if (unlikely(level != was_level))
+        tmr_set(tmr, bit, level);
     return !(atomic_fetch_or_explicit(&s->irr[vector / 64], bit, memory_order_acq_rel) & bit);
 }
 
@@ -98,7 +109,7 @@ static bool errors_set(struct vlapic_state *s, uint64_t errors)
 {
     uint32_t before = atomic_fetch_or_explicit(&s->errors, (uint32_t)errors, memory_order_relaxed);
     uint32_t lvt = vlapic_get(&s->lvt[LVT_ERROR]);
-    uint8_t vector = (uint8_t)(lvt & LVT_VECTOR);
+    unsigned vector = (unsigned)(lvt & LVT_VECTOR);
 
     if (!(errors & ~(uint64_t)before) || (lvt & LVT_MASKED))
         return false;
@@ -113,7 +124,7 @@ void vlapic_error(struct vlapic *lapic, uint64_t errors)
     errors_set(&lapic->state, errors); /* Its own vCPU looks by itself. */
 }
 
-static bool vector_set(struct vlapic_state *s, uint8_t vector, bool level)
+static bool vector_set(struct vlapic_state *s, unsigned vector, bool level)
 {
     return likely(vector >= VECTOR_LEGAL) ? irr_set(s, vector, level)
                                           : errors_set(s, ERROR_RECEIVE);
@@ -125,7 +136,7 @@ void vlapic_local(struct vlapic *lapic, unsigned lvt)
     uint32_t value = vlapic_get(&lapic->state.lvt[lvt]);
 
     if (!(value & LVT_MASKED))
-        vector_set(&lapic->state, (uint8_t)(value & LVT_VECTOR), false);
+        vector_set(&lapic->state, (unsigned)(value & LVT_VECTOR), false);
 }
 
 /* Whether it takes fixed interrupts ["Local APIC State After It Has Been Software Disabled"]. */
@@ -136,7 +147,7 @@ static bool vlapic_takes(const struct vlapic *lapic)
 }
 
 /* From the vCPU with index self, or from elsewhere (VLAPIC_NONE). */
-static bool vlapic_take(struct vlapic *lapic, uint8_t vector, bool level, unsigned self)
+static bool vlapic_take(struct vlapic *lapic, unsigned vector, bool level, unsigned self)
 {
     if (unlikely(!vlapic_takes(lapic)))
         return false;
@@ -263,14 +274,13 @@ void vlapic_send_self(struct vlapic *lapic, uint8_t vector)
         vlapic_take(lapic, vector, false, lapic->index);
 }
 
-static uint32_t shorthand_match(const struct vlapic *lapic, uint64_t icr, uint8_t mode)
+static uint32_t shorthand_match(const struct vlapic *lapic, uint64_t icr, uint8_t mode,
+                                const struct destination *dest)
 {
     const struct vlapics *all = lapic->all;
     uint32_t self = 1u << lapic->index;
     /* What a shorthand that includes oneself means for these is undefined; they stay away. */
     bool harsh = mode == VLAPIC_INIT || mode == VLAPIC_STARTUP;
-    bool wide = vlapic_in_x2apic(lapic);
-    struct destination dest = {.logical = icr & ICR_LOGICAL, .wide = wide};
 
     switch ((enum shorthand)field_get(ICR_SHORTHAND, icr)) {
     case TO_SELF:
@@ -282,12 +292,12 @@ static uint32_t shorthand_match(const struct vlapic *lapic, uint64_t icr, uint8_
     case TO_DEST:
         break;
     }
-    dest.id = (uint32_t)field_get(wide ? ICR_DEST : ICR_XDEST, icr);
-    return vlapics_match(all, &dest);
+    return vlapics_match(all, dest);
 }
 
 /* All but fixed interrupts to one processor. */
-static void send_icr_slow(struct vlapic *lapic, uint64_t icr)
+[[gnu::noinline]] static void send_icr_slow(struct vlapic *lapic, uint64_t icr,
+                                            const struct destination *dest)
 {
     struct vlapic_message m = {
         .vector = (uint8_t)(icr & ICR_VECTOR),
@@ -302,19 +312,22 @@ static void send_icr_slow(struct vlapic *lapic, uint64_t icr)
         vlapic_error(lapic, ERROR_SEND);
         return;
     }
-    deliver(lapic->all, shorthand_match(lapic, icr, m.mode), &m, lapic->index);
+    deliver(lapic->all, shorthand_match(lapic, icr, m.mode, dest), &m, lapic->index);
 }
 
-void vlapic_send_icr(struct vlapic *lapic, uint64_t icr)
+void vlapic_send_icr(struct vlapic *lapic, uint64_t icr, bool wide)
 {
-    uint64_t id = field_get(vlapic_in_x2apic(lapic) ? ICR_DEST : ICR_XDEST, icr);
-    uint8_t vector = (uint8_t)(icr & ICR_VECTOR);
+    uint32_t id = (uint32_t)(wide ? icr >> 32 : icr >> 56);
+    unsigned vector = (unsigned)(icr & ICR_VECTOR);
+    struct destination dest;
 
     if (likely(!(icr & (ICR_SHORTHAND | ICR_LOGICAL | ICR_MODE)) && id < lapic->all->count &&
-               vector >= VECTOR_LEGAL))
+               vector >= VECTOR_LEGAL)) {
         vlapic_take(&lapic->all->cpu[id], vector, false, lapic->index);
-    else
-        send_icr_slow(lapic, icr);
+        return;
+    }
+    dest = (struct destination){.id = id, .logical = icr & ICR_LOGICAL, .wide = wide};
+    send_icr_slow(lapic, icr, &dest);
 }
 
 /* --- Making one --- */
@@ -329,6 +342,7 @@ static void reset_registers(struct vlapic *lapic)
         atomic_store(&s->tmr[w], 0);
         s->isr[w] = 0;
     }
+    s->isr_words = 0;
     for (unsigned i = 0; i < VLAPIC_LVTS; i++)
         vlapic_set(&s->lvt[i], LVT_MASKED);
     vlapic_set(&s->svr, 0xff);

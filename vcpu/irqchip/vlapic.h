@@ -49,6 +49,7 @@ struct vlapic_state {
     _Atomic uint64_t irr[VLAPIC_WORDS];
     _Atomic uint64_t tmr[VLAPIC_WORDS];
     uint64_t isr[VLAPIC_WORDS];
+    uint32_t isr_words;    /* Bit per word of isr that is not 0. */
     _Atomic uint32_t base; /* Low bits of IA32_APIC_BASE. */
     _Atomic uint32_t svr, ldr, dfr;
     _Atomic uint32_t ppr;
@@ -115,6 +116,10 @@ bool vlapic_read_msr(struct vlapic *lapic, uint64_t now, uint32_t msr, uint64_t 
 bool vlapic_write_msr(struct vlapic *lapic, uint64_t now, uint32_t msr, uint64_t value);
 /* CR8, which is bits 7:4 of the TPR. Own pCPU. */
 void vlapic_write_cr8(struct vlapic *lapic, uint64_t value);
+
+/* The guest's TSC was moved forward by delta, modulo 2^64, and is now `now`: a deadline stays where
+ * it is, a count goes on. Own pCPU. */
+void vlapic_move_clock(struct vlapic *lapic, uint64_t now, uint64_t delta);
 
 /* The time asked for has come, or a moment ago it had. Own pCPU. */
 void vlapic_timer(struct vlapic *lapic, uint64_t now);

@@ -28,8 +28,7 @@
 #define ICR_ASSERT    BIT(14)
 #define ICR_LEVEL     BIT(15)
 #define ICR_SHORTHAND BITS(19, 18)
-#define ICR_DEST      BITS(63, 32)
-#define ICR_XDEST     BITS(63, 56) /* In xAPIC mode. */
+#define ICR_DEST      BITS(63, 32) /* In xAPIC mode its upper byte. */
 
 #define VECTOR_LEGAL  16u /* The lowest. */
 
@@ -61,8 +60,8 @@ void vlapic_local(struct vlapic *lapic, unsigned lvt);
 void vlapic_error(struct vlapic *lapic, uint64_t errors);
 void vlapic_write_tpr(struct vlapic *lapic, uint32_t value);
 void vlapic_end(struct vlapic *lapic);
-/* Sends what icr, as x2APIC has it, says. */
-void vlapic_send_icr(struct vlapic *lapic, uint64_t icr);
+/* Sends what icr says. wide: its destination has 32 bits. */
+void vlapic_send_icr(struct vlapic *lapic, uint64_t icr, bool wide);
 void vlapic_send_self(struct vlapic *lapic, uint8_t vector);
 
 /* vlapic_timer.c: */

@@ -43,7 +43,7 @@ enum { READ = X_READ | X2_READ, WRITE = X_WRITE | X2_WRITE, BOTH = READ | WRITE 
 
 static const struct {
     uint8_t may;
-    uint32_t bits; /* Not reserved for writes. */
+    uint64_t bits; /* Not reserved for writes. */
 } regs[REGS] = {
     [REG_ID] = {READ, 0},
     [REG_VERSION] = {READ, 0},
@@ -57,7 +57,7 @@ static const struct {
     [REG_TMR... REG_TMR + 7] = {READ, 0},
     [REG_IRR... REG_IRR + 7] = {READ, 0},
     [REG_ESR] = {BOTH, 0},
-    [REG_ICR] = {BOTH, 0xcdfff}, /* Delivery status is ignored rather than reserved. */
+    [REG_ICR] = {BOTH, ICR_DEST | 0xcdfff}, /* Delivery status is ignored rather than reserved. */
     [REG_ICR_HIGH] = {X_READ | X_WRITE, 0xff000000},
     [REG_LVT] = {BOTH, 0x710ff},      /* Timer, */
     [REG_LVT + 1] = {BOTH, 0x117ff},  /* thermal sensor, */
@@ -168,34 +168,20 @@ static void write_esr(struct vlapic_state *s)
 static void write_icr(struct vlapic *lapic, uint64_t value)
 {
     struct vlapic_state *s = &lapic->state;
+    bool wide = vlapic_in_x2apic(lapic);
 
-    if (!vlapic_in_x2apic(lapic))
+    if (!wide)
         value |= s->icr & ICR_DEST;
     s->icr = value & ~BIT(12); /* Delivery status: never busy. */
-    vlapic_send_icr(lapic, s->icr);
+    vlapic_send_icr(lapic, s->icr, wide);
 }
 
-/* A register that may be written, no reserved bit set. */
-static void write_reg(struct vlapic *lapic, uint64_t now, unsigned reg, uint64_t value)
+[[gnu::noinline]] static void write_rare(struct vlapic *lapic, uint64_t now, unsigned reg,
+                                         uint64_t value)
 {
     struct vlapic_state *s = &lapic->state;
 
     switch (reg) {
-    case REG_EOI:
-        vlapic_end(lapic);
-        break;
-    case REG_ICR:
-        write_icr(lapic, value);
-        break;
-    case REG_SELF_IPI:
-        vlapic_send_self(lapic, (uint8_t)value);
-        break;
-    case REG_TPR:
-        vlapic_write_tpr(lapic, (uint32_t)value);
-        break;
-    case REG_INITIAL:
-        vlapic_timer_set_initial(lapic, now, (uint32_t)value);
-        break;
     case REG_ICR_HIGH:
         s->icr = (uint32_t)s->icr | value << 32;
         break;
@@ -218,6 +204,23 @@ static void write_reg(struct vlapic *lapic, uint64_t now, unsigned reg, uint64_t
         write_lvt(lapic, now, reg - REG_LVT, (uint32_t)value);
         break;
     }
+}
+
+/* A register that may be written, no reserved bit set. */
+static void write_reg(struct vlapic *lapic, uint64_t now, unsigned reg, uint64_t value)
+{
+    if (reg == REG_EOI)
+        vlapic_end(lapic);
+    else if (reg == REG_ICR)
+        write_icr(lapic, value);
+    else if (reg == REG_TPR)
+        vlapic_write_tpr(lapic, (uint32_t)value);
+    else if (reg == REG_INITIAL)
+        vlapic_timer_set_initial(lapic, now, (uint32_t)value);
+    else if (reg == REG_SELF_IPI)
+        vlapic_send_self(lapic, (uint8_t)value);
+    else
+        write_rare(lapic, now, reg, value);
 }
 
 /* --- The page: xAPIC mode ["Local APIC Register Address Map"] --- */
@@ -261,7 +264,7 @@ void vlapic_write(struct vlapic *lapic, uint64_t now, uint64_t offset, unsigned 
     if (unlikely(!in_xapic(lapic) || !is_register(offset, width)))
         return;
     if (reg < REGS && (regs[reg].may & X_WRITE))
-        write_reg(lapic, now, (unsigned)reg, value & regs[reg].bits);
+        write_reg(lapic, now, (unsigned)reg, (uint32_t)(value & regs[reg].bits));
     else if (reg >= REGS || !(regs[reg].may & X_READ))
         vlapic_error(lapic, ERROR_ADDRESS);
 }
@@ -278,12 +281,8 @@ static bool read_x2apic(const struct vlapic *lapic, uint64_t now, uint32_t reg, 
 
 static bool write_x2apic(struct vlapic *lapic, uint64_t now, uint32_t reg, uint64_t value)
 {
-    uint64_t bits;
-
-    if (!vlapic_in_x2apic(lapic) || reg >= REGS || !(regs[reg].may & X2_WRITE))
-        return false;
-    bits = reg == REG_ICR ? regs[reg].bits | ICR_DEST : regs[reg].bits;
-    if (value & ~bits)
+    if (!vlapic_in_x2apic(lapic) || reg >= REGS || !(regs[reg].may & X2_WRITE) ||
+        (value & ~regs[reg].bits))
         return false;
     write_reg(lapic, now, reg, value);
     return true;

@@ -54,14 +54,12 @@ void vlapic_timer_ask(struct vlapic *lapic)
     lapic->all->owner->timer(lapic->all->owner, lapic->index, wanted);
 }
 
-/* What has come by now: the timer moves on, and interrupts. */
-static void timer_settle(struct vlapic *lapic, uint64_t now)
+/* The timer moves on, and interrupts. */
+static void timer_expire_by(struct vlapic *lapic, uint64_t now)
 {
     struct vlapic_state *s = &lapic->state;
     uint64_t period = timer_period(s);
 
-    if (likely(now < s->expiry))
-        return;
     if (timer_mode(s) == TIMER_PERIODIC && period != 0)
         s->expiry += ((now - s->expiry) / period + 1) * period;
     else
@@ -70,6 +68,13 @@ static void timer_settle(struct vlapic *lapic, uint64_t now)
         return;
     s->merging = s->expiry != TICKS_NEVER;
     vlapic_local(lapic, LVT_TIMER);
+}
+
+/* What has come by now. */
+static inline void timer_settle(struct vlapic *lapic, uint64_t now)
+{
+    if (unlikely(now >= lapic->state.expiry))
+        timer_expire_by(lapic, now);
 }
 
 void vlapic_timer(struct vlapic *lapic, uint64_t now)
@@ -164,4 +169,15 @@ uint64_t vlapic_timer_deadline(const struct vlapic *lapic, uint64_t now)
     return timer_mode(s) == TIMER_DEADLINE && s->expiry != TICKS_NEVER && now < s->expiry
                ? s->expiry
                : 0;
+}
+
+void vlapic_move_clock(struct vlapic *lapic, uint64_t now, uint64_t delta)
+{
+    struct vlapic_state *s = &lapic->state;
+
+    if (timer_mode(s) != TIMER_DEADLINE && s->expiry != TICKS_NEVER)
+        s->expiry += delta;
+    timer_settle(lapic, now);
+    lapic->asked = TICKS_NEVER; /* What was asked for was of the old clock. */
+    vlapic_timer_ask(lapic);
 }
