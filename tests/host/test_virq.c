@@ -4,15 +4,14 @@
  * threads, and a guest's interrupt controller behind it.
  *
  * For the interleavings virq.c and vcpu.c are included a second time, under other names, with each
- * atomic operation preceded by step(), which goes back to an explorer that decides who goes on. The
- * scene is run again and again, until each sequence of decisions was made once.
+ * atomic operation preceded by explorer_step().
  */
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
-#include <ucontext.h>
 
 #include "kernel/ipi.h"
+#include "tests/host/explorer.h"
 #include "tests/host/vm_rig.h"
 #include "vcpu/machine_ops.h"
 
@@ -73,7 +72,6 @@ TEST(an_interrupt_that_cannot_be_is_our_own_mistake)
 
 /* --- All interleavings --- */
 
-static void step(void);
 static void model_wake(struct sched_entity *entity);
 static void model_kick(unsigned cpu);
 
@@ -93,11 +91,14 @@ static void model_kick(unsigned cpu);
 #define sched_wake          model_wake
 #define ipi_kick            model_kick
 #undef atomic_fetch_or_explicit
-#define atomic_fetch_or_explicit(p, v, order) (step(), __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))
+#define atomic_fetch_or_explicit(p, v, order)                                                      \
+    (explorer_step(), __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))
 #undef atomic_fetch_and_explicit
-#define atomic_fetch_and_explicit(p, v, order) (step(), __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))
+#define atomic_fetch_and_explicit(p, v, order)                                                     \
+    (explorer_step(), __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))
 #undef atomic_exchange_explicit
-#define atomic_exchange_explicit(p, v, order) (step(), __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
+#define atomic_exchange_explicit(p, v, order)                                                      \
+    (explorer_step(), __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
 void virq_post(struct virq_queue *queue, uint32_t irq, bool edge);
 void virq_drain(struct virq_queue *queue, void (*look)(void *arg, uint32_t irq, bool edge),
                 void *arg);
@@ -117,33 +118,19 @@ enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cp
 #undef virq_drain
 #undef vcpu_interrupt
 
-#define LOOKER      0u /* Actor and pCPU 0: the vCPU. */
-#define ACTORS_MAX  3u
-#define STEPS_MAX   64u
-#define STACK_BYTES (64 * KIB)
+#define LOOKER 0u /* Actor and pCPU 0: the vCPU. */
 
-struct actor {
-    ucontext_t context;
-    bool finished;
+/* What each poster posts. */
+static struct {
     uint32_t irq;
     unsigned posts;
-    alignas(16) char stack[STACK_BYTES];
-};
+} cast[EXPLORER_ACTORS_MAX];
 
-static struct actor actors[ACTORS_MAX];
-static unsigned actor_count, running;
-static ucontext_t explorer;
+static unsigned actor_count;
 static struct vcpu scene_vcpu;
 static bool asleep, woken, in_guest, kicked, blocks;
 static unsigned posted[VIRQ_MAX], seen[VIRQ_MAX], kicks;
 static bool wire[VIRQ_MAX], wire_seen[VIRQ_MAX];
-static unsigned char choice[STEPS_MAX], choices[STEPS_MAX];
-static unsigned depth;
-
-static void step(void)
-{
-    swapcontext(&actors[running].context, &explorer);
-}
 
 static void model_wake(struct sched_entity *)
 {
@@ -160,15 +147,15 @@ static void model_kick(unsigned cpu)
 /* Each post of an even interrupt is an edge, of an odd one a change of its wire. */
 static void poster(void)
 {
-    struct actor *self = &actors[running];
+    uint32_t irq = cast[explorer_self()].irq;
+    unsigned posts = cast[explorer_self()].posts;
 
-    for (unsigned i = 0; i < self->posts; i++) {
-        posted[self->irq]++;
-        wire[self->irq] = !wire[self->irq];
-        model_interrupt(&scene_vcpu, self->irq, self->irq % 2 == 0);
+    for (unsigned i = 0; i < posts; i++) {
+        posted[irq]++;
+        wire[irq] = !wire[irq];
+        model_interrupt(&scene_vcpu, irq, irq % 2 == 0);
     }
-    self->finished = true;
-    step();
+    explorer_finish();
 }
 
 static void scene_look(void *, uint32_t irq, bool edge)
@@ -183,11 +170,11 @@ static void scene_look(void *, uint32_t irq, bool edge)
 static void looker(void)
 {
     for (;;) {
-        step();
+        explorer_step();
         if (atomic_load(&scene_vcpu.requests) == 0) {
             in_guest = !blocks;
             asleep = blocks;
-            step();
+            explorer_step();
             in_guest = asleep = kicked = woken = false;
             continue;
         }
@@ -198,19 +185,7 @@ static void looker(void)
 
 static bool able(unsigned actor)
 {
-    if (actor != LOOKER)
-        return !actors[actor].finished;
-    return !((in_guest && !kicked) || (asleep && !woken));
-}
-
-static void actor_start(struct actor *actor, void (*fn)(void))
-{
-    actor->finished = false;
-    getcontext(&actor->context);
-    actor->context.uc_stack.ss_sp = actor->stack;
-    actor->context.uc_stack.ss_size = sizeof(actor->stack);
-    actor->context.uc_link = &explorer;
-    makecontext(&actor->context, fn, 0);
+    return actor != LOOKER || !((in_guest && !kicked) || (asleep && !woken));
 }
 
 static void scene_start(void)
@@ -222,39 +197,19 @@ static void scene_start(void)
     memset(wire_seen, 0, sizeof(wire_seen));
     in_guest = asleep = kicked = woken = false;
     kicks = 0;
-    for (unsigned i = 0; i < actor_count; i++)
-        actor_start(&actors[i], i == LOOKER ? looker : poster);
 }
 
-/* By the choices made so far, and then the first alternative each time, or one at random. */
 static void scene_run(bool random)
 {
     scene_start();
-    for (unsigned at = 0;; at++) {
-        unsigned can[ACTORS_MAX], count = 0;
-
-        for (unsigned i = 0; i < actor_count; i++)
-            if (able(i))
-                can[count++] = i;
-        if (count == 0)
-            return;
-        ASSERT(at < STEPS_MAX);
-        if (at >= depth) {
-            choice[at] = 0;
-            depth = at + 1;
-        }
-        choices[at] = (unsigned char)count;
-        running = can[random ? test_random_below(count) : choice[at]];
-        fake_be_cpu(running);
-        swapcontext(&explorer, &actors[running].context);
-    }
+    explorer_run(random);
 }
 
 static void scene_check(void)
 {
     fake_be_cpu(0);
     for (unsigned i = 1; i < actor_count; i++) {
-        uint32_t irq = actors[i].irq;
+        uint32_t irq = cast[i].irq;
 
         if (irq % 2 == 0)
             ASSERT_EQ(seen[irq], posted[irq]); /* The last edge was seen after it came. */
@@ -263,24 +218,16 @@ static void scene_check(void)
     ASSERT_EQ(scene_vcpu.requests, 0);
 }
 
-static bool scene_next(void)
-{
-    while (depth > 0 && choice[depth - 1] + 1 == choices[depth - 1])
-        depth--;
-    if (depth == 0)
-        return false;
-    choice[depth - 1]++;
-    return true;
-}
-
 static void scene_cast(uint32_t irq1, unsigned posts1, uint32_t irq2, unsigned posts2)
 {
-    depth = 0;
-    actors[1].irq = irq1;
-    actors[1].posts = posts1;
-    actors[2].irq = irq2;
-    actors[2].posts = posts2;
+    static void (*const fns[])(void) = {looker, poster, poster};
+
+    cast[1].irq = irq1;
+    cast[1].posts = posts1;
+    cast[2].irq = irq2;
+    cast[2].posts = posts2;
     actor_count = posts2 ? 3 : 2;
+    explorer_cast(actor_count, fns, able);
 }
 
 /* After scene_cast(): in each possible order. Says how many there are. */
@@ -292,7 +239,7 @@ static unsigned scene_all(void)
         scene_run(false);
         scene_check();
         scenes++;
-    } while (scene_next());
+    } while (explorer_next());
     return scenes;
 }
 
@@ -337,13 +284,12 @@ TEST(a_post_to_a_vcpu_that_was_told_already_sends_no_second_kick)
         scene_check();
         ASSERT(kicks >= 1 && kicks <= 2);
         most = MAX(most, kicks);
-    } while (scene_next());
+    } while (explorer_next());
     ASSERT_EQ(most, 2); /* Where the vCPU had looked in between. */
     scene_start();
-    actors[1].posts = 2;
-    fake_be_cpu(1);
-    for (running = 1; !actors[1].finished;) /* It never looks. */
-        swapcontext(&explorer, &actors[1].context);
+    explorer_start();
+    while (!explorer_finished(1)) /* It never looks. */
+        explorer_turn(1);
     ASSERT_EQ(kicks, 1);
 }
 
