@@ -123,9 +123,9 @@ struct insn_mov {
     uint8_t width;     /* In memory. */
     uint8_t reg_width; /* Of the register that is loaded: 4 clears the upper half. */
     uint8_t reg;
-    bool store, has_imm;
+    bool store;
     uint16_t page_offset;
-    uint64_t data; /* Stores: what to store. */
+    uint64_t data; /* Stores: what to store, cut to width. */
 };
 
 /* False: not such a one, decode it the long way. bytes: all of INSN_LENGTH_MAX. gpr: 16. */
