@@ -99,9 +99,11 @@ static void cpu_timer(struct timer *timer)
 /* A new TSC_ADJUST moves the TSC by as much. [SDM 3, 18.17.3] */
 static void cpu_set_adjust(struct x86_cpu *cpu, uint64_t adjust)
 {
+    uint64_t delta = adjust - cpu->adjust;
+
     cpu->adjust = adjust;
     arch_vcpu_set_time(&cpu->vcpu->arch, cpu->vcpu->vm->started_ticks - adjust);
-    cpu_timer_arm(cpu);
+    vlapic_move_clock(lapic_of(cpu->vcpu), cpu_now(cpu), delta);
 }
 
 /* --- Interrupts --- */
@@ -313,8 +315,10 @@ static bool machine_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
         lapic_changed(vcpu);
     } else if (msr == MSR_TSC) {
         cpu_set_adjust(cpu, cpu->adjust + value - cpu_now(cpu));
+        lapic_changed(vcpu);
     } else if (msr == MSR_TSC_ADJUST) {
         cpu_set_adjust(cpu, value);
+        lapic_changed(vcpu);
     } else {
         return false;
     }
