@@ -305,6 +305,27 @@ static bool exec_complete(struct insn_exec *exec, const struct insn_regs *regs)
     return false;
 }
 
+static bool exec_touches(const struct insn_exec *exec, const struct insn_place *place, gpa_t addr)
+{
+    bool second = place->first_size < exec->insn.width;
+
+    return place->first_size != 0 && ((place->gpa[0] ^ addr.v) < PAGE_SIZE ||
+                                      (second && (place->gpa[1] ^ addr.v) < PAGE_SIZE));
+}
+
+/*
+ * Whether this is what the hardware stopped at, and not what another processor has put in its place
+ * since: for that the hardware has not checked all rights (of ports), and has to (LOCK on memory).
+ */
+static bool exec_is_expected(const struct insn_exec *exec, const struct insn_cpu *cpu)
+{
+    if (cpu->access == ACCESS_NONE)
+        return true;
+    return exec->insn.op != INSN_INS && exec->insn.op != INSN_OUTS &&
+           (exec_touches(exec, &exec->places[0], cpu->gpa) ||
+            exec_touches(exec, &exec->places[1], cpu->gpa));
+}
+
 enum insn_begin insn_exec_begin(struct insn_exec *exec, const struct insn *insn,
                                 const struct insn_regs *regs, const struct insn_cpu *cpu,
                                 struct insn_fault *fault)
@@ -326,8 +347,9 @@ enum insn_begin insn_exec_begin(struct insn_exec *exec, const struct insn *insn,
         begin = insn_address_operand(exec, regs, cpu, write, fault);
     if (begin != INSN_BEGIN_OK)
         return begin;
-    exec->active = true;
-    exec_start_step(exec, regs);
+    exec->active = exec_is_expected(exec, cpu);
+    if (exec->active)
+        exec_start_step(exec, regs);
     return INSN_BEGIN_OK;
 }
 

@@ -11,6 +11,10 @@
  * and writes is two exits: others may come between, LOCK or not; devices see no difference, and
  * memory is only touched by string instructions, which have no LOCK.
  *
+ * The guest may have put another instruction in its place since the exit. If it does not touch the
+ * page that the exit was for, or wants a port where the exit was for memory, nothing is done, and
+ * the guest runs it by itself.
+ *
  * Of a string instruction each element is by itself: registers are right after each, rip stays at
  * the instruction until all are done. It ends early where a page ends, or when insn_exec_stop() is
  * called between elements; the guest then runs it again from there. So interrupts get in.
@@ -36,7 +40,8 @@ struct insn_cpu {
     uint64_t base[INSN_SEGS]; /* Of segments; in 64-bit code those of FS and GS. */
     struct guest_paging paging;
     const struct arch_guest_memory *memory;
-    /* The access that the hardware stopped at: it has translated this address. NONE: it did not. */
+    /* The access that the hardware stopped at, and where; it has walked the tables for it. NONE: it
+     * stopped at a port. */
     enum arch_access access;
     gpa_t gpa;
 };
@@ -72,7 +77,7 @@ struct insn_exec {
 };
 
 enum insn_begin {
-    INSN_BEGIN_OK,      /* Go on with insn_exec_next() if active; else it did nothing (REP 0). */
+    INSN_BEGIN_OK,      /* Go on with insn_exec_next() if active; else let the guest go on. */
     INSN_BEGIN_FAULT,   /* *fault is what the guest gets. */
     INSN_BEGIN_REFUSED, /* The guest's page tables cannot be read. */
 };

@@ -312,7 +312,7 @@ TEST(x86_segments_and_address_sizes_make_the_linear_address)
     ASSERT_EQ(m.gpr[INSN_RCX], 3);
 }
 
-TEST(x86_address_that_hardware_translated_is_used_if_it_fits)
+TEST(x86_address_that_hardware_translated_is_used)
 {
     struct machine m = machine_make(INSN_MODE_64);
 
@@ -321,16 +321,33 @@ TEST(x86_address_that_hardware_translated_is_used_if_it_fits)
     m.gpr[INSN_RBX] = 0x1008; /* Paging is off: else it would be there. */
     ram[0x3008] = 1;
     ram[0x1008] = 2;
-    ram[0x1010] = 3;
     RUN(&m, 0x8a, 0x0b); /* mov (%rbx),%cl */
     ASSERT_EQ(m.gpr[INSN_RCX], 1);
-    m.gpr[INSN_RBX] = 0x1010; /* The guest changed the instruction: not where the fault was. */
-    RUN(&m, 0x8a, 0x0b);
-    ASSERT_EQ(m.gpr[INSN_RCX], 3);
-    m.gpr[INSN_RBX] = 0x1008; /* For more than was asked for. */
+    m.cpu.gpa = gpa(0x2000);
+    m.gpr[INSN_RBX] = 0x1fff; /* The second page of an operand. */
+    RUN(&m, 0x66, 0x8b, 0x0b);
+    ASSERT_EQ(exits, 3);
+    m.gpr[INSN_RBX] = 0x2000; /* It was a read; for a write the tables are walked again. */
     RUN(&m, 0xfe, 0x03);      /* incb (%rbx) */
-    ASSERT_EQ(ram[0x3008], 1);
-    ASSERT_EQ(ram[0x1008], 3);
+    ASSERT_EQ(ram[0x2000], 1);
+}
+
+TEST(x86_what_is_not_the_access_that_stopped_is_left_to_the_guest)
+{
+    struct machine m = machine_make(INSN_MODE_64);
+
+    m.cpu.access = ACCESS_READ;
+    m.cpu.gpa = gpa(0x3008);
+    m.gpr[INSN_RBX] = m.gpr[INSN_RDI] = 0x1010;
+    RUN(&m, 0x8a, 0x0b); /* mov (%rbx),%cl: at another offset */
+    m.gpr[INSN_RBX] = 0x1008;
+    RUN(&m, 0xf0, 0xfe, 0x03); /* lock incb (%rbx): in memory */
+    m.gpr[INSN_RDI] = 0x3008;
+    RUN(&m, 0x6c); /* insb: to the right address, but from a port */
+    RUN(&m, 0xaa); /* stosb: another access to the same is carried out */
+    ASSERT_EQ(exits, 1);
+    ASSERT_EQ(m.rip, 0x1001);
+    ASSERT_EQ(m.gpr[INSN_RDI], 0x3009);
 }
 
 static enum err no_entries(void *, gpa_t, uint64_t *entry)
