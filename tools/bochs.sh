@@ -45,17 +45,18 @@ error: action=report
 info: action=ignore
 debug: action=ignore
 END
-terminal=$(stty -g 2>/dev/null || true)
+terminal=$(stty -g 2>/dev/null || true) log=${LOG:-$work/log}
 "$bochs" -q -f "$work/bochsrc" </dev/null >"$work/out" 2>&1 &
 child=$!
 finish() {
     kill -9 "$child" 2>/dev/null || true
-    [ -z "$terminal" ] || stty "$terminal"      # It leaves the terminal raw.
+    [ -z "$terminal" ] || stty "$terminal" 2>/dev/null || true      # It leaves it raw.
     rm -rf "$work"
 }
 trap finish EXIT
 trap 'exit 143' TERM INT HUP
 status=0
 wait "$child" || status=$?
-grep '>>PANIC<<' "${LOG:-$work/log}" >&2 || true
+! grep -q 'shutdown requested' "$log" || exit 0 # The guest's wish; a panic to Bochs.
+grep '>>PANIC<<' "$log" >&2 || true
 exit "$status"
