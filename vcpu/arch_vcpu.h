@@ -99,7 +99,8 @@ struct arch_guest_memory {
 /*
  * A stage-2 fault on data without a syndrome: make an MMIO exit of it by decoding the instruction
  * (size bytes at the guest's pc). False: not an instruction that we know. Its MMIO exits may be
- * several: finish each; an address of one may be RAM (x86: a string instruction).
+ * several: finish each; an address of one may be RAM (x86: a string instruction), or a port.
+ * EXIT_NOTHING: it made none, or the guest takes a fault.
  */
 bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
                       const struct arch_guest_memory *memory, struct vcpu_exit *exit);

@@ -24,6 +24,7 @@ const char *exit_kind_text(enum exit_kind kind)
         [EXIT_SEND_IPI] = "send-ipi",
         [EXIT_SYSTEM_DOWN] = "system-down",
         [EXIT_SYSTEM_RESET] = "system-reset",
+        [EXIT_SHUTDOWN] = "shutdown",
         [EXIT_DEBUG] = "debug",
         [EXIT_INTERRUPT_WINDOW] = "interrupt-window",
         [EXIT_PREEMPTION_TIMER] = "preemption-timer",

@@ -26,8 +26,9 @@ enum exit_kind {
     EXIT_CPU_UP,           /* cpu: the guest starts one of its CPUs. */
     EXIT_CPU_DOWN,         /* The guest stops this CPU. */
     EXIT_SEND_IPI,         /* ipi. */
-    EXIT_SYSTEM_DOWN,      /* The guest powers off, or shut down (triple fault). */
+    EXIT_SYSTEM_DOWN,      /* The guest powers off. */
     EXIT_SYSTEM_RESET,     /* The guest restarts its machine. */
+    EXIT_SHUTDOWN,         /* x86: a fault while a double fault was being taken. */
     EXIT_DEBUG,            /* debug: breakpoint, step. */
     EXIT_INTERRUPT_WINDOW, /* x86: the guest can take what was asked for by arch_virq_set_control().
                             */

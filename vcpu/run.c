@@ -108,6 +108,23 @@ static unsigned run_fetch(struct vcpu *vcpu, uint8_t insn[ARCH_INSN_MAX])
     return done;
 }
 
+/* The first access of an instruction; more of them follow as exits. */
+static void run_decoded(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    switch (exit->kind) {
+    case EXIT_NOTHING: /* It has none, or its fault was injected. */
+        return;
+    case EXIT_PIO_IN:
+    case EXIT_PIO_OUT:
+        run_pio(vcpu, exit);
+        return;
+    default:
+        if (!run_mmio(vcpu, exit))
+            run_no_device(vcpu, exit);
+        return;
+    }
+}
+
 static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     const struct vcpu_exit original = *exit;
@@ -128,8 +145,7 @@ static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
         vm_fault(vcpu, "access by an instruction that cannot be emulated", &original);
         return;
     }
-    if (!run_mmio(vcpu, exit))
-        run_no_device(vcpu, exit); /* More accesses of the instruction follow as exits. */
+    run_decoded(vcpu, exit);
 }
 
 static void run_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
@@ -201,6 +217,9 @@ static bool run_rare(struct vcpu *vcpu, struct vcpu_exit *exit)
         return true;
     case EXIT_FAIL_ENTRY:
         vm_fault(vcpu, "the hardware refused to enter the guest", exit);
+        return true;
+    case EXIT_SHUTDOWN:
+        vm_fault(vcpu, "the processor shut down after a triple fault", exit);
         return true;
     case EXIT_INTERNAL_ERROR:
         vm_fault(vcpu, "a system error reached the guest", exit);
