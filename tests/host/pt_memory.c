@@ -7,6 +7,7 @@
 
 #include "arch/aarch64/pt_aarch64.h"
 #include "arch/riscv64/pt_riscv64.h"
+#include "arch/x86_64/pt_npt.h"
 #include "arch/x86_64/pt_x86_64.h"
 #include "kernel/bits.h"
 #include "tests/host/test.h"
@@ -52,9 +53,23 @@ static const struct pt_format format_ept5 = {
 };
 
 const struct pt_format *const all_pt_formats[] = {
-    &pt_format_s1,     &pt_format_s2_32,  &pt_format_s2_36, &pt_format_s2_39, &pt_format_s2_40,
-    &pt_format_s2_42,  &pt_format_s2_44,  &pt_format_s2_48, &pt_format_sv39,  &pt_format_sv48,
-    &pt_format_sv39x4, &pt_format_sv48x4, &pt_format_long,  &format_ept5,     NULL,
+    &pt_format_s1,
+    &pt_format_s2_32,
+    &pt_format_s2_36,
+    &pt_format_s2_39,
+    &pt_format_s2_40,
+    &pt_format_s2_42,
+    &pt_format_s2_44,
+    &pt_format_s2_48,
+    &pt_format_sv39,
+    &pt_format_sv48,
+    &pt_format_sv39x4,
+    &pt_format_sv48x4,
+    &pt_format_long,
+    &pt_format_npt,
+    &pt_format_npt_2mib,
+    &format_ept5,
+    NULL,
 };
 
 /*
