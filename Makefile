@@ -150,7 +150,8 @@ TOOL_SRCS    := $(wildcard tools/caisson/*.c) $(HOST_SHARED)
 UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% boot/%, $(SRCS)))) \
                 boot/guests.c boot/pinned.c \
                 $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn*.c) \
-                arch/x86_64/guest_cpuid.c arch/x86_64/guest_msr.c arch/x86_64/guest_walk.c
+                arch/x86_64/guest_cpuid.c arch/x86_64/guest_msr.c arch/x86_64/guest_walk.c \
+                arch/x86_64/svm_event.c
 TOOL_OBJS    := $(TOOL_SRCS:%=$(HOST)/tool/%.o) $(LIBFDT:%=$(HOST)/tool/libfdt/%.o)
 UNIT_OBJS    := $(UNIT_SRCS:%=$(HOST)/unit/%.o) $(LIBFDT:%=$(HOST)/unit/libfdt/%.o)
 
