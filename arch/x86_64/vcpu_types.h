@@ -2,21 +2,96 @@
 /* What x86_64 keeps for each vCPU, and of virtualization for each processor; see arch_types.h. */
 #pragma once
 
+#include "arch/x86_64/segment.h"
 #include "kernel/types.h"
 
 struct arch_vcpu;
 
-/* Embedded in struct arch_pcpu. */
-struct arch_virt_pcpu {
-    struct arch_vcpu *bound; /* The vCPU whose state is loaded. */
+/* The registers of reg.def, by index. */
+enum arch_reg {
+#define X(name, text, field) REG_##name,
+#include "arch/x86_64/reg.def"
+#undef X
+    ARCH_REGS,
+};
+
+#define ARCH_DEBUG_ADDRS 4u
+#define ARCH_FPU_SIZE    2816u /* XSAVE, standard format, up to the components that we know. */
+
+/* An event that is to be injected, in the format of the VMCB's EVENTINJ; and what blocks events. */
+struct arch_events {
+    uint64_t pending;
+    bool shadow; /* Of STI or MOV SS. */
+    bool nmi_blocked;
 };
 
 /* The complete register file of a vCPU. */
 struct arch_regs {
     uint32_t arch; /* ARCH_TAG */
-    uint64_t gpr[16], rip, rflags;
+    uint64_t gpr[16], rip;
+    uint64_t reg[ARCH_REGS];
+    uint64_t debug_addr[ARCH_DEBUG_ADDRS];
+    uint64_t xcr0, tsc_aux, tpr;
+    struct arch_segment segment[ARCH_SEGMENTS];
+    struct arch_events events;
+    alignas(64) uint8_t fpu[ARCH_FPU_SIZE];
+};
+
+/*
+ * The page of code that the guest was last seen to run, and the entries of its own tables by which
+ * it was found. While they, and what they depend on, are the same, the guest's instructions are at
+ * host. Whoever changes CR4 or EFER forgets it. code.c
+ */
+#define ARCH_CODE_LEVELS 5u
+
+struct arch_code {
+    uint64_t page; /* Linear; an odd number: none. */
+    const uint8_t *host;
+    uint64_t cr0, cr3;
+    uint64_t flushes; /* Of stage 2, of this VM. */
+    unsigned levels;
+    const uint64_t *slot[ARCH_CODE_LEVELS];
+    uint64_t entry[ARCH_CODE_LEVELS];
+};
+
+struct insn_exec;
+
+/* Embedded in struct arch_pcpu. */
+struct arch_virt_pcpu {
+    struct arch_vcpu *bound;  /* The vCPU whose state is loaded. */
+    uint64_t xcr0;            /* Register, as it is now. */
+    void *host_block;         /* SVM: where VMSAVE left what #VMEXIT does not restore. */
+    uint64_t asid_generation; /* SVM: from 1; address space numbers of older ones are void. */
+    uint32_t asid_next;
+    bool asid_flush; /* SVM: numbers begin again: the next entry flushes all of them. */
 };
 
 struct arch_vcpu {
-    uint64_t gpr[16], rip, rflags;
+    uint64_t gpr[16];   /* By the encoding's number. Offsets known to svm_entry.S. */
+    void *block;        /* SVM: its VMCB. */
+    uint64_t rip;       /* As gpr[], after each exit what the hardware had, */
+    uint64_t code_base; /* and the base of CS. */
+
+    bool bound;
+    bool trap_wait;
+    bool nmi_blocked;      /* The guest has taken an NMI and has not returned. */
+    bool nmi_step;         /* It is executing the IRET. */
+    bool port_string;      /* The exit that is to be decoded is INS or OUTS. */
+    uint8_t insn_length;   /* Of the instruction that an exit is to step over. */
+    uint8_t wanted;        /* Bits of slots that arch_virq_set_control() asked for. */
+    uint8_t elements;      /* Of a string instruction, carried out without a look around. */
+    unsigned index, count; /* In its VM. */
+    uint16_t vmid;
+    hpa_t stage2_root;
+    uint64_t tsc_offset; /* The guest's clock shows so much less than the host's. */
+    uint64_t tsc_aux;
+    uint64_t debug_addr[ARCH_DEBUG_ADDRS];
+    uint64_t step_dr6;      /* To be restored after nmi_step. */
+    uint64_t xcr0;          /* While unbound. */
+    void *fpu;              /* ARCH_FPU_SIZE */
+    struct insn_exec *exec; /* An instruction under way. */
+    struct arch_code code;
+    uint64_t flushes;         /* Flushes of stage 2 that this vCPU has seen. */
+    unsigned asid_cpu;        /* SVM: on which pCPU, and in which generation, */
+    uint64_t asid_generation; /* its address space number is its own. */
 };

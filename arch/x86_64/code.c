@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads the guest's instructions, which the hardware leaves to us: the guest's own tables, and
+ * stage 2 behind each of their entries. The way to the page of the last one is remembered with the
+ * entries that it went by; when these are still the same, so is the page, and a walk anew would
+ * find it.
+ *
+ * No lock: memory of stage 2 is not taken away before all pCPUs have answered (arch_stage2_flush),
+ * which this one does not do in here.
+ */
+#include "arch/x86_64/backend.h"
+#include "arch/x86_64/guest_walk.h"
+#include "kernel/string.h"
+#include "mm/pt.h"
+
+/* A walk under way, which notes its steps. */
+struct code_walk {
+    const struct arch_vcpu *vcpu;
+    unsigned levels;
+    const uint64_t *slot[ARCH_CODE_LEVELS];
+    uint64_t entry[ARCH_CODE_LEVELS];
+};
+
+/* Where memory of the guest is; NULL: it is no RAM or ROM. */
+static const void *code_host(const struct arch_vcpu *vcpu, gpa_t addr)
+{
+    const struct pt stage2 = {
+        .format = virt_backend->stage2_format(),
+        .root = phys_to_ptr(vcpu->stage2_root),
+    };
+    struct pt_leaf leaf;
+
+    if (addr.v >= pt_size(stage2.format) || pt_lookup(&stage2, addr.v, &leaf) != OK)
+        return NULL;
+    if (!leaf.attr.read || leaf.attr.memory != PT_NORMAL)
+        return NULL;
+    return phys_to_ptr(hpa(leaf.pa.v + (addr.v - leaf.va)));
+}
+
+static enum err code_read_entry(void *arg, gpa_t addr, uint64_t *entry)
+{
+    struct code_walk *walk = arg;
+    const volatile uint64_t *slot = code_host(walk->vcpu, addr);
+
+    if (!slot || walk->levels == ARCH_CODE_LEVELS)
+        return E_ABSENT;
+    *entry = *slot;
+    walk->slot[walk->levels] = (const uint64_t *)slot;
+    walk->entry[walk->levels++] = *entry;
+    return OK;
+}
+
+/* The page that holds the linear address, remembered; NULL: the guest has none there. */
+static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
+{
+    struct arch_code *code = &vcpu->code;
+    struct code_walk walk = {.vcpu = vcpu};
+    const struct arch_guest_memory memory = {.read = code_read_entry, .arg = &walk};
+    const struct guest_paging paging = vcpu_paging(vcpu);
+    uint64_t flushes = virt_flushes(vcpu->vmid);
+    uint32_t error;
+    gpa_t addr;
+
+    code_forget(vcpu);
+    if (guest_walk(&paging, gva(linear & ~(PAGE_SIZE - 1)), ACCESS_NONE, &memory, &addr, &error) !=
+        OK)
+        return NULL;
+    code->host = code_host(vcpu, addr);
+    if (!code->host)
+        return NULL;
+    code->cr0 = paging.cr0;
+    code->cr3 = paging.cr3;
+    code->flushes = flushes;
+    code->levels = walk.levels;
+    memcpy(code->slot, walk.slot, sizeof(walk.slot));
+    memcpy(code->entry, walk.entry, sizeof(walk.entry));
+    code->page = linear & ~(PAGE_SIZE - 1);
+    return code->host;
+}
+
+unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX])
+{
+    uint64_t linear = arch_vcpu_pc(vcpu), offset = linear & (PAGE_SIZE - 1);
+    unsigned first = (unsigned)MIN((uint64_t)INSN_LENGTH_MAX, PAGE_SIZE - offset);
+    const uint8_t *page = code_find(vcpu, linear);
+
+    if (!page)
+        return 0;
+    memcpy(bytes, page + offset, first);
+    if (first == INSN_LENGTH_MAX)
+        return first;
+    page = code_find(vcpu, linear + first);
+    if (!page)
+        return first;
+    memcpy(bytes + first, page, INSN_LENGTH_MAX - first);
+    return INSN_LENGTH_MAX;
+}
+
+unsigned code_length(struct arch_vcpu *vcpu, enum insn_known known)
+{
+    uint8_t bytes[INSN_LENGTH_MAX];
+    unsigned count = code_fetch(vcpu, bytes);
+
+    return insn_length_known(bytes, count, vcpu_mode(vcpu), known);
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From #VMEXIT to the portable exit. The order of the cases is that of how often they come. Where
+ * the hardware does not say how long the instruction is (next RIP is optional), it is read.
+ * [AMD APM 2, 15.6 to 15.14, appendix C]
+ */
+#include "arch/x86_64/backend.h"
+#include "kernel/fmt.h"
+#include "kernel/percpu.h"
+#include "kernel/string.h"
+
+/* What an instruction looks like when nobody has put prefixes before it. */
+#define PLAIN_VMMCALL 0xd9010fu
+#define PLAIN_CPUID   0xa20fu
+#define PLAIN_RDMSR   0x320fu
+#define PLAIN_WRMSR   0x300fu
+#define PLAIN_HLT     0xf4u
+#define PLAIN_PAUSE   0x90f3u
+
+/* --- Lengths. --- */
+
+/* It is gone: the guest's tables, or its code, changed under it. It runs what is there now. */
+static bool exit_gone(struct vcpu_exit *exit)
+{
+    exit->kind = EXIT_NOTHING;
+    exit->advance = false;
+    return false;
+}
+
+[[gnu::noinline]] static bool exit_length_read(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                               enum insn_known known)
+{
+    unsigned length = code_length(vcpu, known);
+
+    vcpu->insn_length = (uint8_t)length;
+    return length != 0 || exit_gone(exit);
+}
+
+/* Sets insn_length. False: there is no such instruction any more, and *exit says so. */
+static inline bool exit_length(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                               enum insn_known known, uint32_t plain, unsigned plain_length)
+{
+    const struct vmcb *vmcb = svm_vmcb(vcpu);
+    const uint8_t *code;
+    uint32_t bytes;
+
+    if (svm_host.features & SVM_NEXT_RIP) {
+        vcpu->insn_length = (uint8_t)(vmcb->control.next_rip - vcpu->rip);
+        return true;
+    }
+    code = code_known(vcpu, vmcb->save.cr0, vmcb->save.cr3);
+    if (likely(code && ((uintptr_t)code & (PAGE_SIZE - 1)) <= PAGE_SIZE - sizeof(bytes))) {
+        memcpy(&bytes, code, sizeof(bytes));
+        if (likely((bytes & (uint32_t)BITS(8 * plain_length - 1, 0)) == plain)) {
+            vcpu->insn_length = (uint8_t)plain_length;
+            return true;
+        }
+    }
+    return exit_length_read(vcpu, exit, known);
+}
+
+static bool exit_length_any(struct arch_vcpu *vcpu, struct vcpu_exit *exit, enum insn_known known)
+{
+    if (!(svm_host.features & SVM_NEXT_RIP))
+        return exit_length_read(vcpu, exit, known);
+    vcpu->insn_length = (uint8_t)(svm_vmcb(vcpu)->control.next_rip - vcpu->rip);
+    return true;
+}
+
+/* --- The frequent ones. --- */
+
+static void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    static const uint8_t regs[] = {INSN_RBX, INSN_RCX, INSN_RDX, INSN_RSI, INSN_RDI, INSN_RBP};
+
+    if (unlikely(svm_vmcb(vcpu)->save.cpl != 0)) {
+        exit_gone(exit);
+        vcpu_inject(vcpu, VECTOR_UD);
+        return;
+    }
+    if (unlikely(!exit_length(vcpu, exit, INSN_KNOWN_VMMCALL, PLAIN_VMMCALL, 3)))
+        return;
+    exit->kind = EXIT_HYPERCALL;
+    exit->advance = true;
+    exit->call.nr = vcpu->gpr[INSN_RAX];
+#pragma GCC unroll 6
+    for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
+        exit->call.args[i] = vcpu->gpr[regs[i]];
+    exit->call.firmware = false;
+}
+
+/* The way of drivers' loads and stores. The guest may have changed the instruction since: then it
+ * must still be of the kind that faulted, and go to where the fault was. */
+static inline bool exit_mmio(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t info,
+                             uint64_t addr)
+{
+    const struct vmcb *vmcb = svm_vmcb(vcpu);
+    const uint8_t *code = code_known(vcpu, vmcb->save.cr0, vmcb->save.cr3);
+    alignas(16) uint8_t bytes[16];
+    struct insn_mov mov;
+
+    if (unlikely(!code || ((uintptr_t)code & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(bytes)))
+        return false;
+    memcpy(bytes, code, sizeof(bytes));
+    if (unlikely(!insn_decode_mov(bytes, vcpu->gpr, vcpu->rip, &mov) ||
+                 mov.page_offset != (addr & (PAGE_SIZE - 1)) || (addr & (mov.width - 1u)) ||
+                 mov.store != ((info & VMEXIT_NPF_WRITE) != 0)))
+        return false;
+    vcpu->insn_length = mov.length;
+    exit->kind = mov.store ? EXIT_MMIO_WRITE : EXIT_MMIO_READ;
+    exit->advance = true;
+    exit->mmio.gpa = gpa(addr);
+    exit->mmio.data = mov.data;
+    exit->mmio.width = mov.width;
+    exit->mmio.reg = mov.reg;
+    exit->mmio.reg_width = mov.reg_width;
+    exit->mmio.sign_extend = false;
+    return true;
+}
+
+static bool exit_in_long_code(const struct vmcb *vmcb)
+{
+    return (vmcb->save.segment[SEGMENT_CS].attributes & SEGMENT_LONG) &&
+           (vmcb->save.efer & EFER_LMA);
+}
+
+/* While the guest was taking an event, it is not the instruction at RIP that made the access. */
+static void exit_npf(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct vmcb *vmcb = svm_vmcb(vcpu);
+    uint64_t info = vmcb->control.exit_info[0], addr = vmcb->control.exit_info[1];
+    bool delivery = vmcb->control.exit_int_info & VMCB_EVENT_VALID;
+
+    exit->cause[1] = info;
+    if (likely(!(info & (VMEXIT_NPF_FETCH | VMEXIT_NPF_TABLE)) && !delivery &&
+               exit_in_long_code(vmcb)) &&
+        exit_mmio(vcpu, exit, info, addr))
+        return;
+    exit->advance = false;
+    if (delivery && !(info & VMEXIT_NPF_TABLE)) {
+        exit->kind = EXIT_INTERNAL_ERROR;
+        exit->code = VMEXIT_NPF;
+        return;
+    }
+    vcpu->port_string = false;
+    exit->kind = EXIT_STAGE2_FAULT;
+    exit->fault.gpa = gpa(addr);
+    exit->fault.gva_valid = false;
+    exit->fault.write = info & VMEXIT_NPF_WRITE;
+    exit->fault.execute = info & VMEXIT_NPF_FETCH;
+    exit->fault.table_walk = info & VMEXIT_NPF_TABLE;
+}
+
+static void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    bool write = svm_vmcb(vcpu)->control.exit_info[0];
+
+    if (unlikely(!exit_length(vcpu, exit, write ? INSN_KNOWN_WRMSR : INSN_KNOWN_RDMSR,
+                              write ? PLAIN_WRMSR : PLAIN_RDMSR, 2)))
+        return;
+    exit->kind = write ? EXIT_SYSREG_WRITE : EXIT_SYSREG_READ;
+    exit->advance = true;
+    exit->sysreg.addr = (uint32_t)vcpu->gpr[INSN_RCX];
+    exit->sysreg.reg = INSN_RAX;
+    exit->sysreg.both = false;
+    exit->sysreg.value = vcpu->gpr[INSN_RDX] << 32 | (uint32_t)vcpu->gpr[INSN_RAX];
+}
+
+/* The hardware says where the next instruction is. Strings are carried out by vcpu_insn.c. */
+static void exit_io(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct vmcb *vmcb = svm_vmcb(vcpu);
+    uint64_t info = vmcb->control.exit_info[0];
+
+    exit->cause[1] = info;
+    if (unlikely(info & VMEXIT_IO_STRING)) {
+        vcpu->port_string = true;
+        exit->kind = EXIT_STAGE2_FAULT;
+        exit->advance = false;
+        exit->fault.gpa = gpa(field_get(VMEXIT_IO_PORT, info));
+        exit->fault.gva_valid = false;
+        exit->fault.write = exit->fault.execute = exit->fault.table_walk = false;
+        return;
+    }
+    vcpu->insn_length = (uint8_t)(vmcb->control.exit_info[1] - vcpu->rip);
+    exit->kind = info & VMEXIT_IO_IN ? EXIT_PIO_IN : EXIT_PIO_OUT;
+    exit->advance = true;
+    exit->pio.port = (uint16_t)field_get(VMEXIT_IO_PORT, info);
+    exit->pio.width = (uint8_t)field_get(VMEXIT_IO_WIDTH, info);
+    exit->pio.data = vcpu->gpr[INSN_RAX] & BITS(8 * exit->pio.width - 1, 0);
+}
+
+/* --- The rare ones. --- */
+
+/* MOV to a control register: from which register. The ModRM byte is the last, before it 0F 22. */
+static bool exit_mov_cr(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t *value)
+{
+    uint64_t info = svm_vmcb(vcpu)->control.exit_info[0];
+    uint8_t bytes[INSN_LENGTH_MAX];
+    unsigned count, length, reg;
+
+    if (svm_host.features & SVM_DECODE_ASSISTS && info & VMEXIT_MOV_CR) {
+        *value = vcpu->gpr[field_get(VMEXIT_MOV_CR_GPR, info)];
+        return exit_length_any(vcpu, exit, INSN_KNOWN_MOV_CR);
+    }
+    count = code_fetch(vcpu, bytes);
+    length = insn_length_known(bytes, count, vcpu_mode(vcpu), INSN_KNOWN_MOV_CR);
+    if (length < 3)
+        return exit_gone(exit);
+    reg = bytes[length - 1] & 7;
+    if (length > 3 && vcpu_mode(vcpu) == INSN_MODE_64 && (bytes[length - 4] & 0xf1) == 0x41)
+        reg |= 8; /* REX.B */
+    vcpu->insn_length = (uint8_t)length;
+    *value = vcpu->gpr[reg];
+    return true;
+}
+
+/* Done, or the guest gets a #GP(0). */
+static void exit_checked(struct arch_vcpu *vcpu, bool done)
+{
+    if (done)
+        svm_step_over(vcpu, vcpu->insn_length);
+    else
+        vcpu_inject_error(vcpu, VECTOR_GP, 0);
+}
+
+static void exit_cr4(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t value;
+
+    if (exit_mov_cr(vcpu, exit, &value))
+        exit_checked(vcpu, sysreg_set_cr4(vcpu, value));
+}
+
+static void exit_cr8(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t value;
+
+    if (!exit_mov_cr(vcpu, exit, &value))
+        return;
+    exit->kind = EXIT_SYSREG_WRITE;
+    exit->advance = true;
+    exit->sysreg.addr = ARCH_SYSREG_CR8;
+    exit->sysreg.both = false;
+    exit->sysreg.value = value << 4;
+    if (value <= 15)
+        return;
+    exit_gone(exit);
+    vcpu_inject_error(vcpu, VECTOR_GP, 0);
+}
+
+static void exit_xsetbv(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t value = vcpu->gpr[INSN_RDX] << 32 | (uint32_t)vcpu->gpr[INSN_RAX];
+    const struct vmcb *vmcb = svm_vmcb(vcpu);
+
+    if (!(vmcb->save.cr4 & CR4_OSXSAVE)) {
+        vcpu_inject(vcpu, VECTOR_UD);
+        return;
+    }
+    if (exit_length_any(vcpu, exit, INSN_KNOWN_XSETBV))
+        exit_checked(vcpu, vmcb->save.cpl == 0 && (uint32_t)vcpu->gpr[INSN_RCX] == 0 &&
+                               sysreg_set_xcr0(vcpu, value));
+}
+
+/*
+ * #DB and #AC are intercepted because their delivery can raise them again, without end. A machine
+ * check is ours.
+ */
+static void exit_exception(struct arch_vcpu *vcpu, struct vcpu_exit *exit, unsigned vector)
+{
+    switch (vector) {
+    case VECTOR_DB:
+        if (!svm_virq_stepped(vcpu))
+            vcpu_inject(vcpu, VECTOR_DB);
+        else if (vcpu->wanted & BIT(VIRQ_SLOT_NMI))
+            exit->kind = EXIT_INTERRUPT_WINDOW;
+        return;
+    case VECTOR_AC:
+        vcpu_inject_error(vcpu, VECTOR_AC, 0);
+        return;
+    case VECTOR_MC:
+        __asm__ volatile("int $18");
+        return;
+    }
+    exit->kind = EXIT_UNKNOWN;
+    exit->code = VMEXIT_EXCEPTION + vector;
+}
+
+/* Instructions that are none to the guest: those of SVM, MONITOR and its like, RSM outside of SMM.
+ */
+static bool exit_is_hidden(uint32_t code)
+{
+    return code == VMEXIT_RSM || code == VMEXIT_INVLPGA ||
+           (code >= VMEXIT_VMRUN && code <= VMEXIT_RDPRU) ||
+           (code >= VMEXIT_INVLPGB && code <= VMEXIT_TLBSYNC);
+}
+
+/* exit->kind is EXIT_NOTHING. */
+static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t code)
+{
+    switch (code) {
+    case VMEXIT_CR4_WRITE:
+        exit_cr4(vcpu, exit);
+        return;
+    case VMEXIT_CR8_WRITE:
+        exit_cr8(vcpu, exit);
+        return;
+    case VMEXIT_XSETBV:
+        exit_xsetbv(vcpu, exit);
+        return;
+    case VMEXIT_IRET:
+        svm_virq_iret(vcpu);
+        return;
+    case VMEXIT_NMI: /* Ours: taken as soon as it could be. */
+    case VMEXIT_SMI:
+    case VMEXIT_INIT:
+        return;
+    case VMEXIT_INVD: /* What is in the caches is everybody's. */
+        if (exit_length_any(vcpu, exit, INSN_KNOWN_INVD))
+            svm_step_over(vcpu, vcpu->insn_length);
+        return;
+    case VMEXIT_WBINVD:
+        if (exit_length_any(vcpu, exit, INSN_KNOWN_WBINVD))
+            svm_step_over(vcpu, vcpu->insn_length);
+        return;
+    case VMEXIT_RDPMC: /* There are no counters. */
+        vcpu_inject_error(vcpu, VECTOR_GP, 0);
+        return;
+    }
+    if (code >= VMEXIT_EXCEPTION && code < VMEXIT_EXCEPTION + 32) {
+        exit_exception(vcpu, exit, code - VMEXIT_EXCEPTION);
+    } else if (exit_is_hidden(code)) {
+        vcpu_inject(vcpu, VECTOR_UD);
+    } else {
+        exit->kind = EXIT_UNKNOWN;
+        exit->code = code;
+    }
+}
+
+[[gnu::noinline]] static void exit_rare(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                        uint32_t code)
+{
+    exit->kind = EXIT_NOTHING;
+    exit->advance = false;
+    exit->cause[1] = svm_vmcb(vcpu)->control.exit_info[0];
+    switch (code) {
+    case VMEXIT_SHUTDOWN:
+        exit->kind = EXIT_SHUTDOWN;
+        return;
+    case VMEXIT_INVALID:
+        exit->kind = EXIT_FAIL_ENTRY;
+        exit->code = code;
+        return;
+    default:
+        exit_other(vcpu, exit, code);
+        return;
+    }
+}
+
+static void exit_simple(struct arch_vcpu *vcpu, struct vcpu_exit *exit, enum exit_kind kind,
+                        enum insn_known known, uint32_t plain, unsigned length)
+{
+    if (!exit_length(vcpu, exit, known, plain, length))
+        return;
+    exit->kind = kind;
+    exit->advance = true;
+}
+
+static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t code)
+{
+    switch (code) {
+    case VMEXIT_INTR:
+        exit->kind = EXIT_INTERRUPT;
+        exit->advance = false;
+        return;
+    case VMEXIT_HLT:
+        exit_simple(vcpu, exit, EXIT_HALT, INSN_KNOWN_HLT, PLAIN_HLT, 1);
+        return;
+    case VMEXIT_VINTR:
+        svm_virq_window(vcpu);
+        exit->kind = EXIT_INTERRUPT_WINDOW;
+        exit->advance = false;
+        return;
+    case VMEXIT_IOIO:
+        exit_io(vcpu, exit);
+        return;
+    case VMEXIT_CPUID:
+        if (!exit_length(vcpu, exit, INSN_KNOWN_CPUID, PLAIN_CPUID, 2))
+            return;
+        sysreg_cpuid(vcpu);
+        svm_step_over(vcpu, vcpu->insn_length);
+        exit_gone(exit);
+        return;
+    case VMEXIT_PAUSE:
+        exit_simple(vcpu, exit, EXIT_WFE, INSN_KNOWN_PAUSE, PLAIN_PAUSE, 2);
+        return;
+    default:
+        exit_rare(vcpu, exit, code);
+        return;
+    }
+}
+
+void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct vmcb *vmcb = svm_vmcb(vcpu);
+    uint64_t interrupted;
+    uint32_t code;
+
+    if (unlikely(vcpu->flushes != virt_flushes(vcpu->vmid)))
+        svm_renew_asid(vcpu);
+    svm_enter(vcpu, vmcb, this_cpu()->arch.virt.host_block);
+    code = (uint32_t)vmcb->control.exit_code;
+    interrupted = vmcb->control.exit_int_info;
+    vmcb->control.clean = VMCB_CLEAN_ALL;
+    vmcb->control.tlb_control = VMCB_TLB_KEEP;
+    vmcb->control.event_inj =
+        unlikely(interrupted & VMCB_EVENT_VALID) ? svm_event_again(interrupted) : 0;
+    exit->cause[0] = code;
+    if (code == VMEXIT_VMMCALL)
+        exit_call(vcpu, exit);
+    else if (code == VMEXIT_NPF)
+        exit_npf(vcpu, exit);
+    else if (code == VMEXIT_MSR)
+        exit_msr(vcpu, exit);
+    else
+        exit_decode(vcpu, exit, code);
+}

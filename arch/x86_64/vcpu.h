@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of the x86_64 backends: what SVM and VMX share. */
+#pragma once
+
+#include "arch/x86_64/guest_cpuid.h"
+#include "arch/x86_64/guest_regs.h"
+#include "arch/x86_64/guest_walk.h"
+#include "arch/x86_64/insn.h"
+#include "vcpu/arch_vcpu.h"
+
+/* Functions that call nothing and are on the way of every exit. */
+#define HOT_LEAF [[gnu::optimize("omit-frame-pointer")]]
+
+/* --- virt.c --- */
+
+extern struct guest_cpuid virt_guest_cpuid; /* What guests are told. */
+extern _Atomic uint64_t virt_flush_counts[];
+
+#define VIRT_VMIDS_MAX 256u
+
+/* How often translations of the VM's stage 2 were taken away: the TLB may hold them until it is
+ * flushed for the vCPU. */
+static inline uint64_t virt_flushes(uint16_t vmid)
+{
+    return atomic_load_explicit(&virt_flush_counts[vmid], memory_order_acquire);
+}
+
+/* --- vcpu.c --- */
+
+/* arch_vcpu_pc() where CS has a base. */
+uint64_t vcpu_linear_pc(const struct arch_vcpu *vcpu);
+
+static inline uint64_t vcpu_pc(const struct arch_vcpu *vcpu)
+{
+    return likely(vcpu->code_base == 0) ? vcpu->rip : vcpu_linear_pc(vcpu);
+}
+
+/* In which way the guest's instructions are to be understood. */
+enum insn_mode vcpu_mode(const struct arch_vcpu *vcpu);
+void vcpu_inject(struct arch_vcpu *vcpu, unsigned vector); /* No error code. */
+void vcpu_inject_error(struct arch_vcpu *vcpu, unsigned vector, uint32_t error);
+/* The instruction of length bytes is done. */
+void vcpu_step_over(struct arch_vcpu *vcpu, unsigned length);
+
+/* What the guest's own translation depends on. */
+struct guest_paging vcpu_paging(const struct arch_vcpu *vcpu);
+
+/* --- vcpu_insn.c --- */
+
+/* What has begun and goes on by further exits. */
+void vcpu_insn_next(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
+void vcpu_insn_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);
+bool vcpu_insn_active(const struct arch_vcpu *vcpu);
+
+/* --- guest_sysreg.c --- */
+
+/* Answered at once: writes of CR4 and XCR0, CPUID. False: the guest gets a #GP(0). */
+bool sysreg_set_cr4(struct arch_vcpu *vcpu, uint64_t value);
+bool sysreg_set_xcr0(struct arch_vcpu *vcpu, uint64_t value);
+void sysreg_cpuid(struct arch_vcpu *vcpu);
+bool sysreg_has_aux(void); /* TSC_AUX. */
+
+/* --- code.c: the guest's instructions. --- */
+
+/* Forgets the page: CR4 or EFER change, or it is another guest. */
+static inline void code_forget(struct arch_vcpu *vcpu)
+{
+    vcpu->code.page = 1;
+}
+
+/* The instruction at RIP, up to the end of its page, or NULL: it is not known where that is. Valid
+ * until the next entry; others may write to it: read once. */
+static inline const uint8_t *code_known(const struct arch_vcpu *vcpu, uint64_t cr0, uint64_t cr3)
+{
+    const struct arch_code *code = &vcpu->code;
+    uint64_t linear = vcpu_pc(vcpu);
+
+    if (unlikely(code->page != (linear & ~(PAGE_SIZE - 1)) || code->cr3 != cr3 ||
+                 code->cr0 != cr0 || code->flushes != virt_flushes(vcpu->vmid)))
+        return NULL;
+    for (unsigned i = 0; i < code->levels; i++)
+        if (unlikely(*(const volatile uint64_t *)code->slot[i] != code->entry[i]))
+            return NULL;
+    return code->host + (linear & (PAGE_SIZE - 1));
+}
+
+/* Copies the bytes at RIP, across the end of a page too: how many there are. */
+unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX]);
+/* Length of an instruction that has exited; 0: something else is there now. */
+unsigned code_length(struct arch_vcpu *vcpu, enum insn_known known);
+
+/* --- fpu.c --- */
+
+enum err fpu_init_cpu(void);
+uint64_t fpu_components(void); /* All that is kept for a vCPU; 0: no XSAVE. */
+void fpu_reset(struct arch_vcpu *vcpu);
+void fpu_load(struct arch_vcpu *vcpu);
+void fpu_store(struct arch_vcpu *vcpu);
+/* XCR0 of a guest. */
+uint64_t fpu_xcr0(const struct arch_vcpu *vcpu);
+void fpu_set_xcr0(struct arch_vcpu *vcpu, uint64_t value);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which of the vendors' extensions this machine has, and what is the same for all guests. A page of
+ * stage 2 that was taken away: see arch_stage2_flush().
+ */
+#include "arch/x86_64/backend.h"
+#include "arch/x86_64/remote.h"
+#include "kernel/assert.h"
+#include "kernel/log.h"
+#include "kernel/percpu.h"
+
+struct virt_caps virt_caps;
+struct guest_cpuid virt_guest_cpuid;
+const struct virt_backend *virt_backend = &svm_backend;
+_Atomic uint64_t virt_flush_counts[VIRT_VMIDS_MAX];
+
+static void virt_read_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *regs)
+{
+    struct cpuid r = cpuid(leaf, subleaf);
+
+    *regs = (struct cpuid_regs){r.eax, r.ebx, r.ecx, r.edx};
+}
+
+static void virt_choose(void)
+{
+    const struct guest_cpuid_host host = {
+        .read = virt_read_cpuid,
+        .xcr0 = fpu_components(),
+        .tsc_hz = arch_tick_hz(),
+        .gpa_bits = virt_caps.gpa_bits,
+    };
+
+    guest_cpuid_init(&virt_guest_cpuid, &host);
+}
+
+enum err arch_virt_enable(void)
+{
+    TRY(virt_backend->probe());
+    TRY(fpu_init_cpu());
+    if (this_cpu()->id == 0)
+        virt_choose();
+    return virt_backend->enable();
+}
+
+const struct pt_format *arch_stage2_format(void)
+{
+    return virt_backend->stage2_format();
+}
+
+static void virt_outside(void *)
+{
+}
+
+/*
+ * Before it enters a guest, a pCPU looks at the count of its VM, and flushes what it has if that
+ * has changed. Those that are in a guest leave it to answer the call.
+ */
+void arch_stage2_flush(uint16_t vmid, hpa_t, gpa_t, uint64_t)
+{
+    assert(vmid < VIRT_VMIDS_MAX);
+    atomic_fetch_add(&virt_flush_counts[vmid], 1);
+    remote_call(virt_outside, NULL);
+}
