@@ -9,7 +9,7 @@
 #include "kernel/types.h"
 
 enum platform_irqchip { IRQCHIP_NONE, IRQCHIP_GICV2, IRQCHIP_GICV3, IRQCHIP_PLIC, IRQCHIP_AIA };
-enum platform_uart { UART_NONE, UART_PL011, UART_16550, UART_SBI };
+enum platform_uart { UART_NONE, UART_PL011, UART_16550 };
 enum platform_conduit { CONDUIT_NONE, CONDUIT_SMC, CONDUIT_HVC, CONDUIT_SBI };
 
 struct platform_cpu {
@@ -26,7 +26,7 @@ struct platform_region {
 };
 
 #define PLATFORM_REGIONS_MAX 8u
-#define PLATFORM_ISA_MAX     512u
+#define PLATFORM_ISA_MAX     2048u
 
 struct platform {
     const char *source; /* "ACPI" or "device tree". */
