@@ -70,10 +70,12 @@ static void cpu_find_features(void)
 /* Nothing to build on but the firmware's console. */
 static void cpu_require_h(void)
 {
+    static const char text[] = "Caisson needs the H extension, RISC-V's hypervisor mode, which "
+                               "this hart lacks (QEMU: -cpu rva22s64,h=true).\r\n";
+
     if (csr_probe("hstatus"))
         return;
-    sbi_console_write("Caisson needs the H extension, RISC-V's hypervisor mode, which this hart "
-                      "lacks (QEMU: -cpu rva22s64,h=true).\r\n");
+    (void)(arch_console_write(text, sizeof(text) - 1) == OK);
     arch_halt();
 }
 

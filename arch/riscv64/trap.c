@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Traps of our own code: always fatal; and backtraces by frame pointers. */
 #include "arch/riscv64/csr.h"
-#include "arch/riscv64/sbi.h"
+#include "kernel/arch.h"
 #include "kernel/fmt.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
@@ -37,11 +37,12 @@ static const char *trap_text(uint64_t scause)
 /* Called by trap.S on the emergency stack. */
 void trap_fatal(const struct arch_trap_frame *frame)
 {
+    static const char text[] = "Caisson: a trap before anything was set up\r\n";
     const struct pcpu *cpu = this_cpu();
     uintptr_t stack = (uintptr_t)(cpu ? cpu->stack_top : NULL);
 
     if (!cpu) {
-        sbi_console_write("Caisson: a trap before anything was set up\r\n");
+        (void)(arch_console_write(text, sizeof(text) - 1) == OK);
         arch_halt();
     }
     if (frame->scause == CAUSE_STORE_PAGE && stack && frame->stval < stack &&
