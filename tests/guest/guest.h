@@ -141,6 +141,16 @@ static inline void mmio_write(uint64_t address, uint32_t value)
 #define STORE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
 #define ADD(x, v)   __atomic_add_fetch(&(x), (v), __ATOMIC_SEQ_CST)
 
+/* --- <arch>/fp_*: FP registers, which C here does not use. --- */
+
+void fp_enable(void);
+/* All registers, modes and flags from a number; how many of them differ from that; all or-ed. */
+void fp_fill(uint64_t seed);
+uint64_t fp_compare(uint64_t seed);
+uint64_t fp_or(void);
+/* The architecture's own checks: turned off, it traps. */
+void fp_check(void);
+
 /* --- <arch>/bench_*: for the benchmark. Times are in ticks where a tick is an instruction. --- */
 
 /*
