@@ -304,7 +304,8 @@ static void hart_timer(struct timer *timer)
         return; /* Of before a reset. */
     h->deadline = TICKS_NEVER;
     arch_virq_write(&h->vcpu->arch, VIRQ_LINE_TIMER, 1);
-    vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+    if (h->vcpu != vcpu_current()) /* The line is all that a running one needs. */
+        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
 }
 
 void riscv64_timer_set(struct vcpu *vcpu, uint64_t guest_time)
@@ -326,15 +327,15 @@ void riscv64_ipi_send(struct vcpu *self, uint64_t targets)
 {
     struct machine_riscv64 *m = machine_of(self->vm);
 
-    for (; targets != 0; targets &= targets - 1) {
+    if (targets & BIT(self->index))
+        arch_virq_write(&self->arch, VIRQ_LINE_SOFTWARE, 1);
+    for (targets &= ~BIT(self->index); targets != 0; targets &= targets - 1) {
         struct riscv64_hart *h = &m->harts[bit_lowest(targets)];
 
-        if (h->vcpu == self) {
-            arch_virq_write(&self->arch, VIRQ_LINE_SOFTWARE, 1);
-        } else if (atomic_load(&h->vcpu->power) != VCPU_OFF) {
-            atomic_store_explicit(&h->ipi, true, memory_order_release);
-            vcpu_request(h->vcpu, VCPU_REQ_IRQ);
-        }
+        if (atomic_load(&h->vcpu->power) == VCPU_OFF)
+            continue;
+        atomic_store_explicit(&h->ipi, true, memory_order_release);
+        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
     }
 }
 

@@ -20,6 +20,8 @@ _Static_assert(offsetof(struct arch_vcpu, x) == 0, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, pc) == VCPU_PC, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, host_sp) == VCPU_HOST_SP, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, host_tp) == VCPU_HOST_TP, "known to assembly");
+_Static_assert(offsetof(struct arch_vcpu, host_ra) == VCPU_HOST_RA, "known to assembly");
+_Static_assert(offsetof(struct arch_vcpu, host_s0) == VCPU_HOST_S0, "known to assembly");
 _Static_assert(offsetof(struct arch_fp_state, fcsr) == 256, "known to assembly");
 _Static_assert(sizeof(struct arch_trap_frame) == TRAP_FRAME_SIZE, "known to assembly");
 _Static_assert(offsetof(struct arch_trap_frame, sepc) == 256, "known to assembly");

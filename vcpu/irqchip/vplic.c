@@ -40,22 +40,43 @@ static bool vplic_ready(const struct vplic_state *s, unsigned hart, unsigned p,
     return any != 0;
 }
 
-/* The most urgent source: of equal ones the lowest; 0: none. Bisects the priorities. */
-static uint32_t vplic_best(const struct vplic_state *s, unsigned hart)
+/* The lowest of some. */
+static uint32_t vplic_lowest(const uint64_t ready[VPLIC_WORDS])
 {
-    uint64_t ready[VPLIC_WORDS];
-    unsigned p = 0;
-
-    if (!vplic_ready(s, hart, 0, ready))
-        return 0;
-    for (unsigned step = (VPLIC_PRIORITY + 1) / 2; step > 0; step /= 2)
-        if (vplic_ready(s, hart, p + step, ready))
-            p += step;
-    (void)vplic_ready(s, hart, p, ready);
     for (unsigned w = 0; w < VPLIC_WORDS; w++)
         if (ready[w] != 0)
             return 64 * w + bit_lowest(ready[w]);
     unreachable();
+}
+
+/* Of several with any priority. Bisects the priorities. */
+[[gnu::noinline]] static uint32_t vplic_best_of(const struct vplic_state *s, unsigned hart)
+{
+    uint64_t ready[VPLIC_WORDS];
+    unsigned p = 0;
+
+    for (unsigned step = (VPLIC_PRIORITY + 1) / 2; step > 0; step /= 2)
+        if (vplic_ready(s, hart, p + step, ready))
+            p += step;
+    (void)vplic_ready(s, hart, p, ready);
+    return vplic_lowest(ready);
+}
+
+/* The most urgent source: of equal ones the lowest; 0: none. *more: it is not the only one. */
+static uint32_t vplic_best(const struct vplic_state *s, unsigned hart, bool *more)
+{
+    uint64_t ready[VPLIC_WORDS];
+    uint64_t rest = 0;
+    uint32_t source;
+
+    *more = false;
+    if (!vplic_ready(s, hart, 0, ready))
+        return 0;
+    source = vplic_lowest(ready);
+    for (unsigned w = 0; w < VPLIC_WORDS; w++)
+        rest |= w == source / 64 ? ready[w] & (ready[w] - 1) : ready[w];
+    *more = rest != 0;
+    return likely(rest == 0) ? source : vplic_best_of(s, hart);
 }
 
 static void vplic_set_line(struct vplic *plic, unsigned hart, bool level)
@@ -151,13 +172,17 @@ void vplic_edge(struct vplic *plic, uint32_t source)
 static uint32_t vplic_claim(struct vplic *plic, unsigned hart)
 {
     struct vplic_state *s = &plic->state;
-    uint32_t source = vplic_best(s, hart);
+    bool more;
+    uint32_t source = vplic_best(s, hart, &more);
 
     if (source == 0)
         return 0;
     s->pending[source / 64] &= ~BIT(source % 64);
     s->claimed[source / 64] |= BIT(source % 64);
-    vplic_update_source(plic, source);
+    if (likely(!more && s->enabled_by[source] == 1u << hart))
+        vplic_set_line(plic, hart, false);
+    else
+        vplic_update_source(plic, source);
     return source;
 }
 
