@@ -72,11 +72,31 @@ struct vns16550 *riscv64_uart(struct vm *vm)
 
 /* --- Interrupts --- */
 
+/* The external interrupt. On the hart's own pCPU. */
+static void machine_set_external(struct machine_riscv64 *m, struct vcpu *vcpu)
+{
+    struct riscv64_hart *h = &m->harts[vcpu->index];
+
+    if (!m->aia)
+        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vplic_line(&m->plic, vcpu->index));
+    else if (h->file.number == 0)
+        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vimsic_line(&h->imsic));
+}
+
+/* The external interrupt of a hart may have changed: at once where it runs here. Any pCPU. */
+static void machine_look(struct machine_riscv64 *m, struct vcpu *vcpu)
+{
+    if (likely(vcpu == vcpu_current()))
+        machine_set_external(m, vcpu);
+    else
+        vcpu_request(vcpu, VCPU_REQ_IRQ);
+}
+
 static void machine_kick(struct vplic_owner *owner, unsigned hart)
 {
     struct machine_riscv64 *m = container_of(owner, struct machine_riscv64, plic_owner);
 
-    vcpu_request(&m->vm->vcpus[hart], VCPU_REQ_IRQ);
+    machine_look(m, &m->vm->vcpus[hart]);
 }
 
 /* To the hart's interrupt file, be it hardware or ours. */
@@ -89,7 +109,7 @@ static void machine_msi(struct machine_riscv64 *m, uint32_t hart, uint64_t ident
     if (h->file.number != 0)
         guest_file_msi(&h->file, (uint32_t)identity);
     else if (vimsic_msi(&h->imsic, identity))
-        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+        machine_look(m, h->vcpu);
 }
 
 static void machine_aplic_msi(struct vaplic_owner *owner, uint32_t hart, uint32_t identity)
@@ -109,19 +129,8 @@ static void machine_set_irq(struct vdev *dev, bool level)
         vplic_set_wire(&m->plic, dev->irq, level);
 }
 
-/* The external interrupt. On the hart's own pCPU. */
-static void machine_set_external(struct machine_riscv64 *m, struct vcpu *vcpu)
-{
-    struct riscv64_hart *h = &m->harts[vcpu->index];
-
-    if (!m->aia)
-        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vplic_line(&m->plic, vcpu->index));
-    else if (h->file.number == 0)
-        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vimsic_line(&h->imsic));
-}
-
 /* From the IRQ queue: an edge of a source, or an MSI to this hart. */
-static void machine_look(void *arg, uint32_t irq, [[maybe_unused]] bool edge)
+static void machine_take(void *arg, uint32_t irq, [[maybe_unused]] bool edge)
 {
     struct vcpu *vcpu = arg;
     struct machine_riscv64 *m = machine_of(vcpu->vm);
@@ -134,7 +143,7 @@ static void machine_look(void *arg, uint32_t irq, [[maybe_unused]] bool edge)
 
 static void machine_accept(struct vcpu *vcpu)
 {
-    virq_drain(&vcpu->virq, machine_look, vcpu);
+    virq_drain(&vcpu->virq, machine_take, vcpu);
 }
 
 static uint64_t machine_deadline(struct vcpu *vcpu)
@@ -172,22 +181,20 @@ static void machine_unbinding(struct vcpu *vcpu)
 
 /* --- The registers of the interrupt controllers on the bus --- */
 
-static uint64_t plic_read(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width)
+static uint64_t plic_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                          unsigned width)
 {
     struct vm *vm = dev->owner;
-    uint64_t value = vplic_read(&machine_of(vm)->plic, vcpu, offset, width);
 
-    machine_set_external(machine_of(vm), &vm->vcpus[vcpu]);
-    return value;
+    return vplic_read(&machine_of(vm)->plic, offset, width);
 }
 
-static void plic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width,
-                       uint64_t value)
+static void plic_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                       unsigned width, uint64_t value)
 {
     struct vm *vm = dev->owner;
 
-    vplic_write(&machine_of(vm)->plic, vcpu, offset, width, value);
-    machine_set_external(machine_of(vm), &vm->vcpus[vcpu]);
+    vplic_write(&machine_of(vm)->plic, offset, width, value);
 }
 
 static uint64_t aplic_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
@@ -213,8 +220,8 @@ static uint64_t imsic_read([[maybe_unused]] struct vdev *dev, [[maybe_unused]] u
     return 0;
 }
 
-static void imsic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width,
-                        uint64_t value)
+static void imsic_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                        unsigned width, uint64_t value)
 {
     struct vm *vm = dev->owner;
     unsigned hart = (unsigned)(offset / VIMSIC_PAGE_SIZE);
@@ -223,10 +230,7 @@ static void imsic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsign
     if (hart >= vm->vcpu_count ||
         !vimsic_page_write(&h->imsic, offset % VIMSIC_PAGE_SIZE, width, value))
         return;
-    if (hart == vcpu)
-        machine_set_external(machine_of(vm), h->vcpu);
-    else
-        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+    machine_look(machine_of(vm), h->vcpu);
 }
 
 static uint64_t test_read([[maybe_unused]] struct vdev *dev, [[maybe_unused]] unsigned vcpu,

@@ -23,7 +23,7 @@ static bool run_requests(struct vcpu *vcpu)
     return true;
 }
 
-static bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
+[[gnu::always_inline]] static inline bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct vdev *dev =
         bus_find(&vcpu->vm->bus, exit->mmio.gpa.v, exit->mmio.width, &vcpu->bus_hint);
@@ -47,7 +47,7 @@ static bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
 static void run_no_device(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     const struct guest_region *region = guestmap_find(&vcpu->vm->map, exit->mmio.gpa);
-    struct vdev *hint = NULL;
+    struct bus_hint hint = {};
 
     if (region && region->kind == REGION_ROM && exit->kind == EXIT_MMIO_WRITE)
         arch_vcpu_finish(&vcpu->arch, exit);

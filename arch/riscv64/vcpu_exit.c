@@ -199,16 +199,19 @@ static uint64_t exit_extend(uint64_t value, unsigned width, bool sign_extend)
 
 void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    if (exit->kind == EXIT_MMIO_READ) {
+    if (likely(exit->kind == EXIT_MMIO_READ)) {
         vcpu->x[exit->mmio.reg] =
             exit_extend(exit->mmio.data, exit->mmio.width, exit->mmio.sign_extend);
         vcpu->x[0] = 0;
-    } else if (unlikely(vcpu->access.active)) {
+        vcpu->pc += vcpu->insn_length;
+        return;
+    }
+    if (unlikely(vcpu->access.active)) {
         csr_access_finish(vcpu, exit);
         return;
-    } else if (exit->kind == EXIT_SYSREG_READ) {
-        arch_vcpu_set_gpr(vcpu, exit->sysreg.reg, exit->sysreg.value);
     }
+    if (exit->kind == EXIT_SYSREG_READ)
+        arch_vcpu_set_gpr(vcpu, exit->sysreg.reg, exit->sysreg.value);
     if (exit->advance)
         vcpu->pc += vcpu->insn_length;
 }

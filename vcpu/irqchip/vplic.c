@@ -115,16 +115,21 @@ static void vplic_pend(struct vplic *plic, uint32_t source)
             vplic_set_line(plic, bit_lowest(harts), true);
 }
 
-/* Drops the lock; the hart that does the access looks by itself. */
-static void vplic_unlock(struct vplic *plic, unsigned self)
+[[gnu::noinline]] static void vplic_kick(struct vplic *plic, uint32_t kicks)
+{
+    for (; kicks != 0; kicks &= kicks - 1)
+        plic->owner->kick(plic->owner, bit_lowest(kicks));
+}
+
+/* Drops the lock and tells whose line has changed. */
+static void vplic_unlock(struct vplic *plic)
 {
     uint32_t kicks = plic->kicks;
 
     plic->kicks = 0;
     lock_drop(&plic->lock);
-    for (; unlikely(kicks != 0); kicks &= kicks - 1)
-        if (bit_lowest(kicks) != self)
-            plic->owner->kick(plic->owner, bit_lowest(kicks));
+    if (kicks != 0)
+        vplic_kick(plic, kicks);
 }
 
 /* --- Sources --- */
@@ -149,7 +154,7 @@ void vplic_set_wire(struct vplic *plic, uint32_t source, bool level)
             ~bit; /* A request that was passed on stays ["Interrupt Gateways"]. */
     if (level && !((s->pending[source / 64] | s->claimed[source / 64]) & bit))
         vplic_pend(plic, source);
-    vplic_unlock(plic, VPLIC_NO_HART);
+    vplic_unlock(plic);
 }
 
 void vplic_edge(struct vplic *plic, uint32_t source)
@@ -163,7 +168,7 @@ void vplic_edge(struct vplic *plic, uint32_t source)
         s->again[source / 64] |= BIT(source % 64);
     else
         vplic_pend(plic, source);
-    vplic_unlock(plic, VPLIC_NO_HART);
+    vplic_unlock(plic);
 }
 
 /* --- Claim and complete --- */
@@ -301,7 +306,7 @@ static void vplic_write_low(struct vplic *plic, uint64_t offset, uint32_t value)
         vplic_write_enable(plic, hart, (unsigned)(offset - ENABLE) % ENABLE_STRIDE / 4, value);
 }
 
-uint64_t vplic_read(struct vplic *plic, unsigned hart, uint64_t offset, unsigned width)
+uint64_t vplic_read(struct vplic *plic, uint64_t offset, unsigned width)
 {
     uint32_t value;
 
@@ -312,11 +317,11 @@ uint64_t vplic_read(struct vplic *plic, unsigned hart, uint64_t offset, unsigned
         value = vplic_read_context(plic, offset - CONTEXT);
     else
         value = vplic_read_low(plic, offset);
-    vplic_unlock(plic, hart);
+    vplic_unlock(plic);
     return value;
 }
 
-void vplic_write(struct vplic *plic, unsigned hart, uint64_t offset, unsigned width, uint64_t value)
+void vplic_write(struct vplic *plic, uint64_t offset, unsigned width, uint64_t value)
 {
     if (width != 4 || offset % 4 != 0)
         return;
@@ -325,7 +330,7 @@ void vplic_write(struct vplic *plic, unsigned hart, uint64_t offset, unsigned wi
         vplic_write_context(plic, offset - CONTEXT, (uint32_t)value);
     else
         vplic_write_low(plic, offset, (uint32_t)value);
-    vplic_unlock(plic, hart);
+    vplic_unlock(plic);
 }
 
 /* --- Making one --- */
