@@ -337,7 +337,7 @@ EFI_STATUS efi_main(EFI_HANDLE self, EFI_SYSTEM_TABLE *system)
 
     InitializeLib(self, system);
     if (efi_arch_refusal()) {
-        Print(L"%a\r\n", efi_arch_refusal());
+        Print(L"\r\n%a\r\n", efi_arch_refusal());
         return EFI_UNSUPPORTED;
     }
     status = BS->HandleProtocol(self, &gEfiLoadedImageProtocolGuid, (void **)&loaded);

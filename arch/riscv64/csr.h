@@ -137,3 +137,6 @@ struct cpu_has {
     bool csrind, jvt, scontext;          /* State of theirs that a guest could leave behind. */
 };
 extern struct cpu_has cpu_has;
+
+/* A cause of scause or vscause in words. trap.c */
+const char *trap_text(uint64_t cause);

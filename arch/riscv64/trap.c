@@ -8,9 +8,9 @@
 
 [[gnu::noreturn]] void trap_fatal(const struct arch_trap_frame *frame);
 
-static const char *trap_text(uint64_t scause)
+const char *trap_text(uint64_t cause)
 {
-    switch (scause) {
+    switch (cause) {
     case CAUSE_FETCH_MISALIGNED:
         return "misaligned pc";
     case CAUSE_FETCH_ACCESS:
@@ -30,8 +30,22 @@ static const char *trap_text(uint64_t scause)
         return "load page fault";
     case CAUSE_STORE_PAGE:
         return "store page fault";
+    case CAUSE_ECALL_U:
+    case CAUSE_ECALL_S:
+    case CAUSE_ECALL_VS:
+        return "environment call";
+    case CAUSE_SOFTWARE_CHECK:
+        return "software check";
+    case CAUSE_FETCH_GUEST_PAGE:
+        return "guest-page fault by a fetch";
+    case CAUSE_LOAD_GUEST_PAGE:
+        return "guest-page fault by a load";
+    case CAUSE_STORE_GUEST_PAGE:
+        return "guest-page fault by a store";
+    case CAUSE_VIRTUAL:
+        return "virtual instruction";
     }
-    return scause & SCAUSE_INTERRUPT ? "interrupt while masked" : "unexpected trap";
+    return cause & SCAUSE_INTERRUPT ? "interrupt" : "unknown exception";
 }
 
 /* Called by trap.S on the emergency stack. */

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machines that riscv64 starts on: consoles, boot loaders, harts of several kinds and numbers."""
+"""The machines that riscv64 starts on: consoles, boot loaders, harts of all kinds and numbers."""
 import re
 import subprocess
 
 import pytest
 
-from caisson import CACHE, Console, Machine, build, config, debian, direct, pack, qemu, vm
+from caisson import CACHE, SHELL, TOOL, Console, Machine, build, config, debian, pack, qemu, vm
 
 ARCHS = ["riscv64"]
 UART = "/soc/serial@10000000"
@@ -37,8 +37,25 @@ def test_without_a_uart_the_console_is_that_of_the_firmware(arch, folder):
         machine.expect(r"echo\[5\]: hello")
 
 
+def efi_disk(folder, dts):
+    disk = folder / "disk.img"
+    program = pack("riscv64", dts, folder / "machine.efi", efi=True)
+    subprocess.run([TOOL, "disk", program, "-o", disk], check=True, timeout=60)
+    return disk
+
+
+def edk2(disk, limit=120, **options):
+    root = CACHE / "riscv64/root/usr/share/qemu-efi-riscv64"
+    flash = "if=pflash,format=raw,snapshot=on"
+    return Console(qemu("riscv64", [
+        "-drive", f"{flash},unit=0,file={root}/RISCV_VIRT_CODE.fd",
+        "-drive", f"{flash},unit=1,file={root}/RISCV_VIRT_VARS.fd",
+        "-drive", f"file={disk},if=none,id=disk,format=raw,snapshot=on",
+        "-device", "virtio-blk-pci,drive=disk,bootindex=0"], **options), limit)
+
+
 def u_boot(folder, dts=None, disk=None, **options):
-    """U-Boot over OpenSBI, with a disk; of the image and its configuration when there is no other."""
+    """U-Boot over OpenSBI, with a disk: of the image and its configuration, if no other."""
     if disk is None:
         disk = folder / "fat.img"
         disk.write_bytes(b"\0" * (32 << 20))
@@ -148,3 +165,34 @@ def test_memory_that_sv39_cannot_reach_is_left_alone(arch, folder):
                  extra=["-dtb", str(host)]) as machine:
         machine.expect(r"512 MiB at 0x4000000000 and above .* \(Sv39\): unused")
         machine.expect("guest done: 6 passed, 0 failed")
+
+
+# The emulator's option, and the words for it.
+TABLES = {"ACPI": ("", "ACPI"), "device tree": ("acpi=off", "device tree")}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_caisson_boots_by_uefi_with(arch, folder, name):
+    option, words = TABLES[name]
+    dts = config(debian("web", "192M", "console=ttyS0 quiet", cpus=2))
+    with edk2(efi_disk(folder, dts), aia=option, limit=200) as machine:
+        machine.expect(f"platform: from {words}: 2 processors, PLIC, 16550 at", 60)
+        machine.expect(re.escape(SHELL), 120)
+        machine.at_shell(1)
+        assert machine.shell("nproc").strip() == "2"
+        assert int(machine.shell("date +%Y").strip()) >= 2024, "the guest's clock is not set"
+
+
+@pytest.mark.parametrize("way", ["directly", "by EDK2", "by U-Boot"])
+def test_on_a_hart_without_h_caisson_says_so_and_stops(arch, folder, way):
+    dts = config(vm("one", "echo.img"))
+    options = {"cpu": "rva22s64,h=false"}
+    if way == "directly":
+        started = Machine(arch, dts, folder, **options)
+    elif way == "by EDK2":
+        started = edk2(efi_disk(folder, dts), **options)
+    else:
+        started = u_boot(folder, disk=efi_disk(folder, dts), **options)
+    with started as machine:
+        machine.expect("Caisson needs the H extension, .* which this hart lacks .*\n", 60)
+        assert "one: started" not in machine.text + machine.quiet(2)
