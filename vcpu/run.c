@@ -71,12 +71,12 @@ static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
     const struct vcpu_exit original = *exit;
     uint8_t insn[ARCH_INSN_MAX];
 
-    if (exit->fault.execute) {
-        vm_fault(vcpu, "instruction fetch where no memory is", exit);
-        return;
-    }
     if (exit->fault.table_walk) {
         vm_fault(vcpu, "page tables where no memory is", exit);
+        return;
+    }
+    if (exit->fault.execute) {
+        vm_fault(vcpu, "instruction fetch where no memory is", exit);
         return;
     }
     if (!run_fetch(vcpu, insn) || !arch_vcpu_decode(&vcpu->arch, insn, sizeof(insn), exit)) {

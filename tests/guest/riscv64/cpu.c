@@ -108,14 +108,18 @@ void irq_disable(void)
     report_end();
 }
 
-/* Where to go on: behind the instruction, or, if it could not be fetched, where it was called. */
+/*
+ * Where to go on: behind the instruction; if it could not be fetched, or was a call of U-mode,
+ * where it was called.
+ */
 static uint64_t trap_next(const struct frame *frame, uint64_t cause)
 {
     uint64_t kept, next;
 
-    if (cause == CAUSE_FETCH_ACCESS || cause == CAUSE_FETCH_PAGE)
+    if (cause == CAUSE_FETCH_ACCESS || cause == CAUSE_FETCH_PAGE || cause == CAUSE_ECALL_U)
         return frame->regs[1];
-    kept = CSR_SET(sstatus, SSTATUS_MXR); /* Its page may be for execution only. */
+    /* Its page may be for execution only, or the user's. */
+    kept = CSR_SET(sstatus, SSTATUS_MXR | SSTATUS_SUM);
     next = frame->sepc + ((*(volatile uint16_t *)frame->sepc & 3) == 3 ? 4 : 2);
     CSR_WRITE(sstatus, kept);
     return next;
@@ -131,7 +135,8 @@ static void exception_taken(struct frame *frame)
     fault->cause = CSR_READ(scause);
     fault->address = CSR_READ(stval);
     frame->sepc = trap_next(frame, fault->cause);
-    frame->sstatus |= SSTATUS_SPP; /* What came from U-mode goes on in S-mode. */
+    if (fault->cause == CAUSE_ECALL_U)
+        frame->sstatus |= SSTATUS_SPP; /* Goes on in S-mode. */
 }
 
 static void external_taken(void)
