@@ -274,26 +274,38 @@ static const struct vdev_ops test_ops = {
 
 /* --- System registers: those of a software interrupt file --- */
 
+/* Any write claims; and what reads as well reads what it claims. */
+static void machine_stopei(struct machine_riscv64 *m, struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct vimsic *imsic = &m->harts[vcpu->index].imsic;
+
+    if (exit->kind == EXIT_SYSREG_READ && !exit->sysreg.both) {
+        exit->sysreg.value = vimsic_top_read(imsic);
+        return;
+    }
+    exit->sysreg.value = vimsic_top_claim(imsic);
+    exit->sysreg.both = false;
+    machine_set_external(m, vcpu);
+}
+
 static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct machine_riscv64 *m = machine_of(vcpu->vm);
     struct vimsic *imsic = &m->harts[vcpu->index].imsic;
-    bool write = exit->kind == EXIT_SYSREG_WRITE, known = true;
+    bool known;
 
     if (!m->aia || m->harts[vcpu->index].file.number != 0)
         return false;
-    if (exit->sysreg.addr == CSR_STOPEI && write)
-        vimsic_top_write(imsic, exit->sysreg.both);
-    else if (exit->sysreg.addr == CSR_STOPEI)
-        exit->sysreg.value = vimsic_top_read(imsic);
-    else if (exit->sysreg.addr == CSR_SIREG && write)
-        known = vimsic_write(imsic, exit->sysreg.select, exit->sysreg.both, exit->sysreg.value);
-    else if (exit->sysreg.addr == CSR_SIREG)
-        known = vimsic_read(imsic, exit->sysreg.select, exit->sysreg.both, &exit->sysreg.value);
-    else
+    if (likely(exit->sysreg.addr == CSR_STOPEI)) {
+        machine_stopei(m, vcpu, exit);
+        return true;
+    }
+    if (exit->sysreg.addr != CSR_SIREG)
         return false;
-    if (write)
-        machine_set_external(m, vcpu);
+    if (exit->kind == EXIT_SYSREG_READ)
+        return vimsic_read(imsic, exit->sysreg.select, exit->sysreg.both, &exit->sysreg.value);
+    known = vimsic_write(imsic, exit->sysreg.select, exit->sysreg.both, exit->sysreg.value);
+    machine_set_external(m, vcpu);
     return known;
 }
 

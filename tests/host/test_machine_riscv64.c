@@ -391,6 +391,16 @@ static bool csr(bool write, uint32_t addr, uint32_t select, uint64_t *value)
     return known;
 }
 
+/* What one instruction that reads and writes does in one exit. */
+static uint64_t claim(void)
+{
+    struct vcpu_exit exit = {.kind = EXIT_SYSREG_READ, .sysreg = {.addr = STOPEI, .both = true}};
+
+    ASSERT(machine_riscv64.sysreg(&vcpus[0], &exit));
+    ASSERT(!exit.sysreg.both);
+    return exit.sysreg.value;
+}
+
 TEST(msis_reach_the_software_interrupt_file)
 {
     uint64_t v = 1;
@@ -404,6 +414,9 @@ TEST(msis_reach_the_software_interrupt_file)
     ASSERT(csr(false, STOPEI, 0, &v));
     ASSERT_EQ(v, 40 << 16 | 40);
     ASSERT(csr(true, STOPEI, 0, &v));
+    ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 0);
+    mmio(0, true, IMSIC, 41);
+    ASSERT_EQ(claim(), 41 << 16 | 41);
     ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 0);
     ASSERT(!csr(false, SIREG, 0x81, &v));
     ASSERT(!csr(false, 0x150, 0, &v));
