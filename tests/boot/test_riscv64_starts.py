@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from caisson import CACHE, SHELL, TOOL, Console, Machine, build, config, debian, pack, qemu, vm
+from caisson import (CACHE, SHELL, TOOL, Console, Machine, Packed, build, compile_unchecked, config,
+                     debian, pack, qemu, vm)
 
 ARCHS = ["riscv64"]
 UART = "/soc/serial@10000000"
@@ -196,3 +197,16 @@ def test_on_a_hart_without_h_caisson_says_so_and_stops(arch, folder, way):
     with started as machine:
         machine.expect("Caisson needs the H extension, .* which this hart lacks .*\n", 60)
         assert "one: started" not in machine.text + machine.quiet(2)
+
+
+@pytest.mark.parametrize("value, words", [
+    ("plik", r"'interrupt-controller' is \"plik\"; it must be plic or aia"),
+    ("aia", r"interrupt-controller = \"aia\" needs harts with the AIA; this host has none"),
+], ids=["a typo", "not on this host"])
+def test_a_wrong_interrupt_controller_is_named_and_the_others_start(arch, folder, value, words):
+    dts = config(vm("one", "echo.img", interrupt_controller=value), vm("two", "echo.img"))
+    files = {"echo.img": build(arch) / "guests/echo.img"}
+    with Packed(arch, compile_unchecked(dts, files, folder / "wrong.dtb")) as machine:
+        machine.expect(f"error: /vms/one: {words}")
+        machine.expect("two: started")
+        assert "one: started" not in machine.text
