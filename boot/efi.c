@@ -362,6 +362,7 @@ EFI_STATUS efi_main(EFI_HANDLE self, EFI_SYSTEM_TABLE *system)
     status = map_reserve(&map);
     if (EFI_ERROR(status))
         return fail(L"no memory map", status);
+    Print(L"\r\n"); /* The firmware's last line is seldom ended. */
     status = boot_services_exit(self, &map);
     if (EFI_ERROR(status))
         return fail(L"the firmware does not let go (ExitBootServices)", status);

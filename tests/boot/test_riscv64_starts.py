@@ -210,3 +210,10 @@ def test_a_wrong_interrupt_controller_is_named_and_the_others_start(arch, folder
         machine.expect(f"error: /vms/one: {words}")
         machine.expect("two: started")
         assert "one: started" not in machine.text
+
+
+def test_u_boots_uefi_starts_caisson_from_a_disk(arch, folder):
+    dts = config(vm("one", "timer.img", cmdline="rounds=20"))
+    with u_boot(folder, disk=efi_disk(folder, dts)) as machine:
+        machine.expect("platform: from device tree: 2 processors, PLIC, 16550")
+        machine.expect(r"guest done: \d+ passed, 0 failed")
