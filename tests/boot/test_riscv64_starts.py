@@ -175,7 +175,7 @@ TABLES = {"ACPI": ("", "ACPI"), "device tree": ("acpi=off", "device tree")}
 @pytest.mark.parametrize("name", TABLES)
 def test_caisson_boots_by_uefi_with(arch, folder, name):
     option, words = TABLES[name]
-    dts = config(debian("web", "192M", "console=ttyS0 quiet", cpus=2))
+    dts = config(debian("web", "192M", cpus=2))
     with edk2(efi_disk(folder, dts), aia=option, limit=200) as machine:
         machine.expect(f"platform: from {words}: 2 processors, PLIC, 16550 at", 60)
         machine.expect(re.escape(SHELL), 120)

@@ -123,6 +123,37 @@ static void check_envcfg(void)
     }
 }
 
+/* Instructions on a cache block, which henvcfg must let a guest have. */
+static void check_blocks(void)
+{
+    static uint64_t block[512] __attribute__((aligned(4096)));
+    uint64_t left = 0;
+
+    if (isa_has("zicbom")) {
+        check(WORKS(__asm__ volatile(".insn i 0x0f, 2, x0, %0, 1" ::"r"(block)
+                                     : "memory")),
+              "works: CBO.CLEAN");
+        check(WORKS(__asm__ volatile(".insn i 0x0f, 2, x0, %0, 2" ::"r"(block)
+                                     : "memory")),
+              "works: CBO.FLUSH");
+        check(WORKS(__asm__ volatile(".insn i 0x0f, 2, x0, %0, 0" ::"r"(block)
+                                     : "memory")),
+              "works: CBO.INVAL");
+    }
+    if (isa_has("zicboz")) {
+        uint32_t size = (uint32_t)fdt_cells(fdt_find("cpu@", "riscv,cboz-block-size", NULL), 1);
+
+        for (unsigned i = 0; i < 512; i++)
+            block[i] = ~0ul;
+        check(WORKS(__asm__ volatile(".insn i 0x0f, 2, x0, %0, 4" ::"r"(block)
+                                     : "memory")),
+              "works: CBO.ZERO");
+        for (unsigned i = 0; i < 512; i++)
+            left += block[i] == ~0ul;
+        check_eq(left, 512 - size / 8, "which zeroes a block of the size in the device tree");
+    }
+}
+
 static void check_there(void)
 {
     uint64_t sie = CSR_READ(sie);
@@ -173,5 +204,6 @@ void guest_main(void)
     check_hidden();
     check_vectors();
     check_envcfg();
+    check_blocks();
     check_faults();
 }
