@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Measures what guests pay, in instructions: on an emulator that counts them, with one processor, where
-one takes a nanosecond. Prints a table with a column for each backend, writes build/bench.json.
+Measures what guests pay, in instructions: on an emulator that counts them, with one processor,
+where one takes a nanosecond. Prints a table with a column for each backend, writes
+build/bench.json.
 
     tests/bench/bench.py [--arch aarch64,riscv64] [--quick]    --quick: without Debian's boot
 
-Clearing memory is left out of the time to a guest's first instruction: what 2 MiB more take is taken
-off once more. So is the firmware before us, as a guest sees it that is started in our place. Of
-Debian's boot the time is counted in which its kernel was not idle, up to its first shell.
+Clearing memory is left out of the time to a guest's first instruction: what 2 MiB more take is
+taken off once more. So is the firmware before us, as a guest sees it that is started in our place.
+Of Debian's boot the time is counted in which its kernel was not idle, up to its first shell.
 """
 import argparse
 import base64
@@ -22,7 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/boot"))
 
 # pylint: disable=wrong-import-position
-from caisson import CACHE, COUNTED, SHELL, Console, Machine, build, config, debian, vm  # noqa: E402
+from caisson import (CACHE, COUNTED, SHELL, Console, Machine, build, config, debian,  # noqa: E402
+                     pack, vm)
 
 BACKENDS = {"aarch64": "el2", "riscv64": "h"}
 CPU = {"aarch64": "cortex-a72,cntfrq=1000000000", "riscv64": "rva22s64,h=true,sstc=true"}
@@ -129,7 +131,8 @@ class Bench:
     def first_bare(self, ram):
         """The same when the guest is all that the emulator starts."""
         image = build(self.arch) / "guests/bench.img"
-        with self.bare(["-kernel", str(image), "-m", ram]) as machine:
+        tree = pack(self.arch, config(vm("bench", "bench.img")), self.folder / "bare.dtb")
+        with self.bare(["-kernel", str(image), "-initrd", str(tree), "-m", ram]) as machine:
             return int(machine.expect(r"bench start (\d+)\r").group(1)) % RTC_BASE
 
     def start(self):
