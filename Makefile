@@ -204,6 +204,8 @@ debug: setup ## the same, waiting for gdb on port 1234
 # --- Tests. ---
 
 # With no ARCH given, boot tests are run for every architecture there is.
+COMMA := ,
+SPACE := $(subst ,, )
 TEST_ARCHS := $(if $(filter file,$(origin ARCH)),$(ARCHS),$(ARCH))
 
 test: ## everything; the last line is the sum (ARCH=… for one architecture)
@@ -220,8 +222,11 @@ tool-test: $(HOST)/caisson ## the program `caisson`, as people call it
 boot-test: all guests $O/vmlinuz ## boot the guests in an emulator
 	@$(PYTEST) tests/boot --arch $(ARCH)
 
-bench: all guests $O/vmlinuz ## measure the costs, in instructions
-	@$(PYTHON) -B tests/bench/bench.py --arch $(ARCH)
+bench: $(TEST_ARCHS:%=bench-%) ## measure the costs, in instructions, of all or of ARCH
+	@$(PYTHON) -B tests/bench/bench.py --arch $(subst $(SPACE),$(COMMA),$(TEST_ARCHS))
+
+bench-%:
+	@$(MAKE) --no-print-directory ARCH=$* all guests build/$*/vmlinuz
 
 tidy: ## the style and arrow checks
 	@tools/tidy

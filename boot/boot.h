@@ -18,6 +18,11 @@ const struct handoff *boot_direct(const void *info, uint32_t loader);
  * only.
  */
 const struct memmap *boot_memmap(const void *arg);
+/*
+ * Takes what lies at end and above, where our tables do not reach, out of that map; logged. With a
+ * log, before the map is used.
+ */
+void boot_memory_limit(uint64_t end);
 /* What that found beside memory. */
 extern struct boot_tree {
     struct fdt fdt; /* Opened; blob NULL: the machine gave none that is sound. */

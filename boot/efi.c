@@ -375,7 +375,7 @@ EFI_STATUS efi_main(EFI_HANDLE self, EFI_SYSTEM_TABLE *system)
 
     InitializeLib(self, system);
     if (efi_arch_refusal()) {
-        Print(L"%a\r\n", efi_arch_refusal());
+        Print(L"\r\n%a\r\n", efi_arch_refusal());
         return EFI_UNSUPPORTED;
     }
     status = BS->HandleProtocol(self, &gEfiLoadedImageProtocolGuid, (void **)&loaded);
@@ -400,6 +400,7 @@ EFI_STATUS efi_main(EFI_HANDLE self, EFI_SYSTEM_TABLE *system)
     status = map_reserve(&map);
     if (EFI_ERROR(status))
         return fail(L"no memory map", status);
+    Print(L"\r\n"); /* The firmware's last line is seldom ended. */
     status = boot_services_exit(self, &map);
     if (EFI_ERROR(status))
         return fail(L"the firmware does not let go (ExitBootServices)", status);

@@ -12,6 +12,7 @@
 #include "mm/hostmap.h"
 #include "mm/memmap.h"
 #include "mm/page.h"
+#include "mm/pt.h"
 #include "vcpu/arch_vcpu.h"
 #include "vcpu/console.h"
 
@@ -131,6 +132,7 @@ void boot_main(const void *arg, const struct memmap *memory)
     if (!arg)
         panic("started without a handoff or a device tree");
     handoff = ((const struct handoff *)arg)->magic == HANDOFF_MAGIC ? arg : NULL;
+    boot_memory_limit(pt_size(arch_host_format));
     boot_memory();
     this_cpu()->stack_top = hostmap_stack_alloc(STACK_SIZE);
     if (!this_cpu()->stack_top)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory map, from whoever started us: the EFI loader's handoff, or a device tree. The first
- * code that runs, with the MMU off: static memory, no locks, no log.
+ * The memory map, from whoever started us: the EFI loader's handoff, or a device tree.
+ * boot_memmap() is the first code that runs, with the MMU off: static memory, no locks, no log.
  */
 #include "boot/boot.h"
 #include "boot/handoff.h"
 #include "drivers/platform.h"
+#include "kernel/arch.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
 #include "mm/memmap.h"
+#include "mm/pt.h"
 
 extern const char _image_start[], _image_end[];
 
@@ -59,6 +63,30 @@ static void memory_from_fdt(const struct fdt *fdt)
 static bool memory_open_tree(uint64_t tree, uint64_t limit)
 {
     return tree && fdt_open(&boot_tree.fdt, (const void *)(uintptr_t)tree, limit) == OK;
+}
+
+void boot_memory_limit(uint64_t end)
+{
+    uint64_t lost = 0, last = end;
+
+    for (unsigned i = 0; i < map.count; i++) {
+        const struct mem_range *range = &map.ranges[i];
+        uint64_t range_end = range->base + range->size;
+
+        if (range_end <= end)
+            continue;
+        if (range->kind == MEM_KEEP)
+            panic("the firmware loaded us or our configuration at %#llx, beyond our tables' reach",
+                  (unsigned long long)range->base);
+        if (range->kind == MEM_FREE)
+            lost += range_end - MAX(range->base, end);
+        last = MAX(last, range_end);
+    }
+    if (lost == 0)
+        return;
+    memory_set(end, last - end, MEM_RESERVED);
+    log_warn("memory: %llu MiB at %#llx and above are beyond the reach of our tables (%s): unused",
+             (unsigned long long)(lost / MIB), (unsigned long long)end, arch_host_format->name);
 }
 
 const struct memmap *boot_memmap(const void *arg)

@@ -26,5 +26,8 @@ struct chardev {
     bool irq_attached, stuck; /* The driver's. stuck: the device stopped to take characters. */
 };
 
-/* The console that the platform names; NULL when there is none we know. After hostmap_init(). */
+/*
+ * The console that the platform names, else the firmware's; NULL when there is none. After
+ * hostmap_init().
+ */
 struct chardev *chardev_console_open(void);

@@ -110,8 +110,8 @@ static const char *platform_missing(void)
 enum err platform_end(void)
 {
     static const char *const conduits[] = {"no PSCI", "PSCI by SMC", "PSCI by HVC", "SBI"};
-    static const char *const uarts[] = {"no UART", "PL011", "16550", "SBI console"};
-    static const char *const irqchips[] = {"none", "GICv2", "GICv3", "PLIC", "AIA", "APIC"};
+    static const char *const uarts[] = {"", "PL011", "16550"};
+    static const char *const irqchips[] = {"none", "GICv2", "GICv3", "PLIC", "AIA"};
     const char *missing = platform_missing();
 
     assert(platform.source != NULL);
@@ -119,9 +119,16 @@ enum err platform_end(void)
         log_error("%s does not describe %s", platform.source, missing);
         return E_ABSENT;
     }
-    log_info("platform: from %s: %u processors, %s, %s at %#lx%s%s", platform.source,
-             platform.cpu_count, irqchips[platform.irqchip], uarts[platform.uart],
-             (unsigned long)platform.uart_base, platform.irqchip == IRQCHIP_APIC ? "" : ", ",
-             platform.irqchip == IRQCHIP_APIC ? "" : conduits[platform.psci]);
+    if (platform.irqchip == IRQCHIP_APIC)
+        log_info("platform: from %s: %u processors, APIC, %s at %#lx", platform.source,
+                 platform.cpu_count, platform.uart == UART_NONE ? "no UART" : uarts[platform.uart],
+                 (unsigned long)platform.uart_base);
+    else if (platform.uart == UART_NONE)
+        log_info("platform: from %s: %u processors, %s, no UART that we know, %s", platform.source,
+                 platform.cpu_count, irqchips[platform.irqchip], conduits[platform.psci]);
+    else
+        log_info("platform: from %s: %u processors, %s, %s at %#lx, %s", platform.source,
+                 platform.cpu_count, irqchips[platform.irqchip], uarts[platform.uart],
+                 (unsigned long)platform.uart_base, conduits[platform.psci]);
     return OK;
 }

@@ -214,8 +214,8 @@ static enum err take_spcr(struct acpi_table *spcr)
 
 enum { ALL, ARM, RISCV, X86 };
 
-/* The MADT comes first: it tells which architecture this is. */
-static const struct {
+/* The MADT comes first: it tells which architecture this is. SPCR shows what went wrong before. */
+static const struct acpi_taker {
     char signature[5];
     int arch;
     bool needed;
@@ -242,28 +242,36 @@ static void end_x86(const struct acpi *acpi)
         platform_pc_console();
 }
 
-enum err platform_from_acpi_tables(const struct acpi *acpi)
+static enum err take_table(const struct acpi *acpi, const struct acpi_taker *taker)
 {
     struct acpi_table table;
+    enum err err = acpi_find(acpi, taker->signature, &table);
+
+    if (err == OK)
+        return taker->take(&table);
+    if (err == E_ABSENT && !taker->needed)
+        return OK;
+    if (err == E_ABSENT)
+        log_error("ACPI: there is no table %s", taker->signature);
+    return err;
+}
+
+enum err platform_from_acpi_tables(const struct acpi *acpi)
+{
+    enum err err = OK;
 
     platform_begin("ACPI");
     for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
-        enum err err;
-
-        if (tables[i].arch != ALL && tables[i].arch != tables_arch())
+        if (tables[i].arch != ALL && (tables[i].arch != tables_arch() || err != OK))
             continue;
-        err = acpi_find(acpi, tables[i].signature, &table);
         if (err == OK)
-            err = tables[i].take(&table);
-        else if (err == E_ABSENT && !tables[i].needed)
-            err = OK;
-        else if (err == E_ABSENT)
-            log_error("ACPI: there is no table %s", tables[i].signature);
-        if (err != OK)
-            return err;
+            err = take_table(acpi, &tables[i]);
+        else if (take_table(acpi, &tables[i]) != OK)
+            break; /* It comes last: no console then. */
     }
     if (tables_arch() == X86)
         end_x86(acpi);
+    TRY(err);
     return platform_end();
 }
 

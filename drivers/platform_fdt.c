@@ -201,21 +201,26 @@ static int named_node(const struct fdt *fdt, const char *name)
     return fdt_node(fdt, path);
 }
 
-/* A console that we cannot use is no error: the machine runs without. */
+/* The kind of UART that the node is. One that the firmware keeps for itself is not enabled. */
+static enum platform_uart uart_kind(const struct fdt *fdt, int node)
+{
+    static const char *const uarts[] = {"arm,pl011", "ns16550a", "ns16550", "snps,dw-apb-uart",
+                                        NULL};
+    int name = node < 0 || !fdt_is_enabled(fdt, node) ? -1 : fdt_compatible(fdt, node, uarts);
+
+    return name < 0 ? UART_NONE : name == 0 ? UART_PL011 : UART_16550;
+}
+
+/* A console that we cannot use is no error: the machine runs without, or with the firmware's. */
 static void take_uart(const struct fdt *fdt, int gic)
 {
     int chosen = fdt_node(fdt, "/chosen");
     const char *name = chosen < 0 ? NULL : fdt_str(fdt, chosen, "stdout-path");
     int node = name == NULL ? -1 : named_node(fdt, name);
-    enum platform_uart kind = UART_NONE;
+    enum platform_uart kind = uart_kind(fdt, node);
     struct fdt_walk at;
     uint64_t size;
 
-    if (node >= 0 && fdt_is_compatible(fdt, node, "arm,pl011"))
-        kind = UART_PL011;
-    else if (node >= 0 && (fdt_is_compatible(fdt, node, "ns16550a") ||
-                           fdt_is_compatible(fdt, node, "snps,dw-apb-uart")))
-        kind = UART_16550;
     if (kind == UART_NONE || !fdt_walk_to(&at, fdt, node) ||
         fdt_walk_reg(&at, 0, &platform.uart_base, &size) != OK) {
         log_warn("device tree: /chosen/stdout-path: no UART that we know");
@@ -228,21 +233,24 @@ static void take_uart(const struct fdt *fdt, int gic)
         platform.uart_reg_shift = 0;
 }
 
+static enum err take_arm(const struct devices *found, const struct fdt *fdt)
+{
+    TRY(take_cpus(fdt));
+    TRY(take_gic(found));
+    take_timer(found);
+    return take_psci(&found->at[PSCI]);
+}
+
 enum err platform_from_fdt(const struct fdt *fdt)
 {
     struct devices found;
+    enum err err;
 
     platform_begin("device tree");
     find_devices(fdt, &found);
-    if (platform_fdt_is_riscv(fdt)) {
-        TRY(platform_fdt_riscv(fdt));
-    } else {
-        TRY(take_cpus(fdt));
-        TRY(take_gic(&found));
-        take_timer(&found);
-        TRY(take_psci(&found.at[PSCI]));
-    }
-    take_uart(fdt, found.gic);
+    err = platform_fdt_is_riscv(fdt) ? platform_fdt_riscv(fdt) : take_arm(&found, fdt);
+    take_uart(fdt, found.gic); /* An error is to be seen. */
+    TRY(err);
     return platform_end();
 }
 

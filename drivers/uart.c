@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The console's UART: chosen by what the platform names, out of the linker set "uart_driver".
+ * The console's UART: chosen by what the platform names, out of the linker set "uart_driver". Where
+ * that is nothing that we know: the console of the firmware.
  *
  * One device at most, opened once in boot. No lock: the console serializes its writers.
  */
@@ -46,7 +47,7 @@ struct chardev *chardev_console_open(void)
 
     assert(console.name == NULL);
     if (driver == NULL || platform.uart_base == 0)
-        return NULL;
+        return firmware_console_open(&console);
     regs = (volatile void *)(uintptr_t)platform.uart_base;
     if (platform.uart_base >= PLATFORM_PORTS_END &&
         hostmap_device(platform.uart_base, driver->size, &regs) != OK)

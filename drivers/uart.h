@@ -20,6 +20,8 @@ struct uart_driver {
 /* Opens by the driver for the kind; NULL when there is none. */
 struct chardev *uart_open(struct chardev *dev, volatile void *regs,
                           const struct platform *platform);
+/* The firmware's console, polled; NULL: there is none. */
+struct chardev *firmware_console_open(struct chardev *dev);
 /* NULL: none. */
 const struct uart_driver *uart_driver_find(enum platform_uart kind);
 /* Waits for room in the FIFO. False: there is none, drop the character. */

@@ -55,6 +55,13 @@ enum err arch_cpu_start(struct pcpu *cpu);
 /* Power off or restart the machine; does not return unless the firmware cannot. */
 void arch_machine_off(void);
 void arch_machine_reset(void);
+/*
+ * Writes all of it to the firmware's own console; what that does not take for too long is dropped.
+ * In any context. E_UNSUPPORTED: there is none, which size 0 asks for.
+ */
+enum err arch_console_write(const char *text, size_t size);
+/* A character that has been typed there, -1 when none. */
+int arch_console_read(void);
 
 /* --- Memory --- */
 

@@ -32,7 +32,14 @@ struct reservation {
     uint64_t base, size;
 };
 
-enum tag { BEGIN_NODE = 1, END_NODE = 2, PROPERTY = 3, NOP = 4, END = 9 }; /* [5.4.1] */
+/* [5.4.1] As they are stored: they are looked at often, and so need not be turned round. */
+enum tag {
+    BEGIN_NODE = 1 << 24,
+    END_NODE = 2 << 24,
+    PROPERTY = 3 << 24,
+    NOP = 4 << 24,
+    END = 9 << 24,
+};
 
 /* In front of a property's value. */
 struct property_header {
@@ -48,7 +55,7 @@ static uint32_t big32(uint32_t v)
 
 static uint32_t word_at(const struct fdt *fdt, int at)
 {
-    return big32(*(const uint32_t *)(fdt->structure + at));
+    return *(const uint32_t *)(fdt->structure + at);
 }
 
 /* Behind the structure, and for a node that is absent, there is the end. */

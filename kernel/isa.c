@@ -9,15 +9,15 @@
 const char *isa_next(const char *isa, const char **at, size_t *length)
 {
     const char *ext = *at ? *at : isa + strnlen(isa, PREFIX_SIZE);
-    bool is_long = *ext == '_';
+    const char *end = ext + 1;
 
     if (*ext == '\0')
         return NULL;
-    ext += is_long;
-    *length = 1;
-    for (*length = 1; is_long && ext[*length] != '_' && ext[*length] != '\0';)
-        (*length)++;
-    *at = ext + *length;
+    if (*ext == '_')
+        for (ext++, end++; *end != '_' && *end != '\0';)
+            end++;
+    *length = (size_t)(end - ext);
+    *at = end;
     return ext;
 }
 

@@ -33,14 +33,13 @@ void lock_init(struct lock *lock, enum lock_rank rank, const char *name)
     *lock = (struct lock)LOCK_INIT(rank, name);
 }
 
-/* Not in line, so that lock_take() stays a handful of instructions. */
-[[gnu::noinline, gnu::cold]] static void lock_take_misordered(const struct pcpu *cpu,
-                                                              const struct lock *lock)
+/* Does not return, but to whoever reports a panic: that may interrupt anything. */
+static void lock_misordered(const struct pcpu *cpu, const struct lock *lock)
 {
     unsigned held = bit_highest(cpu->ranks_held);
     char text[128];
 
-    if (panic_here()) /* The report may interrupt anything. */
+    if (panic_here())
         return;
     fmt_buf(text, sizeof(text), "lock '%s' (rank %u) taken while holding one of rank '%s' (%u)",
             lock->name ? lock->name : "?", lock->rank,
@@ -61,17 +60,31 @@ void lock_init(struct lock *lock, enum lock_rank rank, const char *name)
     }
 }
 
-void lock_take(struct lock *lock)
+/* What is rare is called last, so that nothing has to be saved for it. */
+static inline void lock_take_ordered(struct pcpu *cpu, struct lock *lock)
 {
-    struct pcpu *cpu = this_cpu();
     uint32_t ticket;
 
-    if (unlikely(cpu->ranks_held >> lock->rank))
-        lock_take_misordered(cpu, lock);
     cpu->ranks_held |= (uint32_t)1 << lock->rank;
     ticket = atomic_fetch_add_explicit(&lock->next, 1, memory_order_relaxed);
     if (unlikely(atomic_load_explicit(&lock->owner, memory_order_acquire) != ticket))
         lock_take_wait(lock, ticket);
+}
+
+[[gnu::noinline, gnu::cold]] static void lock_take_misordered(struct pcpu *cpu, struct lock *lock)
+{
+    lock_misordered(cpu, lock);
+    lock_take_ordered(cpu, lock);
+}
+
+void lock_take(struct lock *lock)
+{
+    struct pcpu *cpu = this_cpu();
+
+    if (unlikely(cpu->ranks_held >> lock->rank))
+        lock_take_misordered(cpu, lock);
+    else
+        lock_take_ordered(cpu, lock);
 }
 
 void lock_drop(struct lock *lock)

@@ -14,6 +14,7 @@
  */
 #include "kernel/log.h"
 
+#include "kernel/arch.h"
 #include "kernel/lock.h"
 #include "kernel/percpu.h"
 
@@ -194,7 +195,14 @@ void log_replay(struct fmt_sink *sink)
     }
 }
 
+static void firmware_write(const char *text, size_t size)
+{
+    (void)(arch_console_write(text, size) == OK); /* Nobody else to tell. */
+}
+
 void log_panic_mode(void)
 {
     panic_mode = true;
+    if (!console_write)
+        log_attach(firmware_write);
 }

@@ -35,5 +35,8 @@ void log_attach(void (*write)(const char *text, size_t size));
 /* The whole ring, oldest first, to the given sink: the shell's "log". */
 void log_replay(struct fmt_sink *sink);
 
-/* From here on do not take the lock: the machine is panicking. */
+/*
+ * From here on do not take the lock: the machine is panicking. What was logged so far goes to the
+ * firmware's console when there is no other yet.
+ */
 void log_panic_mode(void);

@@ -16,7 +16,7 @@ enum platform_irqchip {
     IRQCHIP_AIA,
     IRQCHIP_APIC
 };
-enum platform_uart { UART_NONE, UART_PL011, UART_16550, UART_SBI };
+enum platform_uart { UART_NONE, UART_PL011, UART_16550 };
 enum platform_conduit { CONDUIT_NONE, CONDUIT_SMC, CONDUIT_HVC, CONDUIT_SBI };
 
 struct platform_cpu {
@@ -45,7 +45,7 @@ struct platform_isa_irq {
 
 #define PLATFORM_REGIONS_MAX 8u
 #define PLATFORM_PORTS_END   0x10000u /* x86: registers below are I/O ports. */
-#define PLATFORM_ISA_MAX     512u
+#define PLATFORM_ISA_MAX     2048u
 
 struct platform {
     const char *source; /* "ACPI" or "device tree". */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The functions of C's <string.h> that the compiler and libfdt call. Memory is moved by 64-bit
- * words wherever both sides allow aligned accesses: before the MMU is on, unaligned ones trap on
- * some machines, and the kernel is compiled with strict alignment anyway.
+ * words, or halves of them, wherever both sides allow aligned accesses: before the MMU is on,
+ * unaligned ones trap on some machines, and the kernel is compiled with strict alignment anyway.
  *
  * The compiler is told not to find memset() and memcpy() in these loops, which would call
  * themselves for ever. Host builds use the C library instead of this file; its test includes it
@@ -13,8 +13,10 @@
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 
 #define WORD sizeof(word_t)
+#define HALF sizeof(half_t) /* The values of a device tree are aligned so, files in it too. */
 
 typedef uint64_t __attribute__((may_alias)) word_t;
+typedef uint32_t __attribute__((may_alias)) half_t;
 
 static bool word_aligned(const void *p)
 {
@@ -38,6 +40,9 @@ static void *copy_up(void *to, const void *from, size_t size)
         }
         for (; size >= WORD; size -= WORD, t += WORD, f += WORD)
             *(word_t *)(void *)t = *(const word_t *)(const void *)f;
+    } else if ((((uintptr_t)t | (uintptr_t)f) & (HALF - 1)) == 0) {
+        for (; size >= HALF; size -= HALF, t += HALF, f += HALF)
+            *(half_t *)(void *)t = *(const half_t *)(const void *)f;
     }
     for (; size > 0; size--)
         *t++ = *f++;

@@ -47,11 +47,13 @@ enum err bus_add(struct bus *bus, struct vdev *dev)
     return OK;
 }
 
-struct vdev *bus_search(const struct bus *bus, uint64_t addr, unsigned width)
+struct vdev *bus_search(const struct bus *bus, uint64_t addr, unsigned width, struct bus_hint *hint)
 {
     unsigned at = bus_upper(bus, addr);
 
     if (at == 0 || !vdev_holds(bus->devices[at - 1], addr, width))
         return NULL;
-    return bus->devices[at - 1];
+    hint->devices[1] = hint->devices[0];
+    hint->devices[0] = bus->devices[at - 1];
+    return hint->devices[0];
 }

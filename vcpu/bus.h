@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From a guest-physical address to the virtual device behind it: sorted ranges, found by bisection,
- * with the last hit tried first. Built before the VM starts and constant while it runs, so reading
+ * with the last hits tried first. Built before the VM starts and constant while it runs, so reading
  * needs no lock.
  */
 #pragma once
@@ -41,8 +41,10 @@ struct bus {
 
 /* E_EXISTS: overlaps another device; E_NOMEM: too many; E_RANGE: empty or wraps. */
 enum err bus_add(struct bus *bus, struct vdev *dev);
-/* The slow half of bus_find(): by bisection. */
-struct vdev *bus_search(const struct bus *bus, uint64_t addr, unsigned width);
+/* The two devices found last, in any order: what drives a device also ends its interrupts. */
+struct bus_hint {
+    struct vdev *devices[2];
+};
 
 static inline bool vdev_holds(const struct vdev *dev, uint64_t addr, unsigned width)
 {
@@ -51,22 +53,22 @@ static inline bool vdev_holds(const struct vdev *dev, uint64_t addr, unsigned wi
     return offset < dev->size && width <= dev->size - offset;
 }
 
+/* The slow part of bus_find(): by bisection. */
+struct vdev *bus_search(const struct bus *bus, uint64_t addr, unsigned width,
+                        struct bus_hint *hint);
+
 /*
  * The device that answers an access of width bytes (1, 2, 4, 8) at addr. *hint: caller's, starts
- * NULL; remembers the last device found. NULL: nothing there, or the access is not naturally
- * aligned or not wholly inside one device.
+ * zeroed. NULL: nothing there, or the access is not naturally aligned or not wholly inside one
+ * device.
  */
 static inline struct vdev *bus_find(const struct bus *bus, uint64_t addr, unsigned width,
-                                    struct vdev **hint)
+                                    struct bus_hint *hint)
 {
-    struct vdev *dev = *hint;
-
     if (unlikely((addr & (width - 1)) != 0))
         return NULL;
-    if (likely(dev != NULL && vdev_holds(dev, addr, width)))
-        return dev;
-    dev = bus_search(bus, addr, width);
-    if (dev != NULL)
-        *hint = dev;
-    return dev;
+    for (unsigned i = 0; i < ARRAY_SIZE(hint->devices); i++)
+        if (likely(hint->devices[i] != NULL && vdev_holds(hint->devices[i], addr, width)))
+            return hint->devices[i];
+    return bus_search(bus, addr, width, hint);
 }

@@ -71,7 +71,8 @@ struct vcpu_exit {
             uint8_t reg;
             uint64_t value;
             uint32_t select; /* RISC-V: siselect, which sireg goes to. */
-            bool both;       /* RISC-V: reads and writes: a read exit, then a write exit. */
+            bool both;       /* RISC-V: reads and writes: a read exit, then a write exit; but none
+                                when who answers the read has cleared it. */
         } sysreg;
         struct {
             gpa_t gpa;

@@ -72,11 +72,31 @@ struct vns16550 *riscv64_uart(struct vm *vm)
 
 /* --- Interrupts --- */
 
+/* The external interrupt. On the hart's own pCPU. */
+static void machine_set_external(struct machine_riscv64 *m, struct vcpu *vcpu)
+{
+    struct riscv64_hart *h = &m->harts[vcpu->index];
+
+    if (!m->aia)
+        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vplic_line(&m->plic, vcpu->index));
+    else if (h->file.number == 0)
+        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vimsic_line(&h->imsic));
+}
+
+/* The external interrupt of a hart may have changed: at once where it runs here. Any pCPU. */
+static void machine_look(struct machine_riscv64 *m, struct vcpu *vcpu)
+{
+    if (likely(vcpu == vcpu_current()))
+        machine_set_external(m, vcpu);
+    else
+        vcpu_request(vcpu, VCPU_REQ_IRQ);
+}
+
 static void machine_kick(struct vplic_owner *owner, unsigned hart)
 {
     struct machine_riscv64 *m = container_of(owner, struct machine_riscv64, plic_owner);
 
-    vcpu_request(&m->vm->vcpus[hart], VCPU_REQ_IRQ);
+    machine_look(m, &m->vm->vcpus[hart]);
 }
 
 /* To the hart's interrupt file, be it hardware or ours. */
@@ -89,7 +109,7 @@ static void machine_msi(struct machine_riscv64 *m, uint32_t hart, uint64_t ident
     if (h->file.number != 0)
         guest_file_msi(&h->file, (uint32_t)identity);
     else if (vimsic_msi(&h->imsic, identity))
-        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+        machine_look(m, h->vcpu);
 }
 
 static void machine_aplic_msi(struct vaplic_owner *owner, uint32_t hart, uint32_t identity)
@@ -109,19 +129,8 @@ static void machine_set_irq(struct vdev *dev, bool level)
         vplic_set_wire(&m->plic, dev->irq, level);
 }
 
-/* The external interrupt. On the hart's own pCPU. */
-static void machine_set_external(struct machine_riscv64 *m, struct vcpu *vcpu)
-{
-    struct riscv64_hart *h = &m->harts[vcpu->index];
-
-    if (!m->aia)
-        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vplic_line(&m->plic, vcpu->index));
-    else if (h->file.number == 0)
-        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, vimsic_line(&h->imsic));
-}
-
 /* From the IRQ queue: an edge of a source, or an MSI to this hart. */
-static void machine_look(void *arg, uint32_t irq, [[maybe_unused]] bool edge)
+static void machine_take(void *arg, uint32_t irq, [[maybe_unused]] bool edge)
 {
     struct vcpu *vcpu = arg;
     struct machine_riscv64 *m = machine_of(vcpu->vm);
@@ -134,7 +143,7 @@ static void machine_look(void *arg, uint32_t irq, [[maybe_unused]] bool edge)
 
 static void machine_accept(struct vcpu *vcpu)
 {
-    virq_drain(&vcpu->virq, machine_look, vcpu);
+    virq_drain(&vcpu->virq, machine_take, vcpu);
 }
 
 static uint64_t machine_deadline(struct vcpu *vcpu)
@@ -172,22 +181,20 @@ static void machine_unbinding(struct vcpu *vcpu)
 
 /* --- The registers of the interrupt controllers on the bus --- */
 
-static uint64_t plic_read(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width)
+static uint64_t plic_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                          unsigned width)
 {
     struct vm *vm = dev->owner;
-    uint64_t value = vplic_read(&machine_of(vm)->plic, vcpu, offset, width);
 
-    machine_set_external(machine_of(vm), &vm->vcpus[vcpu]);
-    return value;
+    return vplic_read(&machine_of(vm)->plic, offset, width);
 }
 
-static void plic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width,
-                       uint64_t value)
+static void plic_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                       unsigned width, uint64_t value)
 {
     struct vm *vm = dev->owner;
 
-    vplic_write(&machine_of(vm)->plic, vcpu, offset, width, value);
-    machine_set_external(machine_of(vm), &vm->vcpus[vcpu]);
+    vplic_write(&machine_of(vm)->plic, offset, width, value);
 }
 
 static uint64_t aplic_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
@@ -213,8 +220,8 @@ static uint64_t imsic_read([[maybe_unused]] struct vdev *dev, [[maybe_unused]] u
     return 0;
 }
 
-static void imsic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width,
-                        uint64_t value)
+static void imsic_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                        unsigned width, uint64_t value)
 {
     struct vm *vm = dev->owner;
     unsigned hart = (unsigned)(offset / VIMSIC_PAGE_SIZE);
@@ -223,10 +230,7 @@ static void imsic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsign
     if (hart >= vm->vcpu_count ||
         !vimsic_page_write(&h->imsic, offset % VIMSIC_PAGE_SIZE, width, value))
         return;
-    if (hart == vcpu)
-        machine_set_external(machine_of(vm), h->vcpu);
-    else
-        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+    machine_look(machine_of(vm), h->vcpu);
 }
 
 static uint64_t test_read([[maybe_unused]] struct vdev *dev, [[maybe_unused]] unsigned vcpu,
@@ -270,26 +274,38 @@ static const struct vdev_ops test_ops = {
 
 /* --- System registers: those of a software interrupt file --- */
 
+/* Any write claims; and what reads as well reads what it claims. */
+static void machine_stopei(struct machine_riscv64 *m, struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct vimsic *imsic = &m->harts[vcpu->index].imsic;
+
+    if (exit->kind == EXIT_SYSREG_READ && !exit->sysreg.both) {
+        exit->sysreg.value = vimsic_top_read(imsic);
+        return;
+    }
+    exit->sysreg.value = vimsic_top_claim(imsic);
+    exit->sysreg.both = false;
+    machine_set_external(m, vcpu);
+}
+
 static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct machine_riscv64 *m = machine_of(vcpu->vm);
     struct vimsic *imsic = &m->harts[vcpu->index].imsic;
-    bool write = exit->kind == EXIT_SYSREG_WRITE, known = true;
+    bool known;
 
     if (!m->aia || m->harts[vcpu->index].file.number != 0)
         return false;
-    if (exit->sysreg.addr == CSR_STOPEI && write)
-        vimsic_top_write(imsic, exit->sysreg.both);
-    else if (exit->sysreg.addr == CSR_STOPEI)
-        exit->sysreg.value = vimsic_top_read(imsic);
-    else if (exit->sysreg.addr == CSR_SIREG && write)
-        known = vimsic_write(imsic, exit->sysreg.select, exit->sysreg.both, exit->sysreg.value);
-    else if (exit->sysreg.addr == CSR_SIREG)
-        known = vimsic_read(imsic, exit->sysreg.select, exit->sysreg.both, &exit->sysreg.value);
-    else
+    if (likely(exit->sysreg.addr == CSR_STOPEI)) {
+        machine_stopei(m, vcpu, exit);
+        return true;
+    }
+    if (exit->sysreg.addr != CSR_SIREG)
         return false;
-    if (write)
-        machine_set_external(m, vcpu);
+    if (exit->kind == EXIT_SYSREG_READ)
+        return vimsic_read(imsic, exit->sysreg.select, exit->sysreg.both, &exit->sysreg.value);
+    known = vimsic_write(imsic, exit->sysreg.select, exit->sysreg.both, exit->sysreg.value);
+    machine_set_external(m, vcpu);
     return known;
 }
 
@@ -304,7 +320,8 @@ static void hart_timer(struct timer *timer)
         return; /* Of before a reset. */
     h->deadline = TICKS_NEVER;
     arch_virq_write(&h->vcpu->arch, VIRQ_LINE_TIMER, 1);
-    vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+    if (h->vcpu != vcpu_current()) /* The line is all that a running one needs. */
+        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
 }
 
 void riscv64_timer_set(struct vcpu *vcpu, uint64_t guest_time)
@@ -326,15 +343,15 @@ void riscv64_ipi_send(struct vcpu *self, uint64_t targets)
 {
     struct machine_riscv64 *m = machine_of(self->vm);
 
-    for (; targets != 0; targets &= targets - 1) {
+    if (targets & BIT(self->index))
+        arch_virq_write(&self->arch, VIRQ_LINE_SOFTWARE, 1);
+    for (targets &= ~BIT(self->index); targets != 0; targets &= targets - 1) {
         struct riscv64_hart *h = &m->harts[bit_lowest(targets)];
 
-        if (h->vcpu == self) {
-            arch_virq_write(&self->arch, VIRQ_LINE_SOFTWARE, 1);
-        } else if (atomic_load(&h->vcpu->power) != VCPU_OFF) {
-            atomic_store_explicit(&h->ipi, true, memory_order_release);
-            vcpu_request(h->vcpu, VCPU_REQ_IRQ);
-        }
+        if (atomic_load(&h->vcpu->power) == VCPU_OFF)
+            continue;
+        atomic_store_explicit(&h->ipi, true, memory_order_release);
+        vcpu_request(h->vcpu, VCPU_REQ_IRQ);
     }
 }
 

@@ -53,7 +53,8 @@ static const char *report_region_kind(enum guest_region_kind kind)
 static void report_gpa(struct vm *vm, struct fmt_sink *out, gpa_t addr)
 {
     const struct guest_region *region = guestmap_nearest(&vm->map, addr);
-    struct vdev *hint = NULL, *dev = bus_find(&vm->bus, addr.v, 1, &hint);
+    struct bus_hint hint = {};
+    struct vdev *dev = bus_find(&vm->bus, addr.v, 1, &hint);
     struct pt_leaf leaf;
 
     if (pt_lookup(&vm->map.pt, addr.v, &leaf) == OK)

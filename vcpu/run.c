@@ -23,7 +23,7 @@ static bool run_requests(struct vcpu *vcpu)
     return true;
 }
 
-static bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
+[[gnu::always_inline]] static inline bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct vdev *dev =
         bus_find(&vcpu->vm->bus, exit->mmio.gpa.v, exit->mmio.width, &vcpu->bus_hint);
@@ -60,7 +60,7 @@ static bool run_ram(struct vcpu *vcpu, struct vcpu_exit *exit)
 /* Ports where nothing is read as ones, and take no writes, as a PC's bus does. */
 static void run_pio(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
-    struct vdev *hint = NULL;
+    struct bus_hint hint = {};
     struct vdev *dev = bus_find(&vcpu->vm->ports, exit->pio.port, exit->pio.width, &hint);
 
     if (exit->kind == EXIT_PIO_OUT && dev)
@@ -80,7 +80,7 @@ static void run_pio(struct vcpu *vcpu, struct vcpu_exit *exit)
 static void run_no_device(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     const struct guest_region *region = guestmap_find(&vcpu->vm->map, exit->mmio.gpa);
-    struct vdev *hint = NULL;
+    struct bus_hint hint = {};
 
     if (region && region->kind == REGION_ROM && exit->kind == EXIT_MMIO_WRITE)
         arch_vcpu_finish(&vcpu->arch, exit);
@@ -132,12 +132,12 @@ static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
     uint8_t insn[ARCH_INSN_MAX];
     unsigned size;
 
-    if (exit->fault.execute) {
-        vm_fault(vcpu, "instruction fetch where no memory is", exit);
-        return;
-    }
     if (exit->fault.table_walk) {
         vm_fault(vcpu, "page tables where no memory is", exit);
+        return;
+    }
+    if (exit->fault.execute) {
+        vm_fault(vcpu, "instruction fetch where no memory is", exit);
         return;
     }
     size = run_fetch(vcpu, insn);

@@ -40,7 +40,7 @@ struct vcpu {
     struct vm *vm;
     unsigned index;
     _Atomic uint32_t requests; /* enum vcpu_request */
-    struct vdev *bus_hint;
+    struct bus_hint bus_hint;
     struct sched_entity sched;
     struct virq_queue virq;
     _Atomic(enum vcpu_power) power;

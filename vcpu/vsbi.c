@@ -107,7 +107,7 @@ static bool vsbi_harts(const struct vm *vm, uint64_t mask, uint64_t base, uint64
     *harts = 0;
     if (mask == 0)
         return true;
-    if (base >= vm->vcpu_count || bit_highest(mask) + base >= vm->vcpu_count)
+    if (base >= vm->vcpu_count || mask >> (vm->vcpu_count - base) != 0)
         return false;
     *harts = mask << base;
     return true;
@@ -138,6 +138,14 @@ static int vsbi_ipi(struct vcpu *vcpu, const struct vcpu_exit *exit, uint32_t fu
     if (!vsbi_harts(vcpu->vm, exit->call.args[0], exit->call.args[1], &harts))
         return SBI_INVALID_PARAM;
     riscv64_ipi_send(vcpu, harts);
+    return SBI_SUCCESS;
+}
+
+static int vsbi_time(struct vcpu *vcpu, const struct vcpu_exit *exit, uint32_t function)
+{
+    if (function != 0)
+        return SBI_NOT_SUPPORTED;
+    riscv64_timer_set(vcpu, exit->call.args[0]);
     return SBI_SUCCESS;
 }
 
@@ -417,19 +425,14 @@ static int vsbi_ours(struct vcpu *vcpu, uint32_t function)
     return SBI_SUCCESS;
 }
 
-static int vsbi_dispatch(struct vcpu *vcpu, struct vcpu_exit *exit, uint32_t extension,
-                         uint32_t function, uint64_t *value)
+/* Those that come seldom; out of the way of the others, so that these need few registers. */
+[[gnu::noinline]] static int vsbi_rare(struct vcpu *vcpu, struct vcpu_exit *exit,
+                                       uint32_t extension, uint32_t function, uint64_t *value)
 {
     switch (extension) {
-    case EXT_BASE:
-        return vsbi_base(exit, function, value);
-    case EXT_IPI:
-        return vsbi_ipi(vcpu, exit, function);
-    case EXT_TIME:
-        if (function != 0)
-            return SBI_NOT_SUPPORTED;
-        riscv64_timer_set(vcpu, exit->call.args[0]);
-        return SBI_SUCCESS;
+    case EXT_LEGACY_SET_TIMER ... EXT_LEGACY_SHUTDOWN:
+        vsbi_legacy(vcpu, exit, extension);
+        return CALL_DONE;
     case EXT_RFENCE:
         return vsbi_rfence(vcpu, exit, function);
     case EXT_HSM:
@@ -450,12 +453,15 @@ void vsbi_call(struct vcpu *vcpu, struct vcpu_exit *exit)
     uint64_t value = 0;
     int error;
 
-    if (unlikely(extension <= EXT_LEGACY_SHUTDOWN)) {
-        vsbi_legacy(vcpu, exit, extension);
-        return;
-    }
-    error = vsbi_dispatch(vcpu, exit, extension, function, &value);
-    if (error == CALL_DONE)
+    if (extension == EXT_BASE)
+        error = vsbi_base(exit, function, &value);
+    else if (extension == EXT_IPI)
+        error = vsbi_ipi(vcpu, exit, function);
+    else if (extension == EXT_TIME)
+        error = vsbi_time(vcpu, exit, function);
+    else
+        error = vsbi_rare(vcpu, exit, extension, function, &value);
+    if (unlikely(error == CALL_DONE))
         return;
     arch_vcpu_set_return(&vcpu->arch, 0, (uint64_t)(int64_t)error);
     arch_vcpu_set_return(&vcpu->arch, 1, value);

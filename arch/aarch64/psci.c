@@ -66,3 +66,14 @@ void arch_machine_reset(void)
     psci_call(PSCI_SYSTEM_RESET, 0, 0, 0);
     log_error("the firmware did not reset");
 }
+
+/* PSCI has nothing of the kind. */
+enum err arch_console_write(const char *, size_t)
+{
+    return E_UNSUPPORTED;
+}
+
+int arch_console_read(void)
+{
+    return -1;
+}

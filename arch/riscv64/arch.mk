@@ -7,4 +7,5 @@ EFI_FORMAT := -O binary
 # GNU-EFI's libraries are built for the ABI with floating point.
 EFI_FLAGS  := -march=rv64gc -mabi=lp64d -mcmodel=medany
 
-$O/arch/riscv64/builtins.c.o: CFLAGS += -fno-lto
+# Called often, and calling nothing.
+$O/arch/riscv64/builtins.c.o: CFLAGS += -fno-lto -fomit-frame-pointer

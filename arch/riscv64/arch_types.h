@@ -62,8 +62,9 @@ struct arch_csr_access {
 };
 
 struct arch_vcpu {
-    uint64_t x[32];                /* x[0] stays 0. */
-    uint64_t pc, host_sp, host_tp; /* Offsets 256, 264 and 272 are known to vcpu_entry.S. */
+    uint64_t x[32]; /* x[0] stays 0. */
+    uint64_t pc;
+    uint64_t host_sp, host_tp, host_ra, host_s0; /* Ours, while the guest runs. */
 
     bool bound;
     uint8_t insn_length; /* Of the instruction that an exit is to step over. */

@@ -10,5 +10,7 @@
 #define VCPU_PC          256
 #define VCPU_HOST_SP     264
 #define VCPU_HOST_TP     272
+#define VCPU_HOST_RA     280
+#define VCPU_HOST_S0     288
 
 #define TRAP_FRAME_SIZE  304

@@ -23,18 +23,33 @@ int __popcountdi2(uint64_t v)
     return (int)(v * 0x0101010101010101 >> 56);
 }
 
-/* The bits below the lowest one. */
-int __ctzdi2(uint64_t v)
+/*
+ * The number of the only bit that is set. Each six bits of the factor's 64 differ from all others,
+ * and the bit shifts another six to the top. [Leiserson, Prokop, Randall: Using de Bruijn Sequences
+ * to Index a 1 in a Computer Word, 1998]
+ */
+static unsigned bit_number(uint64_t bit)
 {
-    return __popcountdi2(~v & (v - 1));
+    static const uint8_t numbers[64] = {
+        0,  1,  2,  7,  3,  13, 8,  19, 4,  25, 14, 28, 9,  34, 20, 40, 5,  17, 26, 38, 15, 46,
+        29, 48, 10, 31, 35, 54, 21, 50, 41, 57, 63, 6,  12, 18, 24, 27, 33, 39, 16, 37, 45, 47,
+        30, 53, 49, 56, 62, 11, 23, 32, 36, 44, 52, 55, 61, 22, 43, 51, 60, 42, 59, 58,
+    };
+
+    return numbers[bit * 0x0218a392cd3d5dbf >> 58];
 }
 
-/* All bits below the highest one set: what is left are the leading zeros. */
+int __ctzdi2(uint64_t v)
+{
+    return (int)bit_number(v & -v);
+}
+
+/* All bits below the highest one set, and then only that one. */
 int __clzdi2(uint64_t v)
 {
     for (unsigned shift = 1; shift < 64; shift *= 2)
         v |= v >> shift;
-    return 64 - __popcountdi2(v);
+    return 63 - (int)bit_number(v ^ v >> 1);
 }
 
 uint32_t __bswapsi2(uint32_t v)

@@ -11,7 +11,9 @@
 #include "arch/riscv64/sbi.h"
 #include "kernel/assert.h"
 #include "kernel/fmt.h"
+#include "kernel/log.h"
 #include "kernel/percpu.h"
+#include "kernel/string.h"
 #include "mm/pt.h"
 
 _Static_assert(offsetof(struct pcpu, stack_top) == PCPU_STACK_TOP, "known to assembly");
@@ -20,6 +22,8 @@ _Static_assert(offsetof(struct arch_vcpu, x) == 0, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, pc) == VCPU_PC, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, host_sp) == VCPU_HOST_SP, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, host_tp) == VCPU_HOST_TP, "known to assembly");
+_Static_assert(offsetof(struct arch_vcpu, host_ra) == VCPU_HOST_RA, "known to assembly");
+_Static_assert(offsetof(struct arch_vcpu, host_s0) == VCPU_HOST_S0, "known to assembly");
 _Static_assert(offsetof(struct arch_fp_state, fcsr) == 256, "known to assembly");
 _Static_assert(sizeof(struct arch_trap_frame) == TRAP_FRAME_SIZE, "known to assembly");
 _Static_assert(offsetof(struct arch_trap_frame, sepc) == 256, "known to assembly");
@@ -54,26 +58,45 @@ static void cpu_choose_format(void)
         arch_host_format = &pt_format_sv48;
 }
 
-static void cpu_find_features(void)
+static struct cpu_has cpu_find_features(void)
 {
     uint64_t sstatus = csr_read("sstatus");
+    struct cpu_has has;
 
     csr_set("sstatus", SSTATUS_FS);
-    cpu_has.fp = csr_read("sstatus") & SSTATUS_FS;
+    has.fp = (csr_read("sstatus") & SSTATUS_FS) &&
+             insn_probe(".option push; .option arch, +d; fmv.x.d %1, f0; .option pop");
     csr_write("sstatus", sstatus & ~(SSTATUS_FS | SSTATUS_VS | SSTATUS_SIE));
-    cpu_has.sstc = csr_probe("stimecmp") && csr_probe("vstimecmp");
-    cpu_has.envcfg = csr_probe("henvcfg") && csr_probe("senvcfg");
-    cpu_has.stateen = csr_probe("hstateen0");
-    cpu_has.aia = csr_probe("vsiselect") && csr_probe("siselect");
+    has.sstc = csr_probe("stimecmp") && csr_probe("vstimecmp");
+    has.envcfg = csr_probe("henvcfg") && csr_probe("senvcfg");
+    has.stateen = csr_probe("hstateen0");
+    has.csrind = csr_probe("siselect") && csr_probe("vsiselect");
+    has.aia = has.csrind && csr_probe("hvictl") && csr_probe("stopi");
+    has.jvt = csr_probe("0x017");
+    has.scontext = csr_probe("0x5a8");
+    return has;
+}
+
+/* A hart that differs from the one that boots could not run what was started there. */
+static void cpu_compare_features(const struct pcpu *cpu)
+{
+    struct cpu_has has = cpu_find_features();
+
+    if (memcmp(&has, &cpu_has, sizeof(has)) == 0)
+        return;
+    log_error("cpu%u differs from cpu0 in what it has of D, Sstc, Smstateen or Ssaia", cpu->id);
+    arch_halt();
 }
 
 /* Nothing to build on but the firmware's console. */
 static void cpu_require_h(void)
 {
+    static const char text[] = "Caisson needs the H extension, RISC-V's hypervisor mode, which "
+                               "this hart lacks (QEMU: -cpu rva22s64,h=true).\r\n";
+
     if (csr_probe("hstatus"))
         return;
-    sbi_console_write("Caisson needs the H extension, RISC-V's hypervisor mode, which this hart "
-                      "lacks (QEMU: -cpu rva22s64,h=true).\r\n");
+    (void)(arch_console_write(text, sizeof(text) - 1) == OK);
     arch_halt();
 }
 
@@ -85,8 +108,10 @@ void arch_cpu_init(struct pcpu *cpu)
     if (!cpu->arch.trap_stack_top) { /* The boot processor: others were given one when started. */
         cpu->arch.trap_stack_top = boot_trap_stack + sizeof(boot_trap_stack);
         arch_tp = cpu;
-        cpu_find_features();
+        cpu_has = cpu_find_features();
         cpu_choose_format();
+    } else {
+        cpu_compare_features(cpu);
     }
     csr_clear("sstatus", SSTATUS_FS | SSTATUS_VS | SSTATUS_SIE | SSTATUS_SUM);
     csr_write("sie", 0);

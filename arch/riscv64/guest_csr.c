@@ -75,7 +75,8 @@ void csr_access_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
     if (exit->kind == EXIT_SYSREG_READ) {
         access->read = exit->sysreg.value;
         access->reg = exit->sysreg.reg;
-        return;
+        if (exit->sysreg.both)
+            return;
     }
     arch_vcpu_set_gpr(vcpu, access->reg, access->read);
     access->active = false;

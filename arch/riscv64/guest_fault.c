@@ -61,46 +61,40 @@ enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr,
     return E_ABSENT;
 }
 
-static const char *const csr_names[] = {
-#define X(name, text, present) text,
+/* Those that this CPU has, three in a line. */
+static void csrs_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
+{
+    unsigned count = 0;
+
+#define X(name, text, present)                                                                     \
+    if (present)                                                                                   \
+        fmt_print(out, "  %-10s %016llx%s", text, (unsigned long long)vcpu_csr(vcpu, CSR_##name),  \
+                  ++count % 3 == 0 ? "\n" : "");
 #include "arch/riscv64/csr.def"
 #undef X
-};
+    if (count % 3 != 0)
+        fmt_print(out, "\n");
+}
 
 void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
 {
+    uint64_t vscause = vcpu_csr(vcpu, CSR_VSCAUSE), vsepc = vcpu_csr(vcpu, CSR_VSEPC);
+
     for (unsigned i = 1; i < 32; i++)
         fmt_print(out, "  x%-2u %016llx%s", i, (unsigned long long)vcpu->x[i],
                   i % 3 == 0 ? "\n" : "");
     fmt_print(out, "\n  pc  %016llx  in %s-mode  hvip %03llx\n", (unsigned long long)vcpu->pc,
               vcpu_in_supervisor(vcpu) ? "VS" : "VU",
               (unsigned long long)(vcpu->bound ? csr_read("hvip") : vcpu->hvip));
-    for (unsigned i = 0; i < CSR_COUNT; i++)
-        fmt_print(out, "  %-10s %016llx%s", csr_names[i],
-                  (unsigned long long)vcpu_csr(vcpu, (enum csr_index)i), i % 3 == 2 ? "\n" : "");
-    if (CSR_COUNT % 3)
-        fmt_print(out, "\n");
-}
-
-static const char *fault_cause(uint64_t scause)
-{
-    switch (scause) {
-    case CAUSE_ECALL_VS:
-        return "environment call";
-    case CAUSE_FETCH_GUEST_PAGE:
-        return "guest-page fault by a fetch";
-    case CAUSE_LOAD_GUEST_PAGE:
-        return "guest-page fault by a load";
-    case CAUSE_STORE_GUEST_PAGE:
-        return "guest-page fault by a store";
-    case CAUSE_VIRTUAL:
-        return "virtual instruction";
-    }
-    return scause & SCAUSE_INTERRUPT ? "interrupt" : "exception";
+    csrs_print(vcpu, out);
+    if (vscause != 0 || vsepc != 0)
+        fmt_print(out, "  its own last trap: %s, at %016llx\n", trap_text(vscause),
+                  (unsigned long long)vsepc);
 }
 
 void arch_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out)
 {
-    fmt_print(out, "  cause: %s (scause %llx, stval %016llx)\n", fault_cause(exit->cause[0]),
-              (unsigned long long)exit->cause[0], (unsigned long long)exit->cause[1]);
+    fmt_print(out, "  cause: %s (scause %llu, stval %016llx)\n", trap_text(exit->cause[0]),
+              (unsigned long long)(exit->cause[0] & ~SCAUSE_INTERRUPT),
+              (unsigned long long)exit->cause[1]);
 }

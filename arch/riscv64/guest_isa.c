@@ -50,8 +50,17 @@ static bool isa_enabled(const char *name, size_t size)
     return true;
 }
 
+/* D is needed to keep the registers: without, guests do not get them. */
+static bool isa_is_fp(const char *name, size_t size)
+{
+    return (size == 1 && (*name == 'f' || *name == 'd')) ||
+           (size > 2 && memcmp(name, "zf", 2) == 0) || (size == 3 && memcmp(name, "zcd", 3) == 0);
+}
+
 static bool isa_passes(const char *name, size_t size)
 {
+    if (!cpu_has.fp && isa_is_fp(name, size))
+        return false;
     for (unsigned i = 0; i < ARRAY_SIZE(isa_known); i++)
         if (strlen(isa_known[i]) == size && memcmp(isa_known[i], name, size) == 0)
             return isa_enabled(name, size);
@@ -68,7 +77,7 @@ const char *guest_isa(void)
     if (memcmp(from, "rv64", 4) != 0)
         from = "rv64imac"; /* The tables said nothing: what we are compiled for. */
     for (from += 4; *from && *from != '_'; from++)
-        if (strchr(ISA_LETTERS, *from))
+        if (strchr(ISA_LETTERS, *from) && (cpu_has.fp || !isa_is_fp(from, 1)))
             text[used++] = *from;
     while (*from == '_') {
         const char *name = ++from;

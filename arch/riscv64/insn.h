@@ -50,14 +50,22 @@ static inline bool rv64_insn_basic(uint32_t insn, struct rv64_insn_access *acces
 /*
  * The same for a value of htinst: base and offset are not known. False also for 0, for what is no
  * load or store of ours, and when the address that faulted is not where the access begins: bits
- * 19:15 hold the distance. Bit 1 tells a compressed instruction from its expansion.
- * [hypervisor.adoc, Transformed Instruction]
+ * 19:15 hold the distance. Bit 1 tells a compressed instruction from its expansion; all but the
+ * opcode, funct3 and the register is 0. [hypervisor.adoc, Transformed Instruction]
  */
 static inline bool rv64_insn_transformed(uint64_t htinst, struct rv64_insn_access *access)
 {
-    if (htinst >> 32 || !(htinst & 1) || (htinst & BITS(19, 15)) ||
-        !rv64_insn_basic((uint32_t)htinst | 2, access))
-        return false;
+    unsigned funct3 = htinst >> 12 & 7;
+
+    access->width = (uint8_t)(1u << (funct3 & 3));
     access->length = htinst & 2 ? 4 : 2;
-    return true;
+    access->sign_extend = false;
+    access->load = (htinst & ~(BITS(14, 12) | BITS(11, 7) | BIT(1))) == 0x01;
+    if (access->load) {
+        access->sign_extend = funct3 < 3;
+        access->reg = (uint8_t)(htinst >> 7 & 31);
+        return funct3 != 7;
+    }
+    access->reg = (uint8_t)(htinst >> 20 & 31);
+    return (htinst & ~(BITS(24, 20) | BITS(13, 12) | BIT(1))) == 0x21;
 }

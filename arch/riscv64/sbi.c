@@ -7,12 +7,18 @@
 #include "kernel/bits.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
+#include "kernel/string.h"
 #include "mm/page.h"
 
 enum { HSM_HART_START };
 enum { SRST_SHUTDOWN, SRST_COLD_REBOOT };
-#define DBCN_WRITE_BYTE    2u
+enum { DBCN_WRITE, DBCN_READ };
+
+/* Extensions of SBI 0.1 have no functions and return one value, in a0 [Legacy Extensions]. */
 #define SBI_LEGACY_PUTCHAR 1u
+#define SBI_LEGACY_GETCHAR 2u
+
+#define CONSOLE_TRIES_MAX  1000000u /* A second, more or less. */
 
 struct sbi_result sbi_call(uint32_t extension, uint32_t function, uint64_t a, uint64_t b,
                            uint64_t c, uint64_t d, uint64_t e)
@@ -40,16 +46,49 @@ bool sbi_has(uint32_t extension)
     return result.error == SBI_SUCCESS && result.value != 0;
 }
 
-void sbi_console_write(const char *text)
+/*
+ * A buffer of the debug console is named by its physical address, which is what our pointers are
+ * [Debug Console Extension]. How many bytes went; < 0: there is no such extension.
+ */
+static int64_t sbi_console_debug(unsigned function, const char *text, size_t size)
 {
-    bool dbcn = sbi_has(SBI_EID_DBCN);
+    struct sbi_result result = sbi_call(SBI_EID_DBCN, function, size, (uintptr_t)text, 0, 0, 0);
 
-    for (; *text; text++) {
-        if (dbcn)
-            sbi_call(SBI_EID_DBCN, DBCN_WRITE_BYTE, (uint8_t)*text, 0, 0, 0, 0);
-        else
-            sbi_call(SBI_LEGACY_PUTCHAR, 0, (uint8_t)*text, 0, 0, 0, 0);
+    if (result.error == SBI_NOT_SUPPORTED)
+        return -1;
+    return result.error == SBI_SUCCESS ? (int64_t)MIN(result.value, size) : 0;
+}
+
+enum err arch_console_write(const char *text, size_t size)
+{
+    static bool stuck; /* A console that did not move is not waited for again until it does. */
+    unsigned tries = stuck ? 1 : CONSOLE_TRIES_MAX;
+    int64_t done;
+
+    if (size == 0)
+        return sbi_has(SBI_EID_DBCN) || sbi_has(SBI_LEGACY_PUTCHAR) ? OK : E_UNSUPPORTED;
+    for (; size > 0 && tries > 0; tries--) {
+        done = sbi_console_debug(DBCN_WRITE, text, size);
+        if (done < 0)
+            done = sbi_call(SBI_LEGACY_PUTCHAR, 0, (uint8_t)*text, 0, 0, 0, 0).error == SBI_SUCCESS;
+        text += done;
+        size -= (size_t)done;
+        if (done > 0)
+            tries = CONSOLE_TRIES_MAX;
     }
+    stuck = size > 0;
+    return OK;
+}
+
+int arch_console_read(void)
+{
+    char c;
+    int64_t done = sbi_console_debug(DBCN_READ, &c, 1);
+
+    if (done >= 0)
+        return done == 1 ? (uint8_t)c : -1;
+    done = sbi_call(SBI_LEGACY_GETCHAR, 0, 0, 0, 0, 0, 0).error;
+    return done < 0 ? -1 : (uint8_t)done;
 }
 
 void sbi_timer_set(uint64_t deadline)

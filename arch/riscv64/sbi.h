@@ -39,9 +39,6 @@ struct sbi_result {
 struct sbi_result sbi_call(uint32_t extension, uint32_t function, uint64_t a, uint64_t b,
                            uint64_t c, uint64_t d, uint64_t e);
 bool sbi_has(uint32_t extension);
-/* Text on the firmware's console, byte by byte: before there is a UART, or where we have no driver
- * for it. */
-void sbi_console_write(const char *text);
 void sbi_timer_set(uint64_t deadline);
 void sbi_ipi_send(uint64_t hart);
 /* A remote fence on the pCPUs of the mask; ours too if it is in. extra: ASID or VMID. */

@@ -70,11 +70,13 @@ start_relocate:
         j       1b
 2:      lla     t1, _bss_start
         lla     t2, _bss_end
-3:      bgeu    t1, t2, 4f
-        sd      zero, 0(t1)
-        addi    t1, t1, 8
-        j       3b
-4:      fence.i
+3:      sd      zero, 0(t1)             /* Both ends are at pages. */
+        sd      zero, 8(t1)
+        sd      zero, 16(t1)
+        sd      zero, 24(t1)
+        addi    t1, t1, 32
+        bltu    t1, t2, 3b
+        fence.i
         ret
 
 /* void arch_stack_use(void *top, void (*fn)(void)) */

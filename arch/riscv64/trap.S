@@ -5,6 +5,7 @@
  * masked.
  */
 #include "asm.h"
+#include "arch/riscv64/regs.inc"
 
         .text
 /*
@@ -19,38 +20,9 @@ own_trap:
         bnez    a0, 1f
         mv      a0, sp
 1:      addi    a0, a0, -TRAP_FRAME_SIZE
-        sd      ra, 8(a0)
-        sd      sp, 16(a0)
-        sd      gp, 24(a0)
-        sd      tp, 32(a0)
-        sd      t0, 40(a0)
-        sd      t1, 48(a0)
-        sd      t2, 56(a0)
-        sd      s0, 64(a0)
-        sd      s1, 72(a0)
+        regs    sd, a0
         csrr    t0, sscratch
         sd      t0, 80(a0)
-        sd      a1, 88(a0)
-        sd      a2, 96(a0)
-        sd      a3, 104(a0)
-        sd      a4, 112(a0)
-        sd      a5, 120(a0)
-        sd      a6, 128(a0)
-        sd      a7, 136(a0)
-        sd      s2, 144(a0)
-        sd      s3, 152(a0)
-        sd      s4, 160(a0)
-        sd      s5, 168(a0)
-        sd      s6, 176(a0)
-        sd      s7, 184(a0)
-        sd      s8, 192(a0)
-        sd      s9, 200(a0)
-        sd      s10, 208(a0)
-        sd      s11, 216(a0)
-        sd      t3, 224(a0)
-        sd      t4, 232(a0)
-        sd      t5, 240(a0)
-        sd      t6, 248(a0)
         csrr    t0, sepc
         sd      t0, 256(a0)
         csrr    t0, sstatus

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Traps of our own code: always fatal; and backtraces by frame pointers. */
 #include "arch/riscv64/csr.h"
-#include "arch/riscv64/sbi.h"
+#include "kernel/arch.h"
 #include "kernel/fmt.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 
 [[gnu::noreturn]] void trap_fatal(const struct arch_trap_frame *frame);
 
-static const char *trap_text(uint64_t scause)
+const char *trap_text(uint64_t cause)
 {
-    switch (scause) {
+    switch (cause) {
     case CAUSE_FETCH_MISALIGNED:
         return "misaligned pc";
     case CAUSE_FETCH_ACCESS:
@@ -30,18 +30,33 @@ static const char *trap_text(uint64_t scause)
         return "load page fault";
     case CAUSE_STORE_PAGE:
         return "store page fault";
+    case CAUSE_ECALL_U:
+    case CAUSE_ECALL_S:
+    case CAUSE_ECALL_VS:
+        return "environment call";
+    case CAUSE_SOFTWARE_CHECK:
+        return "software check";
+    case CAUSE_FETCH_GUEST_PAGE:
+        return "guest-page fault by a fetch";
+    case CAUSE_LOAD_GUEST_PAGE:
+        return "guest-page fault by a load";
+    case CAUSE_STORE_GUEST_PAGE:
+        return "guest-page fault by a store";
+    case CAUSE_VIRTUAL:
+        return "virtual instruction";
     }
-    return scause & SCAUSE_INTERRUPT ? "interrupt while masked" : "unexpected trap";
+    return cause & SCAUSE_INTERRUPT ? "interrupt" : "unknown exception";
 }
 
 /* Called by trap.S on the emergency stack. */
 void trap_fatal(const struct arch_trap_frame *frame)
 {
+    static const char text[] = "Caisson: a trap before anything was set up\r\n";
     const struct pcpu *cpu = this_cpu();
     uintptr_t stack = (uintptr_t)(cpu ? cpu->stack_top : NULL);
 
     if (!cpu) {
-        sbi_console_write("Caisson: a trap before anything was set up\r\n");
+        (void)(arch_console_write(text, sizeof(text) - 1) == OK);
         arch_halt();
     }
     if (frame->scause == CAUSE_STORE_PAGE && stack && frame->stval < stack &&

@@ -147,24 +147,24 @@ void arch_vcpu_unbind(struct arch_vcpu *vcpu)
     this_cpu()->arch.bound = NULL;
 }
 
-HOT_LEAF uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg)
+uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg)
 {
     return reg < 32 ? vcpu->x[reg] : 0;
 }
 
-HOT_LEAF void arch_vcpu_set_gpr(struct arch_vcpu *vcpu, unsigned reg, uint64_t value)
+void arch_vcpu_set_gpr(struct arch_vcpu *vcpu, unsigned reg, uint64_t value)
 {
     if (reg > 0 && reg < 32)
         vcpu->x[reg] = value;
 }
 
-HOT_LEAF uint64_t arch_vcpu_pc(const struct arch_vcpu *vcpu)
+uint64_t arch_vcpu_pc(const struct arch_vcpu *vcpu)
 {
     return vcpu->pc;
 }
 
 /* a0 is the error, a1 the value [SBI, Binary Encoding]. */
-HOT_LEAF void arch_vcpu_set_return(struct arch_vcpu *vcpu, unsigned index, uint64_t value)
+void arch_vcpu_set_return(struct arch_vcpu *vcpu, unsigned index, uint64_t value)
 {
     assert(index < 4);
     vcpu->x[10 + index] = value;
@@ -239,7 +239,7 @@ uint64_t arch_virq_read(const struct arch_vcpu *vcpu, unsigned slot)
     return ((vcpu->bound ? csr_read("hvip") : vcpu->hvip) & virq_bit(slot)) != 0;
 }
 
-HOT_LEAF void arch_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
+void arch_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
 {
     uint64_t bit = virq_bit(slot);
 

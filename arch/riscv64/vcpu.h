@@ -5,14 +5,7 @@
 #include "arch/riscv64/csr.h"
 #include "vcpu/arch_vcpu.h"
 
-/*
- * Functions that call nothing and are on the way of every exit: without a frame of their own, which
- * backtraces would not show anyway.
- */
-#define HOT_LEAF [[gnu::optimize("omit-frame-pointer")]]
-
-/* vcpu_entry.S. vcpu_enter() runs the guest until a trap that is ours. */
-void vcpu_enter(struct arch_vcpu *vcpu);
+/* vcpu_entry.S. vcpu_enter() is not for C: see vcpu_enter_guest(). */
 void fp_save(struct arch_fp_state *state);
 void fp_restore(const struct arch_fp_state *state);
 /* Two bytes of code at a guest-virtual address, as the guest would fetch them; < 0: it could not.

@@ -55,42 +55,54 @@ static void exit_stage2_fault(struct vcpu_exit *exit, uint64_t cause, uint64_t h
     exit->fault.table_walk = htinst == HTINST_WALK_READ || htinst == HTINST_WALK_WRITE;
 }
 
-/*
- * A load or store: hardware gives the instruction in htinst, or leaves it to us to read it. The
- * guest may have changed it since: then it must still be of the kind that faulted, and go to where
- * the fault was.
- */
-static bool exit_decode(const struct arch_vcpu *vcpu, uint64_t cause, uint64_t htinst,
-                        uint64_t stval, struct rv64_insn_access *access)
+static void exit_mmio(const struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                      const struct rv64_insn_access *access)
 {
-    if (htinst != 0)
-        return rv64_insn_transformed(htinst, access);
-    return rv64_insn_decode(exit_fetch(vcpu), access) &&
-           access->load == (cause == CAUSE_LOAD_GUEST_PAGE) &&
-           vcpu->x[access->base] + (uint64_t)(int64_t)access->offset == stval;
+    exit->advance = true;
+    exit->mmio.gpa = gpa(csr_read("htval") << 2 | (exit->cause[1] & 3));
+    exit->mmio.width = access->width;
+    exit->mmio.reg = access->reg;
+    exit->mmio.reg_width = 8;
+    exit->mmio.sign_extend = access->sign_extend;
+    exit->kind = EXIT_MMIO_READ;
+    if (!access->load) {
+        exit->kind = EXIT_MMIO_WRITE;
+        exit->mmio.data = vcpu->x[access->reg] & exit_mask(access->width);
+    }
 }
 
-[[gnu::noinline]] static void exit_data_fault(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                                              uint64_t cause)
+/*
+ * Hardware left it to us to read the instruction. The guest may have changed it since: then it must
+ * still be of the kind that faulted, and go to where the fault was. Faults of the guest's own table
+ * walk are no instructions.
+ */
+[[gnu::noinline]] static void exit_data_fault_rare(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                                   uint64_t cause, uint64_t htinst)
 {
-    uint64_t htinst = csr_read("htinst"), stval = csr_read("stval");
     struct rv64_insn_access access;
 
-    exit->cause[1] = stval;
-    /* Those of the guest's own table walk are no instructions. */
-    if (unlikely(!exit_decode(vcpu, cause, htinst, stval, &access))) {
+    if (htinst != 0 || !rv64_insn_decode(exit_fetch(vcpu), &access) ||
+        access.load != (cause == CAUSE_LOAD_GUEST_PAGE) ||
+        vcpu->x[access.base] + (uint64_t)(int64_t)access.offset != exit->cause[1]) {
         exit_stage2_fault(exit, cause, htinst);
         return;
     }
     vcpu->insn_length = access.length;
-    exit->kind = access.load ? EXIT_MMIO_READ : EXIT_MMIO_WRITE;
-    exit->advance = true;
-    exit->mmio.gpa = gpa(csr_read("htval") << 2 | (stval & 3));
-    exit->mmio.width = access.width;
-    exit->mmio.reg = access.reg;
-    exit->mmio.reg_width = 8;
-    exit->mmio.sign_extend = access.sign_extend;
-    exit->mmio.data = vcpu->x[access.reg] & exit_mask(access.width);
+    exit_mmio(vcpu, exit, &access);
+}
+
+static void exit_data_fault(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cause)
+{
+    uint64_t htinst = csr_read("htinst");
+    struct rv64_insn_access access;
+
+    exit->cause[1] = csr_read("stval");
+    if (unlikely(!rv64_insn_transformed(htinst, &access))) {
+        exit_data_fault_rare(vcpu, exit, cause, htinst);
+        return;
+    }
+    vcpu->insn_length = access.length;
+    exit_mmio(vcpu, exit, &access);
 }
 
 /* What is prevented because V = 1. All but the few that we answer are illegal to the guest, as its
@@ -139,6 +151,22 @@ static void exit_virtual(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->code = cause;
 }
 
+/*
+ * vcpu_entry.S keeps sp, the frame pointer and tp for us, and nothing else: so the caller's
+ * registers are saved once, around the whole run loop, and not at each entry.
+ */
+static void vcpu_enter_guest(struct arch_vcpu *vcpu)
+{
+    register uint64_t a0 __asm__("a0") = (uintptr_t)vcpu;
+
+    __asm__ volatile("call vcpu_enter"
+                     : "+r"(a0)
+                     :
+                     : "ra", "t0", "t1", "t2", "s1", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2",
+                       "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5",
+                       "t6", "memory");
+}
+
 void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     uint64_t cause;
@@ -147,7 +175,7 @@ void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
         csr_access_next(vcpu, exit);
         return;
     }
-    vcpu_enter(vcpu);
+    vcpu_enter_guest(vcpu);
     cause = csr_read("scause");
     exit->cause[0] = cause;
     if (cause & SCAUSE_INTERRUPT) {
@@ -169,18 +197,21 @@ static uint64_t exit_extend(uint64_t value, unsigned width, bool sign_extend)
     return sign_extend ? (uint64_t)((int64_t)(value << shift) >> shift) : value << shift >> shift;
 }
 
-HOT_LEAF void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
+void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
 {
-    if (exit->kind == EXIT_MMIO_READ) {
+    if (likely(exit->kind == EXIT_MMIO_READ)) {
         vcpu->x[exit->mmio.reg] =
             exit_extend(exit->mmio.data, exit->mmio.width, exit->mmio.sign_extend);
         vcpu->x[0] = 0;
-    } else if (unlikely(vcpu->access.active)) {
+        vcpu->pc += vcpu->insn_length;
+        return;
+    }
+    if (unlikely(vcpu->access.active)) {
         csr_access_finish(vcpu, exit);
         return;
-    } else if (exit->kind == EXIT_SYSREG_READ) {
-        arch_vcpu_set_gpr(vcpu, exit->sysreg.reg, exit->sysreg.value);
     }
+    if (exit->kind == EXIT_SYSREG_READ)
+        arch_vcpu_set_gpr(vcpu, exit->sysreg.reg, exit->sysreg.value);
     if (exit->advance)
         vcpu->pc += vcpu->insn_length;
 }

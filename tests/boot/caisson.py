@@ -48,7 +48,8 @@ def vm(name, kernel, memory="64M", cmdline="", initrd=None, **properties):
     return f"{name} {{ {' '.join(lines)} boot {{ {boot} }}; }};"
 
 
-def debian(name, memory="256M", cmdline="console=ttyAMA0 quiet", **properties):
+def debian(name, memory="256M", cmdline="quiet", **properties):
+    """Its console is that of stdout-path, if the command line names none."""
     return vm(name, "vmlinuz", memory, cmdline, "initrd.gz", **properties)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from caisson import ROOT
 
+GUEST_ARCHS = ["aarch64", "riscv64"]
 checks = {"ok": 0}
 
 
@@ -15,15 +16,17 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "only(arch): a test for this architecture alone")
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter:
         reporter._show_progress_info = False  # pylint: disable=protected-access
 
 
 def pytest_collection_modifyitems(config, items):
-    """A module with ARCHS is for these architectures; without, for aarch64."""
+    """A module with ARCHS is for these architectures; without, for all that guests run on."""
     name = config.getoption("--arch")
-    kept = [item for item in items if name in getattr(item.module, "ARCHS", ["aarch64"])]
+    kept = [item for item in items if name in getattr(item.module, "ARCHS", GUEST_ARCHS) and
+            all(name == mark.args[0] for mark in item.iter_markers("only"))]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 

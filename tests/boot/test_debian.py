@@ -7,6 +7,7 @@ import pytest
 
 from caisson import ESCAPE, SHELL, Machine, config, debian
 
+ARCHS = ["aarch64"]
 COUNT = 500000  # Numbers to write down, ten times: 32.3 MiB of text.
 
 

@@ -24,6 +24,7 @@ def boots_to_its_shell(machine):
     return machine.text
 
 
+@pytest.mark.only("aarch64")
 @pytest.mark.parametrize("acpi", [True, False], ids=["ACPI", "device tree"])
 def test_caisson_boots_from_a_disk_by_uefi(arch, folder, dts, acpi):
     with Machine(arch, dts, folder, uefi=True, acpi=acpi, limit=300) as machine:
@@ -36,6 +37,7 @@ def test_caisson_boots_from_a_disk_by_uefi(arch, folder, dts, acpi):
         assert int(machine.shell("date +%Y").strip()) >= 2024, "the guest's clock is not set"
 
 
+@pytest.mark.only("aarch64")
 @pytest.mark.parametrize("uefi", [True, False], ids=["by UEFI", "directly"])
 def test_caisson_runs_its_guests_on_a_host_with_a_gicv2(arch, folder, dts, uefi):
     with Machine(arch, dts, folder, uefi=uefi, gic=2, limit=300) as machine:
@@ -69,6 +71,7 @@ def test_caisson_starts_with_little_and_with_much_memory(arch, folder, ram):
         machine.expect("one: powered off")
 
 
+@pytest.mark.only("aarch64")
 def test_started_at_el1_caisson_says_so_and_stops(arch, folder):
     with Machine(arch, config(vm("one", "echo.img")), folder, virtualization=False,
                  limit=60) as machine:
@@ -78,6 +81,7 @@ def test_started_at_el1_caisson_says_so_and_stops(arch, folder):
         assert len(lines) <= 2 and "EL2" in machine.text, machine.text
 
 
+@pytest.mark.only("aarch64")
 def test_started_by_uefi_at_el1_caisson_says_so(arch, folder):
     with Machine(arch, config(vm("one", "echo.img")), folder, uefi=True, virtualization=False,
                  limit=90) as machine:

@@ -132,6 +132,24 @@ void arch_machine_reset(void)
     fake.machine_resets++;
 }
 
+enum err arch_console_write(const char *text, size_t size)
+{
+    size_t used = strlen(fake.console_output);
+
+    if (!fake.console)
+        return E_UNSUPPORTED;
+    assert(used + size < sizeof(fake.console_output));
+    memcpy(fake.console_output + used, text, size);
+    return OK;
+}
+
+int arch_console_read(void)
+{
+    return fake.console && fake.console_input && *fake.console_input
+               ? (unsigned char)*fake.console_input++
+               : -1;
+}
+
 extern const struct pt_format pt_format_s1;
 extern const struct pt_format pt_format_s2_40;
 

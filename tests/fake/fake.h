@@ -40,6 +40,9 @@ struct fake {
     void (*on_idle)(void);            /* In arch_idle(). */
     void (*on_ipi)(struct pcpu *cpu); /* In arch_ipi_send(). */
     void (*on_stage2_flush)(uint16_t vmid, gpa_t start, uint64_t size);
+    bool console;              /* The firmware has one; */
+    const char *console_input; /* what is typed there. */
+    char console_output[1024]; /* What was written there. */
     enum err virt_enable_result;
     enum err vcpu_init_result;
     bool guest_timer; /* RISC-V: arch_vcpu_timer_set() succeeds. */

@@ -3,9 +3,6 @@
  * What a kilobyte guest can use. A guest is one file with a guest_main(), which checks and
  * returns; the runtime prints the sum and powers the machine off. Portable guests use only this
  * page; machine.h (tests/guest/<arch>/) has what differs: addresses and interrupt numbers.
- *
- * All guests are built with x18 (or what the architecture has) kept free: the first instruction of
- * the interrupt vector puts the clock there, see irq_stamp().
  */
 #pragma once
 
@@ -98,8 +95,6 @@ void irq_line_disable(unsigned irq);
 extern void (*irq_handler)(unsigned irq);
 /* When set: called instead of all that; acknowledges and ends by itself. */
 extern void (*irq_raw)(void);
-/* The clock at the first instruction of this CPU's last interrupt. */
-uint64_t irq_stamp(void);
 /* IPI_IRQ on that CPU. */
 void ipi_send(unsigned cpu);
 
@@ -146,14 +141,46 @@ static inline void mmio_write(uint64_t address, uint32_t value)
 #define STORE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
 #define ADD(x, v)   __atomic_add_fetch(&(x), (v), __ATOMIC_SEQ_CST)
 
-/* --- <arch>/bench_*.S: for the benchmark. --- */
+/* --- <arch>/fp_*: FP registers, which C here does not use. --- */
 
-uint64_t bench_clock(void);
-/* The machine's own clock, since its reset, at the guest's first instruction. */
+void fp_enable(void);
+/* All registers, modes and flags from a number; how many of them differ from that; all or-ed. */
+void fp_fill(uint64_t seed);
+uint64_t fp_compare(uint64_t seed);
+uint64_t fp_or(void);
+/* The architecture's own checks: turned off, it traps. */
+void fp_check(void);
+
+/* --- <arch>/bench_*: for the benchmark. Times are in ticks where a tick is an instruction. --- */
+
+/*
+ * The time behind and before what is measured; the difference with nothing between is the cost of
+ * measuring.
+ */
+uint64_t bench_start(void);
+uint64_t bench_stop(void);
+/* The machine's own time, since its reset, at the guest's first instruction. */
 extern uint64_t start_clock;
+/* A null hypercall, from bench_start() to bench_stop(). */
 uint64_t bench_hypercall(void);
-/* The clock at the first instruction of the timer's handler; interrupts are enabled. */
+/* From the deadline to the first instruction of the timer's handler; interrupts are enabled. */
 uint64_t bench_spin_until(uint64_t deadline);
 uint64_t bench_wait_until(uint64_t deadline);
-/* Ticks from the instruction that sends an IPI to oneself to the handler's first. */
+/* From the instruction that sends an IPI to oneself to the handler's first. */
 uint64_t bench_ipi(void);
+
+/* What else this machine has to measure, by name; the last has none. */
+struct bench_row {
+    const char *name;
+    uint64_t (*measure)(uint64_t argument); /* From bench_start() to bench_stop(). */
+    uint64_t argument;
+};
+const struct bench_row *bench_rows(void);
+
+static inline uint64_t bench_read(uint64_t address)
+{
+    uint64_t start = bench_start();
+
+    mmio_read(address);
+    return bench_stop() - start;
+}

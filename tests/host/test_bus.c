@@ -13,7 +13,7 @@ static struct vdev make(uint64_t base, uint64_t size)
 TEST(an_empty_bus_has_nothing_anywhere)
 {
     struct bus bus = {0};
-    struct vdev *hint = NULL;
+    struct bus_hint hint = {};
 
     ASSERT(bus_find(&bus, 0, 4, &hint) == NULL);
     ASSERT(bus_find(&bus, UINT64_MAX, 1, &hint) == NULL);
@@ -32,13 +32,18 @@ TEST(every_address_finds_its_device_with_any_hint)
     }
     for (unsigned h = 0; h < BUS_DEVICES_MAX; h += 7) {
         for (uint64_t addr = 0; addr < 0x1000 * (BUS_DEVICES_MAX + 2); addr += 0x400) {
-            struct vdev *hint = &devs[h], *want = NULL;
+            struct bus_hint hint = {{&devs[h], &devs[(h + 1) % ARRAY_SIZE(devs)]}};
+            struct vdev *want = NULL;
             uint64_t slot = addr / 0x1000;
 
             if (slot >= 1 && slot <= BUS_DEVICES_MAX && addr % 0x1000 < 0x800)
                 want = &devs[slot - 1];
             ASSERT(bus_find(&bus, addr, 8, &hint) == want);
-            ASSERT(hint == (want != NULL ? want : &devs[h]));
+            if (want != NULL) /* It is remembered, beside one of the former. */
+                ASSERT(hint.devices[0] == want || hint.devices[1] == want);
+            else
+                ASSERT(hint.devices[0] == &devs[h]);
+            ASSERT(hint.devices[0] == &devs[h] || hint.devices[1] == &devs[h]);
         }
     }
 }
@@ -46,7 +51,8 @@ TEST(every_address_finds_its_device_with_any_hint)
 TEST(accesses_that_are_unaligned_or_reach_over_the_end_find_nothing)
 {
     struct bus bus = {0};
-    struct vdev dev = make(0x1000, 0x1004), *hint = NULL;
+    struct vdev dev = make(0x1000, 0x1004);
+    struct bus_hint hint = {};
 
     ASSERT_OK(bus_add(&bus, &dev));
     ASSERT(bus_find(&bus, 0x1002, 4, &hint) == NULL);
@@ -77,7 +83,8 @@ TEST(ranges_that_are_empty_or_wrap_are_refused)
 {
     struct bus bus = {0};
     struct vdev empty = make(0x1000, 0), wraps = make(UINT64_MAX - 10, 12);
-    struct vdev last = make(UINT64_MAX - 7, 8), *hint = NULL;
+    struct vdev last = make(UINT64_MAX - 7, 8);
+    struct bus_hint hint = {};
 
     ASSERT_ERR(E_RANGE, bus_add(&bus, &empty));
     ASSERT_ERR(E_RANGE, bus_add(&bus, &wraps));

@@ -204,3 +204,31 @@ TEST(a_panic_reports_once_and_stops_the_others)
     ASSERT(WIFEXITED(status));
     ASSERT_EQ(WEXITSTATUS(status), 0);
 }
+
+static int early_panic_child(void)
+{
+    log_attach(NULL);
+    fake.console = true;
+    log_warn("what led to it");
+    if (setjmp(fake_death) == 0) {
+        fake_expect_death(true);
+        panic("before the console");
+    }
+    return !strstr(fake.console_output, "warn: what led to it\n")                       ? 1
+           : !strstr(fake.console_output, "error: panic on cpu0: before the console\n") ? 2
+                                                                                        : 0;
+}
+
+TEST(a_panic_before_the_console_is_reported_on_the_firmwares)
+{
+    int status;
+    pid_t child;
+
+    attach();
+    child = fork();
+    if (child == 0)
+        _exit(early_panic_child());
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT(WIFEXITED(status));
+    ASSERT_EQ(WEXITSTATUS(status), 0);
+}

@@ -41,7 +41,7 @@ TEST(a_guest_on_a_gicv2_host_gets_the_hardwares_cpu_interface)
     ASSERT(!guestmap_find(&vm->map, gpa(GICC + 0x2000)));
     ASSERT_EQ(rig_read(vm, 1, RIG_GICD + 0x4, 4), 2 | 1 << 5); /* TYPER. */
     ASSERT_EQ(rig_read(vm, 1, RIG_GICD + 0x800, 1), 2);        /* ITARGETSR. */
-    ASSERT(!bus_search(&vm->bus, RIG_GICR, 4));
+    ASSERT(!bus_search(&vm->bus, RIG_GICR, 4, &(struct bus_hint){}));
     finish();
 }
 

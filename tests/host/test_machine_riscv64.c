@@ -95,7 +95,8 @@ static uint64_t line(unsigned vcpu, enum arch_virq_line which)
 
 static uint64_t mmio(unsigned vcpu, bool write, uint64_t address, uint64_t value)
 {
-    struct vdev *hint = NULL, *dev = bus_find(&vm.bus, address, 1, &hint);
+    struct bus_hint hint = {};
+    struct vdev *dev = bus_find(&vm.bus, address, 1, &hint);
 
     ASSERT(dev != NULL);
     if (write)
@@ -166,8 +167,11 @@ TEST(a_typed_character_interrupts_through_the_plic)
     mmio(0, true, PLIC + 0x2080, 1 << 10);
     mmio(0, true, UART + 1, 1); /* IER: what is received. */
     ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 0);
+    fake_be_cpu(1); /* Who has the UART. */
     vns16550_receive(riscv64_uart(&vm), 'x');
+    fake_be_cpu(0);
     ASSERT(vcpus[0].requests & VCPU_REQ_IRQ);
+    ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 0);
     machine_riscv64.refresh(&vcpus[0]);
     ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 1);
     ASSERT(machine_riscv64.pending(&vcpus[0]));
@@ -175,6 +179,19 @@ TEST(a_typed_character_interrupts_through_the_plic)
     ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 0);
     ASSERT_EQ(vns16550_take(riscv64_uart(&vm)), 'x');
     mmio(0, true, CLAIM(0), 10);
+    ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 0);
+    finish();
+}
+
+TEST(an_interrupt_that_a_hart_causes_itself_is_there_at_once)
+{
+    start(CONFIG_PLIC);
+    mmio(0, true, PLIC + 4 * 10, 1);
+    mmio(0, true, PLIC + 0x2080, 1 << 10);
+    mmio(0, true, UART + 1, 2); /* IER: what can be sent. */
+    ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 1);
+    ASSERT_EQ(vcpus[0].requests, 0);
+    mmio(0, true, PLIC + 0x201000, 7); /* Threshold. */
     ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 0);
     finish();
 }
@@ -374,6 +391,16 @@ static bool csr(bool write, uint32_t addr, uint32_t select, uint64_t *value)
     return known;
 }
 
+/* What one instruction that reads and writes does in one exit. */
+static uint64_t claim(void)
+{
+    struct vcpu_exit exit = {.kind = EXIT_SYSREG_READ, .sysreg = {.addr = STOPEI, .both = true}};
+
+    ASSERT(machine_riscv64.sysreg(&vcpus[0], &exit));
+    ASSERT(!exit.sysreg.both);
+    return exit.sysreg.value;
+}
+
 TEST(msis_reach_the_software_interrupt_file)
 {
     uint64_t v = 1;
@@ -388,11 +415,14 @@ TEST(msis_reach_the_software_interrupt_file)
     ASSERT_EQ(v, 40 << 16 | 40);
     ASSERT(csr(true, STOPEI, 0, &v));
     ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 0);
+    mmio(0, true, IMSIC, 41);
+    ASSERT_EQ(claim(), 41 << 16 | 41);
+    ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 0);
     ASSERT(!csr(false, SIREG, 0x81, &v));
     ASSERT(!csr(false, 0x150, 0, &v));
     mmio(0, true, IMSIC + 0x1000, 9); /* To hart 1. */
     ASSERT(vcpus[1].requests & VCPU_REQ_IRQ);
-    ASSERT(bus_find(&vm.bus, IMSIC + 0x3000, 4, &(struct vdev *){NULL}) == NULL);
+    ASSERT(bus_find(&vm.bus, IMSIC + 0x3000, 4, &(struct bus_hint){}) == NULL);
     mmio(0, true, 0xd000000, 0x100);
     mmio(0, true, 0xd000000 + 4 * 10, 6);
     mmio(0, true, 0xd003000 + 4 * 10, 12); /* The UART's wire to identity 12 of hart 0. */

@@ -116,7 +116,8 @@ static void enable_lapic(void)
 
 static void mmio_write(uint64_t address, uint32_t value)
 {
-    struct vdev *hint = NULL, *dev = bus_find(&vm.bus, address, 4, &hint);
+    struct bus_hint hint = {};
+    struct vdev *dev = bus_find(&vm.bus, address, 4, &hint);
 
     ASSERT(dev != NULL);
     dev->ops->write(dev, vcpu_current()->index, address - dev->base, 4, value);
@@ -124,7 +125,8 @@ static void mmio_write(uint64_t address, uint32_t value)
 
 static uint64_t port(bool write, unsigned number, unsigned width, uint64_t value)
 {
-    struct vdev *hint = NULL, *dev = bus_find(&vm.ports, number, width, &hint);
+    struct bus_hint hint = {};
+    struct vdev *dev = bus_find(&vm.ports, number, width, &hint);
 
     ASSERT(dev != NULL);
     if (!write)
@@ -417,7 +419,7 @@ TEST(every_device_of_the_layout_is_on_its_bus)
     start();
     for (unsigned i = 0; i < vm.layout->device_count; i++) {
         const struct machine_device *d = &vm.layout->devices[i];
-        struct vdev *hint = NULL;
+        struct bus_hint hint = {};
         struct bus *bus = d->ports ? &vm.ports : &vm.bus;
 
         ASSERT_EQ(bus_find(bus, d->base, 1, &hint) != NULL, !d->reserved);

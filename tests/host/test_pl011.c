@@ -3,6 +3,7 @@
 #include "drivers/uart.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "tests/fake/fake.h"
 #include "tests/host/test.h"
 
 static _Alignas(8) uint8_t regs[4096];
@@ -30,6 +31,22 @@ TEST(an_unknown_uart_has_no_driver)
 {
     ASSERT(open(UART_NONE, 0, 0) == NULL);
     ASSERT(uart_driver_find(UART_NONE) == NULL);
+}
+
+TEST(without_a_uart_the_console_is_that_of_the_firmware_if_it_has_one)
+{
+    ASSERT(firmware_console_open(&dev) == NULL);
+    fake.console = true;
+    fake.console_input = "\xff"
+                         "y";
+    ASSERT(firmware_console_open(&dev) == &dev);
+    ASSERT_EQ(dev.irq, 0);
+    dev.write(&dev, "ab", 2);
+    dev.write(&dev, "c", 1);
+    ASSERT_STR(fake.console_output, "abc");
+    ASSERT_EQ(dev.read(&dev), 0xff);
+    ASSERT_EQ(dev.read(&dev), 'y');
+    ASSERT_EQ(dev.read(&dev), -1);
 }
 
 TEST(opening_a_pl011_turns_it_on_and_keeps_the_baud_rate)

@@ -102,6 +102,13 @@ TEST(a_machine_without_a_console_runs)
     ASSERT_EQ(platform.uart, UART_NONE);
 }
 
+TEST(the_console_is_found_also_where_the_rest_is_wrong)
+{
+    acpi_machine(GIC_V3, 1, tables);
+    ASSERT_ERR(E_ABSENT, with_byte(GTDT, tables[GTDT] + 0, 'X'));
+    ASSERT_EQ(platform.uart, UART_PL011);
+}
+
 TEST(other_uarts_are_told_apart)
 {
     acpi_machine(GIC_V3, 1, tables);

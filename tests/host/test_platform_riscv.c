@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is found of a RISC-V machine, from device trees and from ACPI. */
 #include "drivers/platform.h"
+#include "kernel/fmt.h"
+#include "kernel/isa.h"
 #include "kernel/string.h"
 #include "tests/host/acpi_tables.h"
 #include "tests/host/test.h"
@@ -12,7 +14,7 @@ static struct fdt tree;
 
 struct machine {
     bool aia, no_timebase, extensions, no_irqchip, small_imsic, few_harts;
-    const char *isa[3];
+    const char *isa[3], *uart_status;
 };
 
 enum { INTC_PHANDLE = 16, M_IMSIC = 5, S_IMSIC = 6, M_APLIC = 7, S_APLIC = 8, PLIC = 9 };
@@ -98,6 +100,8 @@ static void write_uart(struct fdt_writer *w, const struct machine *m)
 
     fdt_write_node(w, "serial@10000000");
     fdt_write_string(w, "compatible", "ns16550a");
+    if (m->uart_status)
+        fdt_write_string(w, "status", m->uart_status);
     fdt_write_u32(w, "interrupt-parent", m->aia ? S_APLIC : PLIC);
     fdt_write_cells(w, "interrupts", (const uint32_t[]){10, 4}, m->aia ? 2 : 1);
     fdt_write_reg(w, reg, 1);
@@ -186,6 +190,30 @@ TEST(each_thing_missing_of_a_riscv_machine_is_an_error)
     ASSERT_ERR(E_INVALID, from_tree((struct machine){.few_harts = true, .aia = true}));
     ASSERT_ERR(E_INVALID, from_tree((struct machine){.small_imsic = true, .aia = true}));
     ASSERT_ERR(E_INVALID, from_tree((struct machine){.isa = {"rv32ima"}}));
+    ASSERT_EQ(platform.uart, UART_16550); /* So that the error is seen. */
+    ASSERT_EQ(platform.uart_base, 0x10000000);
+}
+
+TEST(a_uart_that_the_firmware_keeps_for_itself_is_left_alone)
+{
+    ASSERT_OK(from_tree((struct machine){.uart_status = "reserved"}));
+    ASSERT_EQ(platform.uart, UART_NONE);
+    ASSERT_OK(from_tree((struct machine){.uart_status = "okay"}));
+    ASSERT_EQ(platform.uart, UART_16550);
+}
+
+TEST(an_isa_string_of_a_hundred_extensions_is_kept_whole)
+{
+    static char isa[PLATFORM_ISA_MAX];
+    char name[16];
+
+    memcpy(isa, "rv64imafdch", 12);
+    for (unsigned i = 0; i < 100; i++) {
+        fmt_buf(name, sizeof(name), "zlong%uname", i);
+        ASSERT_OK(isa_add(isa, sizeof(isa), name, strlen(name)));
+    }
+    ASSERT_OK(from_tree((struct machine){.isa = {isa, isa, isa}}));
+    ASSERT_STR(platform.isa, isa);
 }
 
 /* --- ACPI --- */

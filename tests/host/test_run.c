@@ -111,6 +111,7 @@ TEST(a_fetch_and_page_tables_where_no_memory_is_stop_the_vm)
 {
     crashes(stage2(true, false), "instruction fetch where no memory is\n");
     crashes(stage2(false, true), "page tables where no memory is\n");
+    crashes(stage2(true, true), "page tables where no memory is\n");
     crashes(stage2(false, false), "access by an instruction that cannot be emulated\n");
 }
 

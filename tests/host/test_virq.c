@@ -397,7 +397,7 @@ TEST(a_level_is_seen_by_the_guest_while_it_lasts_and_no_longer)
     struct vm *vm = rig_running(1);
     struct vcpu *vcpu = &vm->vcpus[0];
     struct vdev dev = {.owner = vm, .irq = 50};
-    struct vdev *hint = NULL;
+    struct bus_hint hint = {};
 
     dev.set_irq = bus_find(&vm->bus, RIG_UART, 4, &hint)->set_irq;
     rig_irq_enable(vm, 0, 50);

@@ -219,7 +219,8 @@ void rig_advance(uint64_t ns)
 static uint64_t rig_access(struct vm *vm, unsigned vcpu, const struct vcpu_exit *exit)
 {
     uint64_t addr = exit->mmio.gpa.v, value = 0;
-    struct vdev *hint = NULL, *dev = bus_find(&vm->bus, addr, exit->mmio.width, &hint);
+    struct bus_hint hint = {};
+    struct vdev *dev = bus_find(&vm->bus, addr, exit->mmio.width, &hint);
 
     ASSERT(dev);
     fake_be_cpu(vm->vcpus[vcpu].sched.cpu);

@@ -240,20 +240,26 @@ static uint8_t vns16550_read_locked(struct vns16550_state *s, uint64_t offset)
     return 0;
 }
 
-static uint64_t vns16550_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
-                              [[maybe_unused]] unsigned width)
+[[gnu::noinline]] static uint64_t vns16550_read_slow(struct vns16550 *uart, uint64_t offset)
 {
-    struct vns16550 *uart = vns16550_of(dev);
-    uint32_t lsr = vns16550_lsr(&uart->state);
     uint8_t value;
 
-    if (likely(offset == LSR && !(lsr & LSR_OE)))
-        return lsr;
     lock_take(&uart->lock);
     value = vns16550_read_locked(&uart->state, offset);
     vns16550_update(uart);
     lock_drop(&uart->lock);
     return value;
+}
+
+static uint64_t vns16550_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
+                              [[maybe_unused]] unsigned width)
+{
+    struct vns16550 *uart = vns16550_of(dev);
+    uint32_t lsr = vns16550_lsr(&uart->state);
+
+    if (likely(offset == LSR && !(lsr & LSR_OE)))
+        return lsr;
+    return vns16550_read_slow(uart, offset);
 }
 
 static void vns16550_send(struct vns16550 *uart, uint8_t c)

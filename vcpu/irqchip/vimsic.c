@@ -14,16 +14,22 @@
 
 #define SETIPNUM_LE 0x000u
 
+static uint64_t vimsic_ready(const struct vimsic *imsic, unsigned word)
+{
+    return atomic_load_explicit(&imsic->pending[word], memory_order_relaxed) & imsic->enabled[word];
+}
+
 /* The most urgent that is pending and enabled, the lowest number; 0: none below the threshold. */
 static uint32_t vimsic_top(const struct vimsic *imsic)
 {
     for (unsigned w = 0; w < VIMSIC_WORDS; w++) {
-        uint64_t ready =
-            atomic_load_explicit(&imsic->pending[w], memory_order_acquire) & imsic->enabled[w];
+        uint64_t ready = vimsic_ready(imsic, w);
         uint32_t identity;
 
         if (ready == 0)
             continue;
+        /* What was written before the MSI was sent is visible to who claims it. */
+        atomic_thread_fence(memory_order_acquire);
         identity = 64 * w + bit_lowest(ready);
         return imsic->threshold == 0 || identity < imsic->threshold ? identity : 0;
     }
@@ -32,7 +38,11 @@ static uint32_t vimsic_top(const struct vimsic *imsic)
 
 bool vimsic_line(const struct vimsic *imsic)
 {
-    return imsic->delivery && vimsic_top(imsic) != 0;
+    uint64_t any = 0;
+
+    for (unsigned w = 0; w < VIMSIC_WORDS; w++)
+        any |= vimsic_ready(imsic, w);
+    return imsic->delivery && any != 0 && (imsic->threshold == 0 || vimsic_top(imsic) != 0);
 }
 
 bool vimsic_msi(struct vimsic *imsic, uint64_t identity)
@@ -117,21 +127,20 @@ bool vimsic_write(struct vimsic *imsic, uint32_t select, bool both, uint64_t val
     return true;
 }
 
-uint64_t vimsic_top_read(struct vimsic *imsic)
+uint64_t vimsic_top_read(const struct vimsic *imsic)
 {
     uint32_t top = vimsic_top(imsic);
 
-    imsic->read_top = top;
     return (uint64_t)top << 16 | top;
 }
 
-/* Claims what the read of the same instruction gave, else what a read would give now. */
-void vimsic_top_write(struct vimsic *imsic, bool both)
+uint64_t vimsic_top_claim(struct vimsic *imsic)
 {
-    uint32_t top = both ? imsic->read_top : vimsic_top(imsic);
+    uint32_t top = vimsic_top(imsic);
 
     if (top != 0)
         atomic_fetch_and_explicit(&imsic->pending[top / 64], ~BIT(top % 64), memory_order_acq_rel);
+    return (uint64_t)top << 16 | top;
 }
 
 void vimsic_reset(struct vimsic *imsic)
@@ -142,7 +151,6 @@ void vimsic_reset(struct vimsic *imsic)
     }
     imsic->delivery = false;
     imsic->threshold = 0;
-    imsic->read_top = 0;
     imsic->read_pending = 0;
 }
 

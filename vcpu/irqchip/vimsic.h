@@ -22,8 +22,7 @@ struct vimsic {
     uint64_t enabled[VIMSIC_WORDS];         /* eie */
     bool delivery;
     uint8_t threshold;
-    /* What an instruction that reads and writes has read, for its write. */
-    uint32_t read_top;
+    /* What of eip an instruction that reads and writes has read, for its write. */
     uint64_t read_pending;
 };
 
@@ -36,12 +35,13 @@ bool vimsic_msi(struct vimsic *imsic, uint64_t identity);
 bool vimsic_line(const struct vimsic *imsic);
 
 /*
- * sireg with this siselect, and stopei. both: the access is half of an instruction that reads, then
- * writes. False: not a register of the file. Own pCPU.
+ * sireg with this siselect. both: the access is half of an instruction that reads, then writes.
+ * False: not a register of the file. Own pCPU.
  */
 bool vimsic_read(struct vimsic *imsic, uint32_t select, bool both, uint64_t *value);
 bool vimsic_write(struct vimsic *imsic, uint32_t select, bool both, uint64_t value);
-uint64_t vimsic_top_read(struct vimsic *imsic);
-void vimsic_top_write(struct vimsic *imsic, bool both);
+/* stopei: what a read gives; and a write, which claims it. Own pCPU. */
+uint64_t vimsic_top_read(const struct vimsic *imsic);
+uint64_t vimsic_top_claim(struct vimsic *imsic);
 /* A write to the file's page by anybody; as vimsic_msi(). */
 bool vimsic_page_write(struct vimsic *imsic, uint64_t offset, unsigned width, uint64_t value);

@@ -40,22 +40,43 @@ static bool vplic_ready(const struct vplic_state *s, unsigned hart, unsigned p,
     return any != 0;
 }
 
-/* The most urgent source: of equal ones the lowest; 0: none. Bisects the priorities. */
-static uint32_t vplic_best(const struct vplic_state *s, unsigned hart)
+/* The lowest of some. */
+static uint32_t vplic_lowest(const uint64_t ready[VPLIC_WORDS])
 {
-    uint64_t ready[VPLIC_WORDS];
-    unsigned p = 0;
-
-    if (!vplic_ready(s, hart, 0, ready))
-        return 0;
-    for (unsigned step = (VPLIC_PRIORITY + 1) / 2; step > 0; step /= 2)
-        if (vplic_ready(s, hart, p + step, ready))
-            p += step;
-    (void)vplic_ready(s, hart, p, ready);
     for (unsigned w = 0; w < VPLIC_WORDS; w++)
         if (ready[w] != 0)
             return 64 * w + bit_lowest(ready[w]);
     unreachable();
+}
+
+/* Of several with any priority. Bisects the priorities. */
+[[gnu::noinline]] static uint32_t vplic_best_of(const struct vplic_state *s, unsigned hart)
+{
+    uint64_t ready[VPLIC_WORDS];
+    unsigned p = 0;
+
+    for (unsigned step = (VPLIC_PRIORITY + 1) / 2; step > 0; step /= 2)
+        if (vplic_ready(s, hart, p + step, ready))
+            p += step;
+    (void)vplic_ready(s, hart, p, ready);
+    return vplic_lowest(ready);
+}
+
+/* The most urgent source: of equal ones the lowest; 0: none. *more: it is not the only one. */
+static uint32_t vplic_best(const struct vplic_state *s, unsigned hart, bool *more)
+{
+    uint64_t ready[VPLIC_WORDS];
+    uint64_t rest = 0;
+    uint32_t source;
+
+    *more = false;
+    if (!vplic_ready(s, hart, 0, ready))
+        return 0;
+    source = vplic_lowest(ready);
+    for (unsigned w = 0; w < VPLIC_WORDS; w++)
+        rest |= w == source / 64 ? ready[w] & (ready[w] - 1) : ready[w];
+    *more = rest != 0;
+    return likely(rest == 0) ? source : vplic_best_of(s, hart);
 }
 
 static void vplic_set_line(struct vplic *plic, unsigned hart, bool level)
@@ -94,16 +115,21 @@ static void vplic_pend(struct vplic *plic, uint32_t source)
             vplic_set_line(plic, bit_lowest(harts), true);
 }
 
-/* Drops the lock; the hart that does the access looks by itself. */
-static void vplic_unlock(struct vplic *plic, unsigned self)
+[[gnu::noinline]] static void vplic_kick(struct vplic *plic, uint32_t kicks)
+{
+    for (; kicks != 0; kicks &= kicks - 1)
+        plic->owner->kick(plic->owner, bit_lowest(kicks));
+}
+
+/* Drops the lock and tells whose line has changed. */
+static void vplic_unlock(struct vplic *plic)
 {
     uint32_t kicks = plic->kicks;
 
     plic->kicks = 0;
     lock_drop(&plic->lock);
-    for (; unlikely(kicks != 0); kicks &= kicks - 1)
-        if (bit_lowest(kicks) != self)
-            plic->owner->kick(plic->owner, bit_lowest(kicks));
+    if (kicks != 0)
+        vplic_kick(plic, kicks);
 }
 
 /* --- Sources --- */
@@ -128,7 +154,7 @@ void vplic_set_wire(struct vplic *plic, uint32_t source, bool level)
             ~bit; /* A request that was passed on stays ["Interrupt Gateways"]. */
     if (level && !((s->pending[source / 64] | s->claimed[source / 64]) & bit))
         vplic_pend(plic, source);
-    vplic_unlock(plic, VPLIC_NO_HART);
+    vplic_unlock(plic);
 }
 
 void vplic_edge(struct vplic *plic, uint32_t source)
@@ -142,7 +168,7 @@ void vplic_edge(struct vplic *plic, uint32_t source)
         s->again[source / 64] |= BIT(source % 64);
     else
         vplic_pend(plic, source);
-    vplic_unlock(plic, VPLIC_NO_HART);
+    vplic_unlock(plic);
 }
 
 /* --- Claim and complete --- */
@@ -151,13 +177,17 @@ void vplic_edge(struct vplic *plic, uint32_t source)
 static uint32_t vplic_claim(struct vplic *plic, unsigned hart)
 {
     struct vplic_state *s = &plic->state;
-    uint32_t source = vplic_best(s, hart);
+    bool more;
+    uint32_t source = vplic_best(s, hart, &more);
 
     if (source == 0)
         return 0;
     s->pending[source / 64] &= ~BIT(source % 64);
     s->claimed[source / 64] |= BIT(source % 64);
-    vplic_update_source(plic, source);
+    if (likely(!more && s->enabled_by[source] == 1u << hart))
+        vplic_set_line(plic, hart, false);
+    else
+        vplic_update_source(plic, source);
     return source;
 }
 
@@ -276,7 +306,7 @@ static void vplic_write_low(struct vplic *plic, uint64_t offset, uint32_t value)
         vplic_write_enable(plic, hart, (unsigned)(offset - ENABLE) % ENABLE_STRIDE / 4, value);
 }
 
-uint64_t vplic_read(struct vplic *plic, unsigned hart, uint64_t offset, unsigned width)
+uint64_t vplic_read(struct vplic *plic, uint64_t offset, unsigned width)
 {
     uint32_t value;
 
@@ -287,11 +317,11 @@ uint64_t vplic_read(struct vplic *plic, unsigned hart, uint64_t offset, unsigned
         value = vplic_read_context(plic, offset - CONTEXT);
     else
         value = vplic_read_low(plic, offset);
-    vplic_unlock(plic, hart);
+    vplic_unlock(plic);
     return value;
 }
 
-void vplic_write(struct vplic *plic, unsigned hart, uint64_t offset, unsigned width, uint64_t value)
+void vplic_write(struct vplic *plic, uint64_t offset, unsigned width, uint64_t value)
 {
     if (width != 4 || offset % 4 != 0)
         return;
@@ -300,7 +330,7 @@ void vplic_write(struct vplic *plic, unsigned hart, uint64_t offset, unsigned wi
         vplic_write_context(plic, offset - CONTEXT, (uint32_t)value);
     else
         vplic_write_low(plic, offset, (uint32_t)value);
-    vplic_unlock(plic, hart);
+    vplic_unlock(plic);
 }
 
 /* --- Making one --- */

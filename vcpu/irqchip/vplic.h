@@ -18,10 +18,9 @@
 #define VPLIC_WORDS     2u  /* Of 64 sources. */
 #define VPLIC_PRIORITY  7u  /* The highest. */
 #define VPLIC_SIZE      0x600000u
-#define VPLIC_NO_HART   VPLIC_HARTS_MAX
 
 struct vplic_owner {
-    /* The line of the hart has changed. Called without the lock, never for the hart that does the
+    /* The line of the hart has changed. Called without the lock, also for the hart that does the
      * access. */
     void (*kick)(struct vplic_owner *owner, unsigned hart);
 };
@@ -50,10 +49,9 @@ void vplic_init(struct vplic *plic, unsigned harts, struct vplic_owner *owner);
 /* All but the wires, which belong to devices, to power-on state; no vCPU runs. */
 void vplic_reset(struct vplic *plic);
 
-/* Registers, by the hart that does the access. Only aligned 32-bit accesses do anything. */
-uint64_t vplic_read(struct vplic *plic, unsigned hart, uint64_t offset, unsigned width);
-void vplic_write(struct vplic *plic, unsigned hart, uint64_t offset, unsigned width,
-                 uint64_t value);
+/* Registers, whichever hart accesses them. Only aligned 32-bit accesses do anything. */
+uint64_t vplic_read(struct vplic *plic, uint64_t offset, unsigned width);
+void vplic_write(struct vplic *plic, uint64_t offset, unsigned width, uint64_t value);
 
 /* A wire has a new level. Any pCPU. A source that there is not is ignored. */
 void vplic_set_wire(struct vplic *plic, uint32_t source, bool level);

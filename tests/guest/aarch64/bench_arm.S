@@ -6,8 +6,10 @@
 #define PSCI_VERSION 0x84000000
 
     .text
-    .global bench_clock
-bench_clock:
+    .global bench_start
+    .global bench_stop
+bench_start:
+bench_stop:
     mrs     x0, cntvct_el0
     ret
 
@@ -15,16 +17,16 @@ bench_clock:
     .global bench_hypercall
 bench_hypercall:
     mov     x9, x30
-    bl      bench_clock
+    bl      bench_start
     mov     x10, x0
     mov     x0, #PSCI_VERSION
     hvc     #0
-    bl      bench_clock
+    bl      bench_stop
     sub     x0, x0, x10
     sub     x0, x0, #1              /* The HVC's argument. */
     ret     x9
 
-/* x0: deadline. Spins until the timer's handler has run; returns its stamp. */
+/* x0: deadline. Spins until the timer's handler has run; returns its distance. */
     .global bench_spin_until
 bench_spin_until:
     mov     x9, x30
@@ -34,7 +36,7 @@ bench_spin_until:
     msr     cntv_ctl_el0, x1
     isb
 1:  cbz     x18, 1b
-    mov     x0, x18
+    sub     x0, x18, x0
     ret     x9
 
 /* The same, waiting. Masked until it waits: the interrupt is taken right behind the WFI. */
@@ -47,7 +49,7 @@ bench_wait_until:
     isb
     wfi
 1:  cbz     x18, 1b
-    mov     x0, x18
+    sub     x0, x18, x0
     ret
 
 /* An SGI to this CPU: from the instruction that sends it to the handler's first. */

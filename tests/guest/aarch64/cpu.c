@@ -84,14 +84,6 @@ void irq_disable(void)
     __asm__ volatile("msr daifset, #2; isb" ::: "memory");
 }
 
-uint64_t irq_stamp(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("mov %0, x18" : "=r"(value));
-    return value;
-}
-
 /* --- Exceptions. --- */
 
 void vector_unexpected(unsigned vector)

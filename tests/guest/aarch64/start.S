@@ -146,7 +146,7 @@ vectors:
     .balign 128
     b       sync_vector
     .balign 128
-    mrs     x18, cntvct_el0         /* The first instruction: irq_stamp(). */
+    mrs     x18, cntvct_el0         /* The first instruction: see bench_arm.S. */
     b       irq_vector
     vector_bad 6
     vector_bad 7
