@@ -83,7 +83,7 @@ $O/libfdt/%.o: Makefile arch/$(ARCH)/arch.mk | $(READY)
 	@mkdir -p $(@D)
 	@$(COMPILE) -include kernel/libfdt/libfdt_env.h -c -o $@ $(CACHE)/libfdt/$*.c
 
-$O/%.lds: linker/%.lds.S Makefile | $(READY)
+$O/hypervisor.lds: linker/hypervisor.lds.S Makefile | $(READY)
 	@mkdir -p $(@D)
 	@$(CC) -E -P -x assembler-with-cpp -I. -MMD -MP -MT $@ -MF $@.d -o $@ $<
 
@@ -108,12 +108,14 @@ $O/caisson.img: $O/caisson.elf
 	@$(OBJCOPY) -O binary $< $@
 	@echo "$@: $$(stat -c %s $@) bytes"
 
-# Its header says at 16 how much memory it takes; what is not in the file is .bss.
-$O/caisson-boot.elf: boot/elf_$(ARCH).S $O/caisson.img $O/boot_elf.lds
-	@$(CC) -I. -nostdlib -static -no-pie -Wl,--build-id=none,--no-warn-rwx-segments \
-	    -Wl,-z,noexecstack,-z,max-page-size=4096 -T $O/boot_elf.lds \
-	    -DIMAGE='"$O/caisson.img"' -DIMAGE_SIZE="$$(od -An -tu4 -j16 -N4 $O/caisson.img)" \
-	    -o $@ $<
+# Out of the image's header, from 16 on: its size in memory, 0, entry, and base.
+IMAGE_FIELDS = $(shell od -An -tu4 -j16 -N16 $O/caisson.img)
+$O/caisson-boot.elf: boot/elf_$(ARCH).S linker/boot_elf.lds $O/caisson.img
+	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none,--no-warn-rwx-segments \
+	    -Wl,-z,noexecstack,-z,max-page-size=4096 -T linker/boot_elf.lds \
+	    -Wl,--defsym,IMAGE_BASE=$(word 4,$(IMAGE_FIELDS)) -DIMAGE='"$O/caisson.img"' \
+	    -DIMAGE_SIZE=$(word 1,$(IMAGE_FIELDS)) -DIMAGE_ENTRY=$(word 3,$(IMAGE_FIELDS)) \
+	    -DIMAGE_BASE=$(word 4,$(IMAGE_FIELDS)) -o $@ $<
 
 # --- The EFI program around it. ---
 

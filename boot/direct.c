@@ -7,10 +7,10 @@
  *
  * The first code that runs: static memory, no locks, no log, 4 GiB mapped one to one.
  */
+#include "boot/direct.h"
 #include "boot/boot.h"
 #include "boot/handoff.h"
 #include "kernel/bits.h"
-#include "kernel/string.h"
 
 #define MULTIBOOT2_LOADER  0x36d76289u
 #define MULTIBOOT2_CMDLINE 1u
@@ -58,6 +58,18 @@ static void direct_add_memory(uint64_t base, uint64_t size, uint32_t kind, bool 
         direct_add(base, size, HANDOFF_ACPI);
     else
         direct_add(base, size, HANDOFF_RESERVED);
+}
+
+/* Text that is not printable ASCII is none. */
+static void direct_cmdline(const char *text)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(handoff.cmdline) - 1 && text[i] >= ' ' && text[i] <= '~'; i++)
+        handoff.cmdline[i] = text[i];
+    if (text[i] != '\0')
+        i = 0;
+    handoff.cmdline[i] = '\0';
 }
 
 static void direct_module(uint64_t base, uint64_t size)
@@ -119,7 +131,7 @@ static void multiboot2_take(const struct multiboot2_tag *tag)
 
     switch (tag->type) {
     case MULTIBOOT2_CMDLINE:
-        str_copy(handoff.cmdline, sizeof(handoff.cmdline), (const char *)(tag + 1));
+        direct_cmdline((const char *)(tag + 1));
         break;
     case MULTIBOOT2_MODULE:
         if (tag->size >= sizeof(*module) && module->end > module->start)
@@ -192,21 +204,43 @@ struct pvh_memory {
 
 _Static_assert(offsetof(struct pvh_info, memory) == 40, "[start_info.h]");
 
-static const struct handoff *direct_pvh(const struct pvh_info *info)
+/* More is not mapped. */
+static bool pvh_reachable(uint64_t base, uint64_t size)
+{
+    return base < 4 * GIB && size < 4 * GIB - base;
+}
+
+static void pvh_modules(const struct pvh_info *info)
 {
     const struct pvh_module *modules = (const void *)(uintptr_t)info->modules;
+    uint64_t base, size;
+
+    if (fw_cfg_is_there()) {
+        if (fw_cfg_initrd(&base, &size))
+            direct_module(base, size);
+        return;
+    }
+    if (info->module_count == 0 ||
+        !pvh_reachable(info->modules, (uint64_t)info->module_count * sizeof(*modules)))
+        return;
+    for (uint32_t i = 0; i < info->module_count; i++)
+        direct_module(modules[i].base, modules[i].size);
+}
+
+static const struct handoff *direct_pvh(const struct pvh_info *info)
+{
     const struct pvh_memory *memory = (const void *)(uintptr_t)info->memory;
 
-    if (info->version < 1)
-        return NULL; /* Without a memory map. */
+    if (info->version < 1 ||
+        !pvh_reachable(info->memory, (uint64_t)info->memory_count * sizeof(*memory)))
+        return NULL; /* Version 0 has no memory map. */
     for (uint32_t i = 0; i < info->memory_count; i++)
         direct_add_memory(memory[i].base, memory[i].size, memory[i].kind, true);
     for (uint32_t i = 0; i < info->memory_count; i++)
         direct_add_memory(memory[i].base, memory[i].size, memory[i].kind, false);
-    for (uint32_t i = 0; i < info->module_count; i++)
-        direct_module(modules[i].base, modules[i].size);
-    if (info->cmdline)
-        str_copy(handoff.cmdline, sizeof(handoff.cmdline), (const char *)(uintptr_t)info->cmdline);
+    pvh_modules(info);
+    if (info->cmdline && pvh_reachable(info->cmdline, sizeof(handoff.cmdline)))
+        direct_cmdline((const char *)(uintptr_t)info->cmdline);
     handoff.rsdp = info->rsdp;
     return direct_finish();
 }

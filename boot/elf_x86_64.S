@@ -2,10 +2,9 @@
 /*
  * The hypervisor's flat image in an ELF file, for loaders that take one: multiboot2 (GRUB), which
  * finds its header in the image and starts at the ELF entry, and PVH (QEMU's -kernel), which takes
- * the entry from a note. Linked at DIRECT_BASE; what lies there is known to arch/x86_64/start.S.
- * [Xen: x86/HVM direct boot ABI; public/elfnote.h]
+ * the entry from a note. The Makefile gives IMAGE, and out of its header IMAGE_SIZE with .bss,
+ * IMAGE_ENTRY and IMAGE_BASE, where it is linked. [Xen: x86/HVM direct boot ABI; public/elfnote.h]
  */
-#include "arch/x86_64/asm.h"
 
 #define PHYS32_ENTRY 18
 
@@ -14,7 +13,7 @@
 image:
         .incbin IMAGE
 image_end:
-        .set    _start, image + DIRECT_ENTRY
+        .set    _start, image + IMAGE_ENTRY
 
         /* .bss of the image: what its header says, without what is in the file. */
         .section .image_bss, "aw", @nobits
@@ -24,6 +23,6 @@ image_end:
         .balign 4
         .long   4, 4, PHYS32_ENTRY
         .asciz  "Xen"
-        .long   DIRECT_BASE + DIRECT_ENTRY
+        .long   IMAGE_BASE + IMAGE_ENTRY
 
         .section .note.GNU-stack, "", @progbits

@@ -19,7 +19,8 @@ _head:
         jmp     start64
         .balign 8
         .ascii  "CAISSON\0"
-        .long   _image_end - _head, 0   /* At 16, for boot/efi_x86_64.h. */
+        .long   _image_end - _head, 0   /* At 16, for boot/efi_x86_64.h and the Makefile; */
+        .long   DIRECT_ENTRY, DIRECT_BASE /* at 24, for the ELF file. */
 
         .balign 8
 multiboot2:                             /* In the first 32 KiB of the file, on 8 bytes. */

@@ -95,15 +95,33 @@ def qemu_riscv64(options):
     return ["qemu-system-riscv64", "-M", machine, "-cpu", options["cpu"] or "rva22s64,h=true"]
 
 
-QEMU = {"aarch64": qemu_aarch64, "riscv64": qemu_riscv64}
-FIRMWARE = {"aarch64": CACHE / "aarch64/root/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"}
+# Without what TCG does not have, and would say so.
+EPYC = ("EPYC-v4,+svm,+npt,-fxsr-opt,-misalignsse,-osvw,-topoext,-perfctr-core,-clzero,-ibpb,"
+        "-nrip-save,-xsavec,-xsaves")
+
+
+def qemu_x86_64(options):
+    cpu = options["cpu"] or EPYC
+    return ["qemu-system-x86_64", "-M", options["machine"] or "q35",
+            "-cpu", f"{EPYC},{cpu}" if cpu[0] in "+-" else cpu]
+
+
+QEMU = {"aarch64": qemu_aarch64, "riscv64": qemu_riscv64, "x86_64": qemu_x86_64}
+FLASH = "if=pflash,format=raw,unit"
+OVMF = CACHE / "x86_64/root/usr/share/OVMF"
+FIRMWARE = {
+    "aarch64": ["-bios", str(CACHE / "aarch64/root/usr/share/qemu-efi-aarch64/QEMU_EFI.fd")],
+    "x86_64": ["-drive", f"{FLASH}=0,file={OVMF}/OVMF_CODE_4M.fd,readonly=on",
+               "-drive", f"{FLASH}=1,file={OVMF}/OVMF_VARS_4M.fd,snapshot=on"],
+}
+IMAGE = {"aarch64": "caisson.img", "riscv64": "caisson.img", "x86_64": "caisson-boot.elf"}
 COUNTED = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "clock=vm,base=2026-01-01"]
 
 
 def qemu(arch, what, **changes):
     """The emulator's command line; what: which programs it starts."""
     options = {"smp": 2, "ram": "1G", "gic": 3, "aia": "", "acpi": True, "cpu": None,
-               "virtualization": True, "counted": False} | changes
+               "machine": None, "virtualization": True, "counted": False} | changes
     return (QEMU[arch](options) +
             ["-accel", "tcg", "-smp", str(options["smp"]), "-m", options["ram"],
              "-display", "none", "-nodefaults", "-no-user-config",
@@ -113,14 +131,13 @@ def qemu(arch, what, **changes):
 
 def direct(arch, tree):
     """Started by the loader of the emulator, with a packed configuration."""
-    return ["-kernel", str(build(arch) / "caisson.img")] + (["-initrd", str(tree)] if tree else [])
+    return ["-kernel", str(build(arch) / IMAGE[arch])] + (["-initrd", str(tree)] if tree else [])
 
 
 def firmware(arch, disk):
     """Started by UEFI from a disk."""
-    return ["-bios", str(FIRMWARE[arch]),
-            "-drive", f"file={disk},if=none,id=disk,format=raw,snapshot=on",
-            "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+    return FIRMWARE[arch] + ["-drive", f"file={disk},if=none,id=disk,format=raw,snapshot=on",
+                             "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
 
 
 class ConsoleError(AssertionError):
