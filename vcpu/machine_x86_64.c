@@ -33,6 +33,7 @@ struct x86_cpu {
     struct vcpu *vcpu;
     _Atomic bool nmi;  /* One waits. */
     bool can_take;     /* As of its unbinding: a vector ends its HLT. */
+    bool window;       /* Asked of the backend, and perhaps not answered yet. */
     uint64_t adjust;   /* TSC_ADJUST. */
     uint64_t deadline; /* Of the local APIC's timer, in the guest's time. Own pCPU. */
     struct timer timer;
@@ -130,7 +131,9 @@ static void cpu_inject(struct vcpu *vcpu)
         else
             wait |= BIT(VIRQ_SLOT_VECTOR);
     }
-    arch_virq_set_control(&vcpu->arch, wait);
+    if (unlikely(wait != 0 || cpu->window))
+        arch_virq_set_control(&vcpu->arch, wait);
+    cpu->window = wait != 0;
 }
 
 static void machine_kick(struct vlapic_owner *owner, unsigned index)
