@@ -37,9 +37,11 @@ static const struct machine_device x86_64_devices[] = {
     {.name = "ioapic", .base = 0xfec00000, .size = 0x1000},
     {.name = "lapic", .base = 0xfee00000, .size = 0x1000},
     {.name = "firmware", .base = 0xff000000, .size = 0x01000000, .reserved = true},
+    {.name = "pic", .base = 0x20, .size = 2, .ports = true},
     {.name = "pit", .base = 0x40, .size = 4, .irq = 2, .ports = true}, /* ISA 0 is pin 2. */
     {.name = "pit-gate", .base = 0x61, .size = 1, .ports = true},
     {.name = "cmos", .base = 0x70, .size = 2, .irq = 8, .ports = true},
+    {.name = "pic-second", .base = 0xa0, .size = 2, .ports = true},
     {.name = "ns16550", .base = 0x3f8, .size = 8, .irq = 4, .ports = true},
     {.name = "pm", .base = 0x600, .size = 0x10, .irq = 9, .ports = true},
     {.name = "pci-config", .base = 0xcf8, .size = 8, .ports = true},

@@ -78,6 +78,16 @@ DefinitionBlock ("guest_acpi.aml", "DSDT", 2, "CAISSN", "CAISSON", 1)
             })
         }
 
+        Device (PIC)
+        {
+            Name (_HID, EisaId ("PNP0000"))
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x20, 0x20, 1, 2)
+                IO (Decode16, 0xa0, 0xa0, 1, 2)
+            })
+        }
+
         Device (TIMR)
         {
             Name (_HID, EisaId ("PNP0100"))

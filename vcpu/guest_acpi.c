@@ -137,6 +137,7 @@ static uint64_t write_madt(struct writer *w, const struct machine_layout *machin
     uint8_t *t = begin(w, "APIC", 5, size, &address), *item = t + HEADER_SIZE + 8;
 
     put(t, 36, machine_device(machine, "lapic")->base, 4);
+    put(t, 40, 1, 4); /* There are 8259s, too. */
     for (unsigned i = 0; i < cpu_count; i++, item += MADT_CPU_SIZE) {
         const uint8_t cpu[MADT_CPU_SIZE] = {0, 8, (uint8_t)i, (uint8_t)i, 1}; /* Enabled. */
 

@@ -14,6 +14,7 @@
 #include "vcpu/chips/vcmos.h"
 #include "vcpu/chips/vns16550.h"
 #include "vcpu/chips/vpci_host.h"
+#include "vcpu/chips/vpic.h"
 #include "vcpu/chips/vpit.h"
 #include "vcpu/chips/vpm.h"
 #include "vcpu/hypercall.h"
@@ -21,6 +22,7 @@
 #include "vcpu/irqchip/vlapic.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
+#include "vcpu/vkvmclock.h"
 #include "vcpu/vm.h"
 
 #define MSR_TSC        0x10u
@@ -31,10 +33,11 @@
 
 struct x86_cpu {
     struct vcpu *vcpu;
-    _Atomic bool nmi;  /* One waits. */
-    bool can_take;     /* As of its unbinding: a vector ends its HLT. */
-    bool window;       /* Asked of the backend, and perhaps not answered yet. */
-    uint64_t adjust;   /* TSC_ADJUST. */
+    _Atomic bool nmi; /* One waits. */
+    bool can_take;    /* As of its unbinding: a vector ends its HLT. */
+    bool window;      /* Asked of the backend, and perhaps not answered yet. */
+    uint64_t adjust;  /* TSC_ADJUST. */
+    struct vkvmclock clock;
     uint64_t deadline; /* Of the local APIC's timer, in the guest's time. Own pCPU. */
     struct timer timer;
 };
@@ -45,6 +48,7 @@ struct machine_x86_64 {
     struct vlapics lapics;
     struct vioapic ioapic;
     struct vdev lapic_window, ioapic_window;
+    struct vpic pic[2];
     struct vpit pit;
     struct vcmos cmos;
     struct vpm pm;
@@ -97,14 +101,29 @@ static void cpu_timer(struct timer *timer)
     vcpu_request(cpu->vcpu, VCPU_REQ_IRQ);
 }
 
+static struct vkvmclock_time cpu_clock_time(const struct x86_cpu *cpu)
+{
+    struct vm *vm = cpu->vcpu->vm;
+
+    return (struct vkvmclock_time){
+        .map = &vm->map,
+        .tsc_hz = arch_tick_hz(),
+        .tsc_zero = cpu->adjust,
+        .wall_epoch = platform.wall_epoch * 1000000000 + ticks_to_ns(vm->started_ticks),
+    };
+}
+
 /* A new TSC_ADJUST moves the TSC by as much. [SDM 3, 18.17.3] */
 static void cpu_set_adjust(struct x86_cpu *cpu, uint64_t adjust)
 {
     uint64_t delta = adjust - cpu->adjust;
+    struct vkvmclock_time time;
 
     cpu->adjust = adjust;
     arch_vcpu_set_time(&cpu->vcpu->arch, cpu->vcpu->vm->started_ticks - adjust);
     vlapic_move_clock(lapic_of(cpu->vcpu), cpu_now(cpu), delta);
+    time = cpu_clock_time(cpu);
+    vkvmclock_update(&cpu->clock, &time);
 }
 
 /* --- Interrupts --- */
@@ -301,7 +320,7 @@ static bool machine_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
     else if (msr == MSR_TSC_ADJUST)
         *value = cpu->adjust;
     else
-        return false;
+        return vkvmclock_read(&cpu->clock, msr, value);
     return true;
 }
 
@@ -323,7 +342,9 @@ static bool machine_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
         cpu_set_adjust(cpu, value);
         lapic_changed(vcpu);
     } else {
-        return false;
+        const struct vkvmclock_time time = cpu_clock_time(cpu);
+
+        return vkvmclock_write(&cpu->clock, &time, msr, value);
     }
     return true;
 }
@@ -388,6 +409,8 @@ static void machine_init_models(struct vm *vm, struct machine_x86_64 *m)
 
     vlapics_init(&m->lapics, vm->vcpu_count, &m->owner);
     vioapic_init(&m->ioapic, &m->lapics);
+    vpic_init(&m->pic[0], machine_device(vm->layout, "pic")->base);
+    vpic_init(&m->pic[1], machine_device(vm->layout, "pic-second")->base);
     vpit_init(&m->pit, pit->base, gate->base, pit->irq, home);
     vcmos_init(&m->cmos, cmos->base, cmos->irq, platform.wall_epoch, home);
     vpm_init(&m->pm, pm->base, pm->irq, home);
@@ -401,8 +424,8 @@ static void machine_init_models(struct vm *vm, struct machine_x86_64 *m)
 static enum err machine_create(struct vm *vm)
 {
     struct machine_x86_64 *m = machine_of(vm);
-    struct vdev *const ports[] = {&m->pit.vdev, &m->pit.speaker, &m->cmos.vdev,
-                                  &m->pm.vdev,  &m->pci.ports,   &m->uart.vdev};
+    struct vdev *const ports[] = {&m->pic[0].vdev, &m->pic[1].vdev, &m->pit.vdev,  &m->pit.speaker,
+                                  &m->cmos.vdev,   &m->pm.vdev,     &m->pci.ports, &m->uart.vdev};
 
     m->vm = vm;
     m->owner = (struct vlapic_owner){
@@ -457,6 +480,7 @@ static void machine_reset(struct vm *vm)
         vlapic_reset(&m->lapics.cpu[i]);
         m->cpus[i].deadline = TICKS_NEVER;
         m->cpus[i].adjust = 0;
+        m->cpus[i].clock = (struct vkvmclock){};
         atomic_store(&m->cpus[i].nmi, false);
     }
 }

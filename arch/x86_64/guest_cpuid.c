@@ -21,6 +21,8 @@
 #define VERSION           1u     /* 0.1 */
 #define CAPABILITY_CALLS  BIT(0) /* vcpu/hypercall.h */
 
+#define KVM_CLOCK         (BIT(3) | BIT(24)) /* vcpu/vkvmclock.h; it is stable. */
+
 #define XCR0_X87          BIT(0)
 #define XCR0_SSE          BIT(1)
 #define XCR0_AVX          BIT(2)
@@ -387,8 +389,11 @@ static void leaf_hypervisor(const struct guest_cpuid *c, uint32_t leaf, struct c
     case LEAF_FREQUENCIES:
         *r = (struct cpuid_regs){.eax = c->tsc_khz, .ebx = c->tsc_khz};
         return;
-    case LEAF_KVM: /* By this Linux uses an x2APIC without interrupt remapping. No features. */
+    case LEAF_KVM: /* By this Linux uses an x2APIC without interrupt remapping. */
         *r = signature(LEAF_KVM + 1, "KVMKVMKVM\0\0");
+        return;
+    case LEAF_KVM + 1:
+        *r = (struct cpuid_regs){.eax = KVM_CLOCK};
         return;
     }
 }
