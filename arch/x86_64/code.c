@@ -6,7 +6,8 @@
  * find it.
  *
  * No lock: memory of stage 2 is not taken away before all pCPUs have answered (arch_stage2_flush),
- * which this one does not do in here.
+ * which this one does not do between an exit and its use of the page; then, it forgets the page
+ * before the next entry.
  */
 #include "arch/x86_64/backend.h"
 #include "arch/x86_64/guest_walk.h"
@@ -57,7 +58,6 @@ static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
     struct code_walk walk = {.vcpu = vcpu};
     const struct arch_guest_memory memory = {.read = code_read_entry, .arg = &walk};
     const struct guest_paging paging = vcpu_paging(vcpu);
-    uint64_t flushes = virt_flushes(vcpu->vmid);
     uint32_t error;
     gpa_t addr;
 
@@ -70,7 +70,6 @@ static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
         return NULL;
     code->cr0 = paging.cr0;
     code->cr3 = paging.cr3;
-    code->flushes = flushes;
     code->levels = walk.levels;
     memcpy(code->slot, walk.slot, sizeof(walk.slot));
     memcpy(code->entry, walk.entry, sizeof(walk.entry));
@@ -82,7 +81,9 @@ unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX])
 {
     uint64_t linear = arch_vcpu_pc(vcpu), offset = linear & (PAGE_SIZE - 1);
     unsigned first = (unsigned)MIN((uint64_t)INSN_LENGTH_MAX, PAGE_SIZE - offset);
-    const uint8_t *page = code_find(vcpu, linear);
+    const uint8_t *known = code_known(vcpu, virt_backend->reg(vcpu, REG_CR0),
+                                      virt_backend->reg(vcpu, REG_CR3));
+    const uint8_t *page = known ? known - offset : code_find(vcpu, linear);
 
     if (!page)
         return 0;

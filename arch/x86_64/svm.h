@@ -55,18 +55,18 @@ void svm_virq_iret(struct arch_vcpu *vcpu);
 bool svm_virq_stepped(struct arch_vcpu *vcpu);
 void svm_virq_set_nmi_blocked(struct arch_vcpu *vcpu, bool blocked);
 
+/* Its last steps, where flags say that there are more than to go on. */
+void svm_step_flags(struct vmcb *vmcb);
+
 static inline void svm_step_over(struct arch_vcpu *vcpu, unsigned length)
 {
     struct vmcb *vmcb = svm_vmcb(vcpu);
+    uint64_t rip = vcpu->rip + length;
 
-    vcpu->rip += length;
     if (unlikely(!(vmcb->save.segment[SEGMENT_CS].attributes & SEGMENT_LONG)))
-        vcpu->rip = (uint32_t)vcpu->rip;
+        rip = (uint32_t)rip;
+    vcpu->rip = rip;
     vmcb->control.int_state = 0;
-    vmcb->save.rflags &= ~RFLAGS_RF;
-    if (unlikely(vmcb->save.rflags & RFLAGS_TF)) {
-        vmcb->save.dr6 |= DR6_STEP;
-        svm_dirty(vmcb, VMCB_CLEAN_DEBUG);
-        vmcb->control.event_inj = svm_event(SVM_EVENT_EXCEPTION, VECTOR_DB);
-    }
+    if (unlikely(vmcb->save.rflags & (RFLAGS_TF | RFLAGS_RF)))
+        svm_step_flags(vmcb);
 }

@@ -7,7 +7,6 @@
 #include "arch/x86_64/backend.h"
 #include "kernel/fmt.h"
 #include "kernel/percpu.h"
-#include "kernel/string.h"
 
 /* What an instruction looks like when nobody has put prefixes before it. */
 #define PLAIN_VMMCALL 0xd9010fu
@@ -50,7 +49,7 @@ static inline bool exit_length(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
     }
     code = code_known(vcpu, vmcb->save.cr0, vmcb->save.cr3);
     if (likely(code && ((uintptr_t)code & (PAGE_SIZE - 1)) <= PAGE_SIZE - sizeof(bytes))) {
-        memcpy(&bytes, code, sizeof(bytes));
+        __builtin_memcpy(&bytes, code, sizeof(bytes)); /* One load. */
         if (likely((bytes & (uint32_t)BITS(8 * plain_length - 1, 0)) == plain)) {
             vcpu->insn_length = (uint8_t)plain_length;
             return true;
@@ -67,6 +66,16 @@ static bool exit_length_any(struct arch_vcpu *vcpu, struct vcpu_exit *exit, enum
     return true;
 }
 
+void svm_step_flags(struct vmcb *vmcb)
+{
+    vmcb->save.rflags &= ~RFLAGS_RF;
+    if (!(vmcb->save.rflags & RFLAGS_TF))
+        return;
+    vmcb->save.dr6 |= DR6_STEP;
+    svm_dirty(vmcb, VMCB_CLEAN_DEBUG);
+    vmcb->control.event_inj = svm_event(SVM_EVENT_EXCEPTION, VECTOR_DB);
+}
+
 /* --- The frequent ones. --- */
 
 static void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
@@ -81,7 +90,8 @@ static void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     if (unlikely(!exit_length(vcpu, exit, INSN_KNOWN_VMMCALL, PLAIN_VMMCALL, 3)))
         return;
     exit->kind = EXIT_HYPERCALL;
-    exit->advance = true;
+    exit->advance = false;
+    svm_step_over(vcpu, vcpu->insn_length);
     exit->call.nr = vcpu->gpr[INSN_RAX];
 #pragma GCC unroll 6
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
@@ -101,7 +111,7 @@ static inline bool exit_mmio(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uin
 
     if (unlikely(!code || ((uintptr_t)code & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(bytes)))
         return false;
-    memcpy(bytes, code, sizeof(bytes));
+    __builtin_memcpy(bytes, code, sizeof(bytes));
     if (unlikely(!insn_decode_mov(bytes, vcpu->gpr, vcpu->rip, &mov) ||
                  mov.page_offset != (addr & (PAGE_SIZE - 1)) || (addr & (mov.width - 1u)) ||
                  mov.store != ((info & VMEXIT_NPF_WRITE) != 0)))
@@ -407,8 +417,10 @@ void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     uint64_t interrupted;
     uint32_t code;
 
-    if (unlikely(vcpu->flushes != virt_flushes(vcpu->vmid)))
+    if (unlikely(vcpu->flushes != virt_flushes(vcpu->vmid))) {
+        code_forget(vcpu);
         svm_renew_asid(vcpu);
+    }
     svm_enter(vcpu, vmcb, this_cpu()->arch.virt.host_block);
     code = (uint32_t)vmcb->control.exit_code;
     interrupted = vmcb->control.exit_int_info;

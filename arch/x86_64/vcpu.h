@@ -48,8 +48,8 @@ struct guest_paging vcpu_paging(const struct arch_vcpu *vcpu);
 /* --- vcpu_insn.c --- */
 
 /* What has begun and goes on by further exits. */
-void vcpu_insn_next(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
-void vcpu_insn_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);
+[[gnu::noinline]] void vcpu_insn_next(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
+[[gnu::noinline]] void vcpu_insn_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);
 bool vcpu_insn_active(const struct arch_vcpu *vcpu);
 
 /* --- guest_sysreg.c --- */
@@ -62,7 +62,7 @@ bool sysreg_has_aux(void); /* TSC_AUX. */
 
 /* --- code.c: the guest's instructions. --- */
 
-/* Forgets the page: CR4 or EFER change, or it is another guest. */
+/* Forgets the page: CR4, EFER or stage 2 change, or it is another guest. */
 static inline void code_forget(struct arch_vcpu *vcpu)
 {
     vcpu->code.page = 1;
@@ -76,7 +76,7 @@ static inline const uint8_t *code_known(const struct arch_vcpu *vcpu, uint64_t c
     uint64_t linear = vcpu_pc(vcpu);
 
     if (unlikely(code->page != (linear & ~(PAGE_SIZE - 1)) || code->cr3 != cr3 ||
-                 code->cr0 != cr0 || code->flushes != virt_flushes(vcpu->vmid)))
+                 code->cr0 != cr0))
         return NULL;
     for (unsigned i = 0; i < code->levels; i++)
         if (unlikely(*(const volatile uint64_t *)code->slot[i] != code->entry[i]))

@@ -40,7 +40,8 @@ struct arch_regs {
 /*
  * The page of code that the guest was last seen to run, and the entries of its own tables by which
  * it was found. While they, and what they depend on, are the same, the guest's instructions are at
- * host. Whoever changes CR4 or EFER forgets it. code.c
+ * host. Whoever changes CR4, EFER or stage
+ * 2 forgets it. code.c
  */
 #define ARCH_CODE_LEVELS 5u
 
@@ -48,7 +49,6 @@ struct arch_code {
     uint64_t page; /* Linear; an odd number: none. */
     const uint8_t *host;
     uint64_t cr0, cr3;
-    uint64_t flushes; /* Of stage 2, of this VM. */
     unsigned levels;
     const uint64_t *slot[ARCH_CODE_LEVELS];
     uint64_t entry[ARCH_CODE_LEVELS];
