@@ -81,8 +81,8 @@ unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX])
 {
     uint64_t linear = arch_vcpu_pc(vcpu), offset = linear & (PAGE_SIZE - 1);
     unsigned first = (unsigned)MIN((uint64_t)INSN_LENGTH_MAX, PAGE_SIZE - offset);
-    const uint8_t *known = code_known(vcpu, virt_backend->reg(vcpu, REG_CR0),
-                                      virt_backend->reg(vcpu, REG_CR3));
+    const uint8_t *known =
+        code_known(vcpu, virt_backend->reg(vcpu, REG_CR0), virt_backend->reg(vcpu, REG_CR3));
     const uint8_t *page = known ? known - offset : code_find(vcpu, linear);
 
     if (!page)

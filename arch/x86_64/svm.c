@@ -291,21 +291,32 @@ static uint64_t svm_reg(const struct arch_vcpu *vcpu, enum arch_reg reg)
     return reg == REG_EFER ? value & ~EFER_SVME : value;
 }
 
-/* EFER.SVME must be set to be run; the guest does not see it. A new CR4 or EFER may mean that
- * translations are others. */
+/* Bits of CR4 that change how tables are walked, and those that flush the TLB [AMD APM 2, 5.5.3].
+ */
+#define CR4_WALK  (CR4_PSE | CR4_PAE | CR4_LA57)
+#define CR4_FLUSH (CR4_WALK | CR4_PGE | CR4_PCIDE | CR4_SMEP)
+
+static void svm_changed(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t bits)
+{
+    bool control = reg == REG_CR0 || reg == REG_CR3 || reg == REG_EFER;
+
+    if (control || (reg == REG_CR4 && (bits & CR4_WALK)))
+        code_forget(vcpu);
+    if (vcpu->bound && (control || (reg == REG_CR4 && (bits & CR4_FLUSH))))
+        svm_renew_asid(vcpu);
+}
+
+/* EFER.SVME must be set to be run; the guest does not see it. */
 static void svm_set_reg(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t value)
 {
     struct vmcb *vmcb = svm_vmcb(vcpu);
+    uint64_t *slot = svm_reg_slot(&vmcb->save, reg), old = *slot;
 
     if (reg == REG_EFER)
         value |= EFER_SVME;
-    *svm_reg_slot(&vmcb->save, reg) = value;
+    *slot = value;
     svm_dirty(vmcb, svm_clean_bit(reg));
-    if (reg != REG_CR0 && reg != REG_CR3 && reg != REG_CR4 && reg != REG_EFER)
-        return;
-    code_forget(vcpu);
-    if (vcpu->bound)
-        svm_renew_asid(vcpu);
+    svm_changed(vcpu, reg, old ^ value);
 }
 
 static struct arch_segment svm_segment(const struct arch_vcpu *vcpu, enum arch_segment_index index)

@@ -75,8 +75,7 @@ static inline const uint8_t *code_known(const struct arch_vcpu *vcpu, uint64_t c
     const struct arch_code *code = &vcpu->code;
     uint64_t linear = vcpu_pc(vcpu);
 
-    if (unlikely(code->page != (linear & ~(PAGE_SIZE - 1)) || code->cr3 != cr3 ||
-                 code->cr0 != cr0))
+    if (unlikely(code->page != (linear & ~(PAGE_SIZE - 1)) || code->cr3 != cr3 || code->cr0 != cr0))
         return NULL;
     for (unsigned i = 0; i < code->levels; i++)
         if (unlikely(*(const volatile uint64_t *)code->slot[i] != code->entry[i]))
