@@ -2,6 +2,9 @@
 CROSS      ?= $(if $(filter x86_64,$(shell uname -m)),,x86_64-linux-gnu-)
 ARCH_FLAGS := -m64 -march=x86-64 -mno-red-zone -mgeneral-regs-only -mcmodel=small \
               -fcf-protection=none
+# Padding and copies of functions would be an eighth of the image.
+ARCH_FLAGS += -falign-functions=1 -falign-jumps=1 -falign-loops=1 -fno-inline-functions \
+              -fno-ipa-cp-clone
 EFI_NAME   := BOOTX64.EFI
 EFI_FORMAT := --target efi-app-x86_64
 # GNU-EFI calls the firmware by its ABI when the compiler knows it.
