@@ -45,15 +45,22 @@ static inline void arch_rmb(void)
     atomic_thread_fence(memory_order_acquire);
 }
 
-/* Device registers are plain memory. */
+/* Device registers are plain memory; those below 64 KiB are I/O ports, as on x86. */
+extern uint8_t fake_ports[0x10000 + 8]; /* Ones, until somebody writes there. */
+
+static inline volatile void *fake_register(const volatile void *reg)
+{
+    return (uintptr_t)reg < 0x10000 ? fake_ports + (uintptr_t)reg : (volatile void *)reg;
+}
+
 #define FAKE_DEVICE_ACCESS(bits)                                                                   \
     static inline uint##bits##_t arch_read##bits(const volatile void *reg)                         \
     {                                                                                              \
-        return *(const volatile uint##bits##_t *)reg;                                              \
+        return *(const volatile uint##bits##_t *)fake_register(reg);                               \
     }                                                                                              \
     static inline void arch_write##bits(volatile void *reg, uint##bits##_t v)                      \
     {                                                                                              \
-        *(volatile uint##bits##_t *)reg = v;                                                       \
+        *(volatile uint##bits##_t *)fake_register(reg) = v;                                        \
     }
 
 FAKE_DEVICE_ACCESS(8)

@@ -18,6 +18,7 @@ struct fake fake;
 jmp_buf fake_death;
 _Thread_local struct pcpu *fake_this_cpu = &pcpus[0];
 _Atomic uint64_t fake_ticks;
+alignas(8) uint8_t fake_ports[0x10000 + 8];
 static bool fake_death_expected;
 static void *fake_ram_block;
 
@@ -25,6 +26,7 @@ void fake_reset(void)
 {
     memset(&fake, 0, sizeof(fake));
     fake_ticks = 0;
+    memset(fake_ports, 0xff, sizeof(fake_ports));
     fake_death_expected = false;
     for (unsigned i = 0; i < CPUS_MAX; i++) {
         pcpus[i].id = i;
