@@ -169,24 +169,34 @@ uint64_t arch_hw_id(void)
     return apic_own_id();
 }
 
-void arch_cpu_describe(char *buf, size_t size)
+/* What the processor calls itself, without the blanks around it. */
+static const char *cpu_brand(char text[49])
 {
-    struct cpuid wide = cpuid_or_none(0x80000008, 0);
-    uint32_t text[13] = {0};
-    const char *name = (const char *)text;
-    uint64_t cr4 = cr4_read();
+    size_t end = 48;
 
+    memset(text, 0, 49);
     for (uint32_t i = 0; i < 3; i++) {
         struct cpuid part = cpuid_or_none(0x80000002 + i, 0);
 
-        memcpy(text + 4 * i, &part, sizeof(part));
+        memcpy(text + 16 * i, &part, sizeof(part));
     }
-    while (*name == ' ')
-        name++;
-    fmt_buf(buf, size, "%s, %u-bit physical addresses, TSC at %u kHz (%s), %s%s%s%s%s", name,
-            wide.eax & 0xff, (unsigned)(tsc_hz / 1000), tsc_source(), apic_describe(),
-            cr4 & CR4_SMEP ? ", SMEP" : "", cr4 & CR4_SMAP ? ", SMAP" : "",
-            cr4 & CR4_UMIP ? ", UMIP" : "", cr4 & CR4_PCIDE ? ", PCID" : "");
+    while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '\0'))
+        text[--end] = '\0';
+    while (*text == ' ')
+        text++;
+    return text;
+}
+
+void arch_cpu_describe(char *buf, size_t size)
+{
+    uint64_t cr4 = cr4_read();
+    char brand[49];
+
+    fmt_buf(buf, size, "%s, %u-bit physical addresses, TSC at %u kHz (%s), %s%s%s%s%s",
+            cpu_brand(brand), cpuid_or_none(0x80000008, 0).eax & 0xff, (unsigned)(tsc_hz / 1000),
+            tsc_source(), apic_describe(), cr4 & CR4_SMEP ? ", SMEP" : "",
+            cr4 & CR4_SMAP ? ", SMAP" : "", cr4 & CR4_UMIP ? ", UMIP" : "",
+            cr4 & CR4_PCIDE ? ", PCID" : "");
 }
 
 /* --- Waiting --- */
