@@ -10,8 +10,6 @@ struct pcpu;
 /* Tables for the time until hostmap_init(), and for the first moments of other pCPUs. early.c */
 uint64_t early_map(const struct memmap *map);
 const void *early_tables(void); /* Their root, a page. */
-/* One sentence on COM1, for when there is nothing to build on. */
-void early_say(const char *text);
 
 void start_secondary(void);
 extern const char trampoline[], trampoline_end[];

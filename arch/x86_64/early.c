@@ -9,18 +9,24 @@
 #include "arch/x86_64/pt_x86_64.h"
 #include "arch/x86_64/x86.h"
 #include "kernel/arch.h"
+#include "kernel/string.h"
 #include "mm/memmap.h"
 
-#define ENTRIES   512u
-#define TABLES_L3 4u /* Each maps 512 GiB that hold RAM. */
+#define ENTRIES       512u
+#define TABLES_L3     4u /* Each maps 512 GiB that hold RAM. */
 
-#define LEAF      (LONG_P | LONG_W | LONG_A | LONG_D | LONG_PS)
-#define TABLE     (LONG_P | LONG_W)
+#define LEAF          (LONG_P | LONG_W | LONG_A | LONG_D | LONG_PS)
+#define TABLE         (LONG_P | LONG_W)
 
-#define COM1      0x3f8u
-#define COM1_LSR  (COM1 + 5)
-#define LSR_THRE  BIT(5)
-#define SPINS_MAX 1000000u
+/* [PC16550D data sheet, 8.0] */
+#define COM1(reg)     ((volatile void *)(uintptr_t)(0x3f8u + (reg)))
+#define THR           0u /* RBR for reads. */
+#define LSR           5u
+#define SCR           7u
+#define LSR_DR        BIT(0)
+#define LSR_THRE      BIT(5)
+#define SCRATCH_VALUE 0x5au
+#define SPINS_MAX     1000000u
 
 static alignas(4096) uint64_t root[ENTRIES];
 static alignas(4096) uint64_t tables[TABLES_L3][ENTRIES];
@@ -38,15 +44,37 @@ static uint64_t *early_table(uint64_t gib)
     return (uint64_t *)(uintptr_t)(*entry & ~TABLE);
 }
 
-void early_say(const char *text)
+/* --- COM1: where a PC's firmware writes too, and the only console before there is another. --- */
+
+static bool early_com1_is_there(void)
 {
-    for (; *text; text++) {
-        for (unsigned i = 0; i < SPINS_MAX; i++)
-            if (arch_read8((void *)COM1_LSR) & LSR_THRE)
-                break;
-        arch_write8((void *)COM1, (uint8_t)*text);
-    }
+    arch_write8(COM1(SCR), SCRATCH_VALUE);
+    return arch_read8(COM1(SCR)) == SCRATCH_VALUE;
 }
+
+enum err arch_console_write(const char *text, size_t size)
+{
+    if (!early_com1_is_there())
+        return E_UNSUPPORTED;
+    for (; size > 0; text++, size--) {
+        for (unsigned i = 0; i < SPINS_MAX && !(arch_read8(COM1(LSR)) & LSR_THRE); i++)
+            __asm__ volatile("pause");
+        arch_write8(COM1(THR), (uint8_t)*text);
+    }
+    return OK;
+}
+
+int arch_console_read(void)
+{
+    return arch_read8(COM1(LSR)) & LSR_DR ? arch_read8(COM1(THR)) : -1;
+}
+
+static void early_say(const char *text)
+{
+    (void)(arch_console_write(text, strlen(text)) == OK); /* There is nobody else to tell. */
+}
+
+/* --- Tables --- */
 
 /* 0: it cannot be, which was said. */
 uint64_t early_map(const struct memmap *map)

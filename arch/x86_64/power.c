@@ -82,14 +82,3 @@ void arch_machine_reset(void)
     power_wait();
     log_error("the machine did not reset");
 }
-
-/* The console of UEFI ended with its boot services; the BIOS' is for real mode alone. */
-enum err arch_console_write(const char *, size_t)
-{
-    return E_UNSUPPORTED;
-}
-
-int arch_console_read(void)
-{
-    return -1;
-}
