@@ -77,6 +77,14 @@ static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
     return code->host;
 }
 
+const uint8_t *code_seek(struct arch_vcpu *vcpu)
+{
+    uint64_t linear = vcpu_pc(vcpu);
+    const uint8_t *page = code_find(vcpu, linear);
+
+    return page ? page + (linear & (PAGE_SIZE - 1)) : NULL;
+}
+
 unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX])
 {
     uint64_t linear = arch_vcpu_pc(vcpu), offset = linear & (PAGE_SIZE - 1);

@@ -109,6 +109,8 @@ static inline bool exit_mmio(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uin
     alignas(16) uint8_t bytes[16];
     struct insn_mov mov;
 
+    if (unlikely(!code))
+        code = code_seek(vcpu);
     if (unlikely(!code || ((uintptr_t)code & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(bytes)))
         return false;
     __builtin_memcpy(bytes, code, sizeof(bytes));

@@ -83,6 +83,8 @@ static inline const uint8_t *code_known(const struct arch_vcpu *vcpu, uint64_t c
     return code->host + (linear & (PAGE_SIZE - 1));
 }
 
+/* The same, found anew and remembered; NULL: it is nowhere. */
+const uint8_t *code_seek(struct arch_vcpu *vcpu);
 /* Copies the bytes at RIP, across the end of a page too: how many there are. */
 unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX]);
 /* Length of an instruction that has exited; 0: something else is there now. */
