@@ -49,7 +49,9 @@ uint64_t svm_virq_read(const struct arch_vcpu *vcpu, unsigned slot);
 void svm_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value);
 void svm_virq_set_control(struct arch_vcpu *vcpu, uint64_t value);
 /* Exits that are about them. */
-void svm_virq_window(struct arch_vcpu *vcpu);
+void svm_virq_window(struct arch_vcpu *vcpu, unsigned slot);
+/* After any exit: whether an NMI that was waited for can come now. */
+bool svm_virq_nmi_window(struct arch_vcpu *vcpu);
 void svm_virq_iret(struct arch_vcpu *vcpu);
 /* A #DB exit: whether it was the end of an IRET from an NMI. */
 bool svm_virq_stepped(struct arch_vcpu *vcpu);

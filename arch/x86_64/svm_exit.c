@@ -285,7 +285,7 @@ static void exit_exception(struct arch_vcpu *vcpu, struct vcpu_exit *exit, unsig
     case VECTOR_DB:
         if (!svm_virq_stepped(vcpu))
             vcpu_inject(vcpu, VECTOR_DB);
-        else if (vcpu->wanted & BIT(VIRQ_SLOT_NMI))
+        else if (svm_virq_nmi_window(vcpu))
             exit->kind = EXIT_INTERRUPT_WINDOW;
         return;
     case VECTOR_AC:
@@ -383,14 +383,15 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
 {
     switch (code) {
     case VMEXIT_INTR:
-        exit->kind = EXIT_INTERRUPT;
+        /* In the window's place it stays pending, and comes again at the next entry. */
+        exit->kind = unlikely(svm_virq_nmi_window(vcpu)) ? EXIT_INTERRUPT_WINDOW : EXIT_INTERRUPT;
         exit->advance = false;
         return;
     case VMEXIT_HLT:
         exit_simple(vcpu, exit, EXIT_HALT, INSN_KNOWN_HLT, PLAIN_HLT, 1);
         return;
     case VMEXIT_VINTR:
-        svm_virq_window(vcpu);
+        svm_virq_window(vcpu, VIRQ_SLOT_VECTOR);
         exit->kind = EXIT_INTERRUPT_WINDOW;
         exit->advance = false;
         return;

@@ -7,6 +7,7 @@
  */
 #include "arch/x86_64/svm.h"
 #include "kernel/assert.h"
+#include "kernel/percpu.h"
 
 uint64_t svm_virq_read(const struct arch_vcpu *vcpu, unsigned slot)
 {
@@ -58,7 +59,10 @@ void svm_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
     }
 }
 
-/* That for NMIs needs nothing: while they are blocked, IRET is intercepted. */
+/*
+ * While NMIs are blocked, IRET is intercepted. When it is but an instruction's shadow, or another
+ * event that is being injected, an interrupt of ours ends the run right after that.
+ */
 void svm_virq_set_control(struct arch_vcpu *vcpu, uint64_t value)
 {
     struct vmcb_control *control = &svm_vmcb(vcpu)->control;
@@ -71,11 +75,26 @@ void svm_virq_set_control(struct arch_vcpu *vcpu, uint64_t value)
         control->intercept[0] |= VMCB_VINTR;
     }
     svm_dirty(svm_vmcb(vcpu), VMCB_CLEAN_INT | VMCB_CLEAN_INTERCEPTS);
+    if ((value & BIT(VIRQ_SLOT_NMI)) && !vcpu->nmi_blocked)
+        arch_ipi_send(this_cpu());
 }
 
-void svm_virq_window(struct arch_vcpu *vcpu)
+void svm_virq_window(struct arch_vcpu *vcpu, unsigned slot)
 {
-    svm_virq_set_control(vcpu, vcpu->wanted & ~BIT(VIRQ_SLOT_VECTOR));
+    svm_virq_set_control(vcpu, vcpu->wanted & ~BIT(slot));
+}
+
+bool svm_virq_nmi_window(struct arch_vcpu *vcpu)
+{
+    if (!(vcpu->wanted & BIT(VIRQ_SLOT_NMI)))
+        return false;
+    if (svm_event_open(svm_vmcb(vcpu), vcpu->nmi_blocked) & BIT(VIRQ_SLOT_NMI)) {
+        svm_virq_window(vcpu, VIRQ_SLOT_NMI);
+        return true;
+    }
+    if (!vcpu->nmi_blocked)
+        arch_ipi_send(this_cpu());
+    return false;
 }
 
 /* The IRET is executed with TF set, and traps when it is done, whatever flags it loads. */
