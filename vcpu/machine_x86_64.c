@@ -11,6 +11,7 @@
 #include "kernel/assert.h"
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
+#include "kernel/string.h"
 #include "vcpu/chips/vcmos.h"
 #include "vcpu/chips/vns16550.h"
 #include "vcpu/chips/vpci_host.h"
@@ -462,6 +463,22 @@ static void machine_destroy(struct vm *vm)
     vpm_stop(&m->pm);
 }
 
+/*
+ * What a PC's firmware leaves in CMOS memory, and other firmware reads: the size of memory, in KiB
+ * below 1 MiB and above (twice), and in 64 KiB above 16 MiB.
+ */
+static void machine_cmos_memory(struct vm *vm)
+{
+    uint64_t size = vm->config->memory_size;
+    uint64_t above = MIN(size > MIB ? (size - MIB) / KIB : 0, (uint64_t)UINT16_MAX);
+    uint64_t high = size > 16 * MIB ? (size - 16 * MIB) / (64 * KIB) : 0;
+    const uint16_t words[][2] = {
+        {0x15, 640}, {0x17, (uint16_t)above}, {0x30, (uint16_t)above}, {0x34, (uint16_t)high}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+        memcpy(&machine_of(vm)->cmos.state.bytes[words[i][0]], &words[i][1], 2);
+}
+
 static void bus_reset(struct bus *bus)
 {
     for (unsigned i = 0; i < bus->count; i++)
@@ -475,6 +492,7 @@ static void machine_reset(struct vm *vm)
 
     bus_reset(&vm->bus);
     bus_reset(&vm->ports);
+    machine_cmos_memory(vm);
     vioapic_reset(&m->ioapic);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vlapic_reset(&m->lapics.cpu[i]);

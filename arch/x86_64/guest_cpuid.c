@@ -39,11 +39,13 @@
      F1C_AVX | BIT(30)) /* SSE3 … RDRAND. */
 #define F1C_PCID   BIT(17)
 
-/* Leaf 1, EDX. Hidden: MCE, MCA, MTRR, serial number, debug store, thermal monitor. */
+/* Leaf 1, EDX. Hidden: MTRR, serial number, debug store, thermal monitor. MCA is there, with no
+ * bank: firmware sets CR4.MCE without looking. */
 #define F1D_ALWAYS BIT(9) /* APIC. */
 #define F1D_HTT    BIT(28)
-#define F1D_PASS   (BITS(6, 0) | BIT(8) | BIT(11) | BIT(13) | BITS(17, 15) | BIT(19) | BITS(27, 23))
+#define F1D_PASS   (BITS(8, 0) | BIT(11) | BITS(17, 13) | BIT(19) | BITS(27, 23))
 #define F1D_DE     BIT(2)
+#define F1D_MCE    BIT(7)
 #define F1D_PGE    BIT(13)
 
 /* Leaf 7, EBX. Hidden: SGX, HLE, RTM, RDT, MPX, PT. */
@@ -418,16 +420,22 @@ uint64_t guest_cpuid_cr4(const struct guest_cpuid *c)
         bool has;
         uint64_t bits;
     } gates[] = {
-        {c->basic[1].edx & BIT(1), BITS(1, 0)},                                       /* VME, PVI */
-        {c->basic[1].edx & BIT(4), BIT(2)},                                           /* TSD */
-        {c->basic[1].edx & F1D_DE, BIT(3)},       {c->basic[1].edx & BIT(3), BIT(4)}, /* PSE */
-        {c->basic[1].edx & BIT(6), BIT(5)},                                           /* PAE */
-        {c->basic[1].edx & F1D_PGE, BIT(7)},      {true, BIT(8)}, /* PCE: there are no counters. */
-        {c->basic[1].edx & BIT(24), BIT(9)},                      /* OSFXSR */
-        {c->basic[1].edx & BIT(25), BIT(10)},                     /* OSXMMEXCPT */
-        {c->features[0].ecx & F7C_UMIP, BIT(11)}, {c->features[0].ebx & F7B_FSGSBASE, BIT(16)},
-        {c->basic[1].ecx & F1C_PCID, BIT(17)},    {c->basic[1].ecx & F1C_XSAVE, BIT(18)},
-        {c->features[0].ebx & F7B_SMEP, BIT(20)}, {c->features[0].ebx & F7B_SMAP, BIT(21)},
+        {c->basic[1].edx & BIT(1), BITS(1, 0)}, /* VME, PVI */
+        {c->basic[1].edx & BIT(4), BIT(2)},     /* TSD */
+        {c->basic[1].edx & F1D_DE, BIT(3)},
+        {c->basic[1].edx & BIT(3), BIT(4)}, /* PSE */
+        {c->basic[1].edx & BIT(6), BIT(5)}, /* PAE */
+        {c->basic[1].edx & F1D_MCE, BIT(6)},
+        {c->basic[1].edx & F1D_PGE, BIT(7)},
+        {true, BIT(8)},                       /* PCE: there are no counters. */
+        {c->basic[1].edx & BIT(24), BIT(9)},  /* OSFXSR */
+        {c->basic[1].edx & BIT(25), BIT(10)}, /* OSXMMEXCPT */
+        {c->features[0].ecx & F7C_UMIP, BIT(11)},
+        {c->features[0].ebx & F7B_FSGSBASE, BIT(16)},
+        {c->basic[1].ecx & F1C_PCID, BIT(17)},
+        {c->basic[1].ecx & F1C_XSAVE, BIT(18)},
+        {c->features[0].ebx & F7B_SMEP, BIT(20)},
+        {c->features[0].ebx & F7B_SMAP, BIT(21)},
     };
     uint64_t bits = 0;
 

@@ -89,7 +89,7 @@ TEST(what_is_not_virtualized_is_hidden_from_a_guest)
     struct cpuid_regs r = ask(&c, 0, 2, 1, 0);
 
     ASSERT_EQ(r.ecx & (BIT(3) | BIT(5) | BIT(6) | BIT(15) | BIT(18) | BIT(27)), 0);
-    ASSERT_EQ(r.edx & (BIT(7) | BIT(12) | BIT(14) | BIT(18) | BIT(21) | BIT(22) | BIT(29)), 0);
+    ASSERT_EQ(r.edx & (BIT(12) | BIT(18) | BIT(21) | BIT(22) | BIT(29)), 0);
     r = ask(&c, 0, 2, 7, 0);
     ASSERT_EQ(r.ebx & (BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(25)), 0);
     ASSERT_EQ(r.ecx & (BITS(5, 3) | BIT(7) | BIT(13) | BIT(16) | BIT(23) | BIT(29)), 0);
@@ -232,7 +232,8 @@ TEST(kernels_find_the_msrs_that_they_do_not_ask_for)
     ASSERT(guest_msr_read(&intel, 0x3a, &value) && value == 1);
     ASSERT(guest_msr_write(&amd, 0xc0011029, 2));
     ASSERT(guest_msr_write(&intel, 0x8b, 0));
-    ASSERT(!guest_msr_write(&intel, 0x3a, 5)); /* Locked. */
+    ASSERT(!guest_msr_write(&intel, 0x3a, 5));                 /* Locked. */
+    ASSERT(guest_msr_read(&amd, 0x179, &value) && value == 0); /* No banks. */
     ASSERT(!guest_msr_write(&amd, 0x179, 1));
     ASSERT(!guest_msr_read(&amd, 0xc0010114, &value));                               /* SVM's. */
     ASSERT(!guest_msr_read(&intel, 0x480, &value));                                  /* VMX's. */

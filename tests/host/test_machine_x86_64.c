@@ -414,6 +414,20 @@ TEST(a_guest_resets_through_port_0xcf9)
     finish();
 }
 
+TEST(a_firmware_finds_the_size_of_memory_in_cmos)
+{
+    start();
+    config.memory_size = 512 * MIB;
+    machine_x86_64.reset(&vm);
+    port(true, 0x70, 1, 0x34);
+    ASSERT_EQ(port(false, 0x71, 1, 0), (496 * 16) & 0xff);
+    port(true, 0x70, 1, 0x35);
+    ASSERT_EQ(port(false, 0x71, 1, 0), 496 * 16 >> 8);
+    port(true, 0x70, 1, 0x31);
+    ASSERT_EQ(port(false, 0x71, 1, 0), 0xff);
+    finish();
+}
+
 TEST(every_device_of_the_layout_is_on_its_bus)
 {
     start();
