@@ -83,7 +83,7 @@ static void boot_number_cpus(void)
 
 static void boot_this_cpu(void)
 {
-    char text[128];
+    char text[192];
 
     timer_init_cpu();
     sched_init_cpu();

@@ -138,11 +138,12 @@ static void cpu_set_control(void)
 /* All errors of all banks are signalled; what is there from before was the firmware's to tell. */
 static void cpu_enable_machine_checks(void)
 {
-    uint64_t count;
+    uint64_t capabilities, count;
 
-    if (!(cpuid(1, 0).edx & CPUID1_EDX_MCA))
+    /* Bochs has the feature without the register. */
+    if (!(cpuid(1, 0).edx & CPUID1_EDX_MCA) || !msr_probe(MSR_MCG_CAP, &capabilities))
         return;
-    count = field_get(MCG_CAP_COUNT, msr_read(MSR_MCG_CAP));
+    count = field_get(MCG_CAP_COUNT, capabilities);
     for (uint32_t bank = 0; bank < count; bank++) {
         msr_write(MSR_MC0_CTL + 4 * bank, ~(uint64_t)0);
         msr_write(MSR_MC0_STATUS + 4 * bank, 0);
