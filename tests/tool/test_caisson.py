@@ -121,6 +121,24 @@ def test_explain_prints_the_memory_map(folder):
     assert "kernel Image (arm64 Image), entry 0x40000000\n" in done.stdout
 
 
+def test_explain_prints_the_ports_of_an_x86_machine(folder):
+    text = (CONFIG % "").replace("boot {", 'boot { format = "raw"; ')
+    (folder / "x86.dts").write_text(text)
+    done = caisson("explain", "x86.dts", "--arch", "x86_64", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0x00fec00000-0x00fec00fff      4K  ioapic\n" in done.stdout
+    assert "0x00000e0000-0x00000fffff    128K    ACPI tables\n" in done.stdout
+    assert "kernel Image (raw), entry 0x100000\n" in done.stdout
+    assert "  ports 0x3f8-0x3ff  ns16550, interrupt 4\n" in done.stdout
+
+
+def test_a_firmware_is_for_x86_64_only(folder):
+    (folder / "fw.dts").write_text((CONFIG % "").replace("boot {", 'boot { format = "firmware"; '))
+    done = caisson("check", "fw.dts", cwd=folder)
+    assert (done.returncode, "format \"firmware\" is for x86_64 guests; this is for aarch64" in
+            done.stderr) == (1, True)
+
+
 def test_pack_puts_the_tree_into_a_section(folder):
     done = caisson("pack", "--arch", "aarch64", "good.dts", "--efi", "aarch64.efi", "-o", "o.efi",
                    cwd=folder)
