@@ -78,7 +78,9 @@ struct vcpu_exit {
             gpa_t gpa;
             gva_t gva;
             bool gva_valid;
-            bool write, execute, table_walk; /* table_walk: by the guest's own page-table walk. */
+            bool write, execute;
+            bool table_walk; /* Not by an instruction: by the guest's own page-table walk, or (x86)
+                                while it took an event. */
         } fault;
         struct {
             uint64_t target, entry, arg;

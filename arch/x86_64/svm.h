@@ -10,7 +10,6 @@ extern const struct virt_backend svm_backend;
 /* What this processor can, of what is optional. Bits of CPUID 0x8000000a, EDX. */
 #define SVM_NPT             BIT(0)
 #define SVM_NEXT_RIP        BIT(3)
-#define SVM_FLUSH_BY_ASID   BIT(6)
 #define SVM_DECODE_ASSISTS  BIT(7)
 #define SVM_PAUSE_FILTER    BIT(10)
 #define SVM_PAUSE_THRESHOLD BIT(12)

@@ -143,24 +143,18 @@ static void exit_npf(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     uint64_t info = vmcb->control.exit_info[0], addr = vmcb->control.exit_info[1];
     bool delivery = vmcb->control.exit_int_info & VMCB_EVENT_VALID;
 
-    exit->cause[1] = info;
     if (likely(!(info & (VMEXIT_NPF_FETCH | VMEXIT_NPF_TABLE)) && !delivery &&
                exit_in_long_code(vmcb)) &&
         exit_mmio(vcpu, exit, info, addr))
         return;
     exit->advance = false;
-    if (delivery && !(info & VMEXIT_NPF_TABLE)) {
-        exit->kind = EXIT_INTERNAL_ERROR;
-        exit->code = VMEXIT_NPF;
-        return;
-    }
     vcpu->port_string = false;
     exit->kind = EXIT_STAGE2_FAULT;
     exit->fault.gpa = gpa(addr);
     exit->fault.gva_valid = false;
     exit->fault.write = info & VMEXIT_NPF_WRITE;
     exit->fault.execute = info & VMEXIT_NPF_FETCH;
-    exit->fault.table_walk = info & VMEXIT_NPF_TABLE;
+    exit->fault.table_walk = delivery || (info & VMEXIT_NPF_TABLE);
 }
 
 static void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
@@ -184,7 +178,6 @@ static void exit_io(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     const struct vmcb *vmcb = svm_vmcb(vcpu);
     uint64_t info = vmcb->control.exit_info[0];
 
-    exit->cause[1] = info;
     if (unlikely(info & VMEXIT_IO_STRING)) {
         vcpu->port_string = true;
         exit->kind = EXIT_STAGE2_FAULT;
@@ -355,7 +348,6 @@ static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t 
 {
     exit->kind = EXIT_NOTHING;
     exit->advance = false;
-    exit->cause[1] = svm_vmcb(vcpu)->control.exit_info[0];
     switch (code) {
     case VMEXIT_SHUTDOWN:
         exit->kind = EXIT_SHUTDOWN;
@@ -432,6 +424,7 @@ void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     vmcb->control.event_inj =
         unlikely(interrupted & VMCB_EVENT_VALID) ? svm_event_again(interrupted) : 0;
     exit->cause[0] = code;
+    exit->cause[1] = vmcb->control.exit_info[0];
     if (code == VMEXIT_VMMCALL)
         exit_call(vcpu, exit);
     else if (code == VMEXIT_NPF)

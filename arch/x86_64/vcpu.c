@@ -21,6 +21,7 @@ _Static_assert(sizeof(struct vcpu_page) <= PAGE_SIZE, "it fits");
 enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *config)
 {
     struct vcpu_page *page;
+    enum err err;
 
     assert(!vcpu->bound && config->vmid < VIRT_VMIDS_MAX);
     memset(vcpu, 0, sizeof(*vcpu));
@@ -35,7 +36,10 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
     vcpu->fpu = page->fpu;
     vcpu->exec = &page->exec;
     code_forget(vcpu);
-    return virt_backend->init(vcpu);
+    err = virt_backend->init(vcpu);
+    if (err != OK)
+        page_free(page, 0);
+    return err;
 }
 
 static void vcpu_set(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t value)
@@ -267,7 +271,7 @@ enum insn_mode vcpu_mode(const struct arch_vcpu *vcpu)
 }
 
 /* In 64-bit code a base is ignored, in other code addresses end at 4 GiB. */
-uint64_t vcpu_linear_pc(const struct arch_vcpu *vcpu)
+[[gnu::noinline]] uint64_t vcpu_linear_pc(const struct arch_vcpu *vcpu)
 {
     return vcpu_mode(vcpu) == INSN_MODE_64 ? vcpu->rip : (uint32_t)(vcpu->code_base + vcpu->rip);
 }

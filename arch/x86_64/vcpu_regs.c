@@ -38,13 +38,17 @@ static bool regs_fpu_ok(const uint8_t *fpu)
     uint64_t present, compacted;
     uint32_t mxcsr;
 
+    memcpy(&mxcsr, fpu + FPU_MXCSR, sizeof(mxcsr));
+    if (mxcsr & ~MXCSR_VALID)
+        return false;
+    if (!fpu_components()) /* FXRSTOR. */
+        return true;
     memcpy(&present, fpu + FPU_COMPONENTS, sizeof(present));
     memcpy(&compacted, fpu + FPU_COMPACTED, sizeof(compacted));
-    memcpy(&mxcsr, fpu + FPU_MXCSR, sizeof(mxcsr));
     for (unsigned i = FPU_RESERVED; i < FPU_HEADER_END; i++)
         if (fpu[i])
             return false;
-    return !(present & ~fpu_components()) && compacted == 0 && !(mxcsr & ~MXCSR_VALID);
+    return !(present & ~fpu_components()) && compacted == 0;
 }
 
 static bool regs_ok(const struct arch_regs *regs)

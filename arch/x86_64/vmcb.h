@@ -50,7 +50,6 @@
 /* tlb_control */
 #define VMCB_TLB_KEEP          0u
 #define VMCB_TLB_FLUSH_ALL     1u
-#define VMCB_TLB_FLUSH_ASID    3u /* With the feature FlushByAsid. */
 
 /* int_control */
 #define VMCB_V_TPR             BITS(3, 0)
@@ -81,7 +80,6 @@
 #define VMCB_CLEAN_TABLES      BIT(7)
 #define VMCB_CLEAN_SEGMENTS    BIT(8)
 #define VMCB_CLEAN_CR2         BIT(9)
-#define VMCB_CLEAN_LBR         BIT(10)
 #define VMCB_CLEAN_ALL         0xfffu
 
 /* Exit codes. */
