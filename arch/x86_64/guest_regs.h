@@ -18,7 +18,9 @@
 
 #define DR6_RESET          0xffff0ff0u
 #define DR6_STEP           BIT(14)
+#define DR6_MATCHED        BITS(3, 0) /* Breakpoints. */
 #define DR7_RESET          0x400u
+#define DR7_GD             BIT(13) /* Accesses to debug registers are #DB. */
 
 #define PAT_RESET          0x0007040600070406ull
 
@@ -31,6 +33,9 @@
 #define VECTOR_DB          1u
 #define VECTOR_NMI         2u
 #define VECTOR_UD          6u
+#define VECTOR_TS          10u
+#define VECTOR_NP          11u
+#define VECTOR_SS          12u
 #define VECTOR_GP          13u
 #define VECTOR_PF          14u
 #define VECTOR_AC          17u

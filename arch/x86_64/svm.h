@@ -47,15 +47,16 @@ void svm_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out);
 uint64_t svm_virq_read(const struct arch_vcpu *vcpu, unsigned slot);
 void svm_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value);
 void svm_virq_set_control(struct arch_vcpu *vcpu, uint64_t value);
-/* Exits that are about them. */
 void svm_virq_window(struct arch_vcpu *vcpu, unsigned slot);
 /* After any exit: whether an NMI that was waited for can come now. */
 bool svm_virq_nmi_window(struct arch_vcpu *vcpu);
-void svm_virq_iret(struct arch_vcpu *vcpu);
-/* A #DB exit: whether it was the end of an IRET from an NMI. */
-bool svm_virq_stepped(struct arch_vcpu *vcpu);
 void svm_virq_set_nmi_blocked(struct arch_vcpu *vcpu, bool blocked);
 
+/* svm_iret.c: the guest is at the IRET that ends an NMI. *exit: what comes of it. */
+void svm_iret(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
+
+/* A #DB, of which DR6 gets to say more. */
+void svm_inject_debug(struct vmcb *vmcb, uint64_t dr6);
 /* Its last steps, where flags say that there are more than to go on. */
 void svm_step_flags(struct vmcb *vmcb);
 

@@ -66,14 +66,20 @@ static bool exit_length_any(struct arch_vcpu *vcpu, struct vcpu_exit *exit, enum
     return true;
 }
 
+/* The injection leaves to us what else delivery does. [AMD APM 2, 13.1.1, 15.20] */
+void svm_inject_debug(struct vmcb *vmcb, uint64_t dr6)
+{
+    vmcb->save.dr6 |= dr6;
+    vmcb->save.dr7 &= ~DR7_GD;
+    svm_dirty(vmcb, VMCB_CLEAN_DEBUG);
+    vmcb->control.event_inj = svm_event(SVM_EVENT_EXCEPTION, VECTOR_DB);
+}
+
 void svm_step_flags(struct vmcb *vmcb)
 {
     vmcb->save.rflags &= ~RFLAGS_RF;
-    if (!(vmcb->save.rflags & RFLAGS_TF))
-        return;
-    vmcb->save.dr6 |= DR6_STEP;
-    svm_dirty(vmcb, VMCB_CLEAN_DEBUG);
-    vmcb->control.event_inj = svm_event(SVM_EVENT_EXCEPTION, VECTOR_DB);
+    if (vmcb->save.rflags & RFLAGS_TF)
+        svm_inject_debug(vmcb, DR6_STEP);
 }
 
 /* --- The frequent ones. --- */
@@ -270,19 +276,26 @@ static void exit_xsetbv(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 
 /*
  * #DB and #AC are intercepted because their delivery can raise them again, without end. A machine
- * check is ours.
+ * check is ours. An event whose delivery raised one is given up for it, as by a processor [SDM 3,
+ * table 6-5: benign].
  */
 static void exit_exception(struct arch_vcpu *vcpu, struct vcpu_exit *exit, unsigned vector)
 {
+    struct vmcb *vmcb = svm_vmcb(vcpu);
+
     switch (vector) {
     case VECTOR_DB:
-        if (!svm_virq_stepped(vcpu))
-            vcpu_inject(vcpu, VECTOR_DB);
-        else if (svm_virq_nmi_window(vcpu))
-            exit->kind = EXIT_INTERRUPT_WINDOW;
+        svm_inject_debug(vmcb, 0);
         return;
+    case VECTOR_PF: /* This, and those after it: svm_iret.c. */
+        virt_backend->set_reg(vcpu, REG_CR2, vmcb->control.exit_info[1]);
+        [[fallthrough]];
+    case VECTOR_TS:
+    case VECTOR_NP:
+    case VECTOR_SS:
+    case VECTOR_GP:
     case VECTOR_AC:
-        vcpu_inject_error(vcpu, VECTOR_AC, 0);
+        vcpu_inject_error(vcpu, vector, (uint32_t)vmcb->control.exit_info[0]);
         return;
     case VECTOR_MC:
         __asm__ volatile("int $18");
@@ -315,7 +328,7 @@ static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t 
         exit_xsetbv(vcpu, exit);
         return;
     case VMEXIT_IRET:
-        svm_virq_iret(vcpu);
+        svm_iret(vcpu, exit);
         return;
     case VMEXIT_NMI: /* Ours: taken as soon as it could be. */
     case VMEXIT_SMI:

@@ -2,8 +2,7 @@
 /*
  * Interrupts for a guest under SVM: one event is injected at an entry. A window for a vector is a
  * virtual interrupt that is intercepted when the guest would take it. One for an NMI is found by
- * the IRET that ends the last: it is intercepted, and one instruction later NMIs are open. Hardware
- * has no better way without virtual NMIs. [AMD APM 2, 15.20, 15.21]
+ * the IRET that ends the last: it is intercepted; svm_iret.c. [AMD APM 2, 15.20, 15.21]
  */
 #include "arch/x86_64/svm.h"
 #include "kernel/assert.h"
@@ -31,7 +30,6 @@ void svm_virq_set_nmi_blocked(struct arch_vcpu *vcpu, bool blocked)
     struct vmcb *vmcb = svm_vmcb(vcpu);
 
     vcpu->nmi_blocked = blocked;
-    vcpu->nmi_step = false;
     vmcb->control.intercept[0] &= (uint32_t)~VMCB_IRET;
     if (blocked)
         vmcb->control.intercept[0] |= VMCB_IRET;
@@ -95,28 +93,4 @@ bool svm_virq_nmi_window(struct arch_vcpu *vcpu)
     if (!vcpu->nmi_blocked)
         arch_ipi_send(this_cpu());
     return false;
-}
-
-/* The IRET is executed with TF set, and traps when it is done, whatever flags it loads. */
-void svm_virq_iret(struct arch_vcpu *vcpu)
-{
-    struct vmcb *vmcb = svm_vmcb(vcpu);
-
-    vmcb->control.intercept[0] &= (uint32_t)~VMCB_IRET;
-    svm_dirty(vmcb, VMCB_CLEAN_INTERCEPTS);
-    vcpu->nmi_step = true;
-    vcpu->step_dr6 = vmcb->save.dr6;
-    vmcb->save.rflags |= RFLAGS_TF;
-}
-
-bool svm_virq_stepped(struct arch_vcpu *vcpu)
-{
-    struct vmcb *vmcb = svm_vmcb(vcpu);
-
-    if (!vcpu->nmi_step)
-        return false;
-    svm_virq_set_nmi_blocked(vcpu, false);
-    vmcb->save.dr6 = vcpu->step_dr6;
-    svm_dirty(vmcb, VMCB_CLEAN_DEBUG);
-    return true;
 }

@@ -75,7 +75,6 @@ struct arch_vcpu {
     bool bound;
     bool trap_wait;
     bool nmi_blocked;      /* The guest has taken an NMI and has not returned. */
-    bool nmi_step;         /* It is executing the IRET. */
     bool port_string;      /* The exit that is to be decoded is INS or OUTS. */
     uint8_t insn_length;   /* Of the instruction that an exit is to step over. */
     uint8_t wanted;        /* Bits of slots that arch_virq_set_control() asked for. */
@@ -86,7 +85,6 @@ struct arch_vcpu {
     uint64_t tsc_offset; /* The guest's clock shows so much less than the host's. */
     uint64_t tsc_aux;
     uint64_t debug_addr[ARCH_DEBUG_ADDRS];
-    uint64_t step_dr6;      /* To be restored after nmi_step. */
     uint64_t xcr0;          /* While unbound. */
     void *fpu;              /* ARCH_FPU_SIZE */
     struct insn_exec *exec; /* An instruction under way. */
