@@ -141,7 +141,9 @@ static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
         return;
     }
     size = run_fetch(vcpu, insn);
-    if (size == 0 || !arch_vcpu_decode(&vcpu->arch, insn, size, &memory, exit)) {
+    if (size == 0)
+        return; /* Another vCPU has unmapped it since: the guest's own fetch finds that as well. */
+    if (!arch_vcpu_decode(&vcpu->arch, insn, size, &memory, exit)) {
         vm_fault(vcpu, "access by an instruction that cannot be emulated", &original);
         return;
     }

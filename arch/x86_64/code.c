@@ -62,7 +62,7 @@ static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
     gpa_t addr;
 
     code_forget(vcpu);
-    if (guest_walk(&paging, gva(linear & ~(PAGE_SIZE - 1)), ACCESS_NONE, &memory, &addr, &error) !=
+    if (guest_walk(&paging, gva(linear & ~(PAGE_SIZE - 1)), ACCESS_FETCH, &memory, &addr, &error) !=
         OK)
         return NULL;
     code->host = code_host(vcpu, addr);

@@ -47,7 +47,7 @@ static void insn_fault(struct arch_vcpu *vcpu, const struct insn_fault *fault)
     vcpu_inject_error(vcpu, fault->vector, fault->error);
 }
 
-/* RIP is after it already. */
+/* It, or an element of it, is done: RIP is where the guest goes on. */
 static void insn_done(struct arch_vcpu *vcpu, uint64_t rflags)
 {
     virt_backend->set_reg(vcpu, REG_RFLAGS, rflags);
@@ -61,6 +61,7 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *bytes, unsigned size,
     const struct insn_cpu cpu = insn_cpu(vcpu, memory, exit);
     uint64_t rflags;
     const struct insn_regs regs = insn_regs(vcpu, &rflags);
+    const uint64_t rip = vcpu->rip;
     struct insn_fault fault;
     struct insn insn;
 
@@ -70,6 +71,8 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *bytes, unsigned size,
     switch (insn_decode(bytes, size, cpu.mode, &insn)) {
     case INSN_OK:
         break;
+    case INSN_SHORT: /* Its second page is gone since: the guest's fetch finds that as well. */
+        return true;
     case INSN_UNDEFINED:
         vcpu_inject(vcpu, VECTOR_UD);
         return true;
@@ -91,8 +94,8 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *bytes, unsigned size,
     }
     if (vcpu->exec->active)
         insn_exec_next(vcpu->exec, exit);
-    else
-        insn_done(vcpu, rflags); /* REP with a count of 0. */
+    else if (vcpu->rip != rip) /* REP with a count of 0; else it is another, left to the guest. */
+        insn_done(vcpu, rflags);
     return true;
 }
 
@@ -118,6 +121,10 @@ void vcpu_insn_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
     const struct insn_regs regs = insn_regs(vcpu, &rflags);
     bool done = insn_exec_finish(vcpu->exec, &regs, exit);
 
+    if (!done && vcpu->exec->between && (rflags & RFLAGS_TF)) { /* Each element is a step. */
+        insn_exec_stop(vcpu->exec);
+        done = true;
+    }
     if (done)
         insn_done(vcpu, rflags);
     else

@@ -159,6 +159,21 @@ TEST(an_instruction_that_cannot_be_read_is_not_emulated)
     rig_end();
 }
 
+TEST(an_instruction_that_is_gone_when_it_is_read_is_left_to_the_guest)
+{
+    struct vm *vm = rig_running(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+
+    vcpu->arch.on_decode = decode;
+    vcpu->arch.regs.pc = HOLE;
+    RIG_SCRIPT(vcpu, stage2(false, false), plain(EXIT_HALT));
+    rig_turn(0);
+    ASSERT_EQ(vm->state, VM_RUNNING);
+    ASSERT_EQ(vcpu->arch.finishes, 1); /* Of its next exit. */
+    ASSERT(vcpu->waiting);
+    rig_end();
+}
+
 TEST(rom_ignores_writes_and_a_hole_beside_it_does_not)
 {
     struct config_vm *config;
