@@ -150,7 +150,7 @@ void guest_main(void)
     measure_ipi();
     measure_wait("wait");
     irq_disable();
-    if (fdt_cpu_count() > 1 && cpus_start(2) == 2)
+    if (machine_cpu_count() > 1 && cpus_start(2) == 2)
         measure_yield();
     check(true, "the costs were measured");
 }

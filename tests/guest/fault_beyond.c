@@ -6,7 +6,7 @@ void guest_main(void)
 {
     uint64_t base, size;
 
-    fdt_memory(&base, &size);
+    machine_memory(&base, &size);
     *(volatile uint8_t *)(base + size - 1) = 1;
     print("fault: writing 0x%lx\n", base + size);
     *(volatile uint8_t *)(base + size) = 1;

@@ -10,6 +10,7 @@ static char nowhere[2 * PAGE] __attribute__((aligned(4096)));
 void guest_main(void)
 {
     print("fault: exceptions for ever\n");
+    memset(nowhere, UNDEFINED_BYTE, sizeof(nowhere));
     vectors_set((uint64_t)nowhere);
     __builtin_trap();
 }

@@ -59,14 +59,6 @@ static size_t length(const char *text)
     return size;
 }
 
-static bool starts(const char *text, const char *with)
-{
-    while (*with)
-        if (*text++ != *with++)
-            return false;
-    return true;
-}
-
 static struct walk walk_start(void)
 {
     return (struct walk){.at = tree + be32(tree + 8)};
@@ -97,7 +89,7 @@ const void *fdt_find(const char *node, const char *property, uint32_t *size)
     struct walk walk = walk_start();
 
     for (enum token t = walk_next(&walk); t != END; t = walk_next(&walk)) {
-        if (t != PROP || !starts(walk.node, node) || !starts(walk.name, property) ||
+        if (t != PROP || !text_starts(walk.node, node) || !text_starts(walk.name, property) ||
             walk.name[length(property)] != 0)
             continue;
         if (size != NULL)
@@ -112,38 +104,30 @@ bool fdt_is_compatible(const char *with)
     struct walk walk = walk_start();
 
     for (enum token t = walk_next(&walk); t != END; t = walk_next(&walk))
-        if (t == PROP && starts(walk.name, "compatible") && starts(walk.value, with))
+        if (t == PROP && text_starts(walk.name, "compatible") && text_starts(walk.value, with))
             return true;
     return false;
 }
 
-unsigned fdt_cpu_count(void)
+unsigned machine_cpu_count(void)
 {
     struct walk walk = walk_start();
     unsigned count = 0;
 
     for (enum token t = walk_next(&walk); t != END; t = walk_next(&walk))
-        count += t == BEGIN_NODE && starts(walk.node, "cpu@");
+        count += t == BEGIN_NODE && text_starts(walk.node, "cpu@");
     return count;
 }
 
-uint64_t fdt_argument(const char *word, uint64_t other)
+uint64_t machine_argument(const char *word, uint64_t other)
 {
     const char *line = fdt_find("chosen", "bootargs", NULL);
-    uint64_t value = 0;
 
-    for (; line != NULL && *line; line++) {
-        if (!starts(line, word) || line[length(word)] != '=')
-            continue;
-        for (line += length(word) + 1; *line >= '0' && *line <= '9'; line++)
-            value = value * 10 + (uint64_t)(*line - '0');
-        return value;
-    }
-    return other;
+    return line == NULL ? other : text_argument(line, word, other);
 }
 
 /* Two cells each, as on the machines that we know. */
-void fdt_memory(uint64_t *base, uint64_t *size)
+void machine_memory(uint64_t *base, uint64_t *size)
 {
     const uint8_t *reg = fdt_find("memory@", "reg", NULL);
 
@@ -152,4 +136,14 @@ void fdt_memory(uint64_t *base, uint64_t *size)
         return;
     *base = fdt_cells(reg, 2);
     *size = fdt_cells(reg + 8, 2);
+}
+
+/* The tree. */
+bool machine_loaded(unsigned number, uint64_t *start, uint64_t *end)
+{
+    uint64_t at = (uint64_t)tree;
+
+    *start = at & ~(uint64_t)(PAGE - 1);
+    *end = (at + fdt_size() + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    return number == 0;
 }

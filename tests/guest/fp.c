@@ -67,10 +67,10 @@ void guest_main(void)
     unsigned cpus;
 
     irq_handler = timer_taken;
-    seed_base = fdt_argument("seed", 1) * 0x123456789abcdef;
-    rounds = fdt_argument("rounds", 3000);
+    seed_base = machine_argument("seed", 1) * 0x123456789abcdef;
+    rounds = machine_argument("rounds", 3000);
     fp_check();
-    cpus = cpus_start(fdt_cpu_count());
+    cpus = cpus_start(machine_cpu_count());
     check(cpus_run(cpus, churn), "all vCPUs use FP at once");
     for (unsigned cpu = 0; cpu < cpus; cpu++) {
         sum += wrong[cpu];

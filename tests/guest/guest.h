@@ -32,7 +32,9 @@ void report_failure(void);
 /* "guest done: N passed, N failed", then power off. */
 [[gnu::noreturn]] void report_end(void);
 uint64_t random_next(void);
-/* On CPU 0, when the processor is set up and fdt_set() was called. */
+void *memset(void *to, int value, size_t size);
+void *memcpy(void *to, const void *from, size_t size);
+/* On CPU 0, when the processor is set up and it is known what the machine has. */
 [[gnu::noreturn]] void runtime_main(void);
 
 /* Spins until condition holds; false after ms milliseconds. */
@@ -46,20 +48,34 @@ uint64_t random_next(void);
     })
 #define LATE_MS 20000u /* What never takes so long, on a loaded machine either. */
 
+/* --- What the machine tells of itself: by a device tree (fdt.c) or ACPI (<arch>/acpi.c). --- */
+
+unsigned machine_cpu_count(void);
+/* The value of "word=number" in the command line, or other. */
+uint64_t machine_argument(const char *word, uint64_t other);
+void machine_memory(uint64_t *base, uint64_t *size);
+/*
+ * Memory that whoever started us has written, beside the image: the range with this number, in
+ * whole pages; false: there are no more.
+ */
+bool machine_loaded(unsigned number, uint64_t *start, uint64_t *end);
+
 /* --- fdt.c: the device tree. --- */
 
 void fdt_set(const void *tree);
 /* Property of the first node whose name starts with node ("memory@"); NULL: none. */
 const void *fdt_find(const char *node, const char *property, uint32_t *size);
 uint64_t fdt_cells(const void *value, unsigned cells);
-unsigned fdt_cpu_count(void);
 /* Some node has this as its first compatible string. */
 bool fdt_is_compatible(const char *with);
-/* The value of "word=number" in the command line, or other. */
-uint64_t fdt_argument(const char *word, uint64_t other);
-void fdt_memory(uint64_t *base, uint64_t *size);
 const void *fdt_start(void);
 uint64_t fdt_size(void);
+
+/* --- lib.c: texts. --- */
+
+bool text_starts(const char *text, const char *with);
+/* The value of "word=number" in a line, or other. */
+uint64_t text_argument(const char *line, const char *word, uint64_t other);
 
 /* --- cpus.c: work for other CPUs. --- */
 
@@ -78,7 +94,10 @@ unsigned cpu_id(void);
 /* Starts at cpu_serve(); false: refused. */
 bool cpu_start(unsigned cpu);
 void cpu_relax(void);
-/* Until an interrupt is pending, masked or not. */
+/*
+ * With interrupts masked: until one is pending. Where WAIT_TAKES it is taken then, for the
+ * processor does not wait for what is masked.
+ */
 void cpu_wait(void);
 /* What a null hypercall is here. */
 void hypercall(void);

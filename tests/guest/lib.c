@@ -76,6 +76,31 @@ void report_end(void)
     power_off();
 }
 
+bool text_starts(const char *text, const char *with)
+{
+    while (*with)
+        if (*text++ != *with++)
+            return false;
+    return true;
+}
+
+uint64_t text_argument(const char *line, const char *word, uint64_t other)
+{
+    uint64_t value = 0;
+    size_t size = 0;
+
+    while (word[size])
+        size++;
+    for (; *line; line++) {
+        if (!text_starts(line, word) || line[size] != '=')
+            continue;
+        for (line += size + 1; *line >= '0' && *line <= '9'; line++)
+            value = value * 10 + (uint64_t)(*line - '0');
+        return value;
+    }
+    return other;
+}
+
 /* xorshift64: the same numbers in each run. */
 uint64_t random_next(void)
 {

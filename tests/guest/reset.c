@@ -27,7 +27,7 @@ void guest_main(void)
     uint32_t clock = rtc_read();
     unsigned number = clock - FIRST < 0x10000000u ? 1 + (clock - FIRST) / 0x1000000u : 0;
 
-    fdt_memory(&base, &size);
+    machine_memory(&base, &size);
     start = ((uint64_t)_end + 0x200000) & ~(uint64_t)(PAGE - 1);
     print("# start %u\n", number);
     if (number > 0) {
@@ -40,7 +40,7 @@ void guest_main(void)
     in_data = 2;
     for (uint64_t at = start; at < base + size; at += PAGE)
         *(volatile uint64_t *)at = MARK;
-    if (number > 0 || cpus_start(fdt_cpu_count()) == fdt_cpu_count()) {
+    if (number > 0 || cpus_start(machine_cpu_count()) == machine_cpu_count()) {
         rtc_write(FIRST + number * 0x1000000u);
         machine_reset();
     }

@@ -16,7 +16,7 @@ static void spin(void)
 
 void guest_main(void)
 {
-    unsigned cpus = cpus_start(fdt_cpu_count());
+    unsigned cpus = cpus_start(machine_cpu_count());
 
     for (unsigned cpu = 1; cpu < cpus; cpu++)
         cpu_call(cpu, spin);

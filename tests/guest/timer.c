@@ -165,6 +165,8 @@ static void check_masked_wait(void)
 {
     uint64_t start;
 
+    if (WAIT_TAKES)
+        return;
     irq_disable();
     start = clock_read(); /* Before: the deadline counts from when it is armed. */
     timer_arm(us(3000));
@@ -195,12 +197,12 @@ void guest_main(void)
     unsigned cpus;
 
     irq_handler = timer_taken;
-    rounds = (unsigned)fdt_argument("rounds", 1000);
+    rounds = (unsigned)machine_argument("rounds", 1000);
     check_clock();
     check_masked();
     check_edges();
     check_masked_wait();
-    cpus = cpus_start(fdt_cpu_count());
+    cpus = cpus_start(machine_cpu_count());
     many_deadlines();
     check_counts(1, rounds, "spinning");
     many_waits();

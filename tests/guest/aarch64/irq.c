@@ -253,7 +253,7 @@ static void check_active_bit(void)
 
 static void check_route(void)
 {
-    unsigned cpus = cpus_start(fdt_cpu_count());
+    unsigned cpus = cpus_start(machine_cpu_count());
 
     if (cpus < 2) {
         print("# one vCPU: no routes\n");
@@ -337,7 +337,7 @@ static void check_registers(void)
     check_eq(mmio_read(GICD_BASE + GICD_PIDR2) >> 4 & 0xf, 3, "the distributor says GICv3");
     check_eq(mmio_read(GICR_BASE + GICD_PIDR2) >> 4 & 0xf, 3, "so does the redistributor");
     check(mmio_read(GICD_BASE + GICD_TYPER) & 0x1f, "there are SPIs");
-    check(mmio_read(gicr_base(fdt_cpu_count() - 1) + 8) & 1u << 4,
+    check(mmio_read(gicr_base(machine_cpu_count() - 1) + 8) & 1u << 4,
           "the last redistributor says last");
     check_eq(SYSREG_READ(ICC_IAR1) & 0xffffff, 1023, "with nothing pending IAR reads 1023");
     SYSREG_WRITE(ICC_EOIR1, 1023);

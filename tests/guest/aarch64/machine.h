@@ -20,3 +20,6 @@
 /* What the benchmark reads: the flags, which changes nothing. */
 #define BENCH_DEVICE      (UART_BASE + 0x18)
 #define BENCH_DEVICE_TYPE uint32_t
+
+#define WAIT_TAKES        0 /* See cpu_wait(). */
+#define UNDEFINED_BYTE    0 /* Memory full of it holds no instructions. */

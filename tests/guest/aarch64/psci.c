@@ -155,7 +155,7 @@ static void check_suspend(void)
 
 void guest_main(void)
 {
-    last_cpu = fdt_cpu_count() - 1;
+    last_cpu = machine_cpu_count() - 1;
     check(last_cpu > 0, "there are several vCPUs");
     check_functions();
     check_refusals();

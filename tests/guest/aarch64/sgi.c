@@ -217,8 +217,8 @@ static void check_wake(void)
 void guest_main(void)
 {
     irq_handler = sgi_taken;
-    rounds = (unsigned)fdt_argument("rounds", 1000);
-    cpus = cpus_start(fdt_cpu_count());
+    rounds = (unsigned)machine_argument("rounds", 1000);
+    cpus = cpus_start(machine_cpu_count());
     check(cpus >= 2, "there are several vCPUs");
     for (unsigned cpu = 0; cpu < cpus; cpu++)
         cpu_call(cpu, irq_enable);

@@ -404,8 +404,8 @@ void guest_main(void)
 {
     unsigned cpus;
 
-    rounds = (unsigned)fdt_argument("rounds", 300);
-    hardware = fdt_argument("hardware", 0) != 0;
+    rounds = (unsigned)machine_argument("rounds", 300);
+    hardware = machine_argument("hardware", 0) != 0;
     check(has_aia, "the machine has an AIA");
     CSR_CLR(sie, SIE_SEIE);
     check_file_registers();
@@ -419,7 +419,7 @@ void guest_main(void)
     check_levels(true);
     check_levels(false);
     check_delivery();
-    cpus = cpus_start(fdt_cpu_count());
+    cpus = cpus_start(machine_cpu_count());
     if (cpus > 1)
         check_harts(cpus);
 }

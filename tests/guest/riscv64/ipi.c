@@ -188,8 +188,8 @@ static void storm(void)
 void guest_main(void)
 {
     irq_handler = ipi_taken;
-    rounds = (unsigned)fdt_argument("rounds", 1000);
-    cpus = cpus_start(fdt_cpu_count());
+    rounds = (unsigned)machine_argument("rounds", 1000);
+    cpus = cpus_start(machine_cpu_count());
     check(cpus > 1, "there are several vCPUs");
     check(cpus_run(cpus, serve), "all vCPUs take interrupts");
     check_to_one();

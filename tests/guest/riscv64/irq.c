@@ -73,7 +73,7 @@ static void prepare(void)
     irq_disable();
     uart_wire(false);
     rtc_wire(false);
-    for (unsigned cpu = 0; cpu < fdt_cpu_count(); cpu++) {
+    for (unsigned cpu = 0; cpu < machine_cpu_count(); cpu++) {
         enable(cpu, BIT_UART | BIT_RTC);
         mmio_write(PLIC_THRESHOLD(hart_of(cpu)), 0);
         while (claim(cpu) != 0)
@@ -295,7 +295,7 @@ static void check_absent(void)
 
 void guest_main(void)
 {
-    rounds = (unsigned)fdt_argument("rounds", 300);
+    rounds = (unsigned)machine_argument("rounds", 300);
     mmio_write(RTC_BASE + 0x10, 1); /* The alarm's wire, while it is past. */
     check(!has_aia, "the machine has a PLIC");
     check_registers();
@@ -305,7 +305,7 @@ void guest_main(void)
     check_priority();
     check_delivery();
     check_absent();
-    if (cpus_start(fdt_cpu_count()) > 1) {
+    if (cpus_start(machine_cpu_count()) > 1) {
         check_harts();
         check_shared();
     }

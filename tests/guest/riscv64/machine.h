@@ -27,3 +27,6 @@
 /* What the benchmark reads: the line status, which changes nothing. */
 #define BENCH_DEVICE      (UART_BASE + 5)
 #define BENCH_DEVICE_TYPE uint8_t
+
+#define WAIT_TAKES        0 /* See cpu_wait(). */
+#define UNDEFINED_BYTE    0 /* Memory full of it holds no instructions. */

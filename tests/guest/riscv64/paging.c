@@ -413,7 +413,7 @@ void guest_main(void)
         fence_all();
     }
     mode_there(3);
-    if (cpus_start(fdt_cpu_count()) > 1) {
+    if (cpus_start(machine_cpu_count()) > 1) {
         check_remote();
         check_remote_code();
     }

@@ -187,7 +187,7 @@ static void check_console(void)
     uint64_t at = (uint64_t)text, base, size, written = 0;
     struct sbi_result result;
 
-    fdt_memory(&base, &size);
+    machine_memory(&base, &size);
     while (written < sizeof(text) - 1) {
         result = SBI3(SBI_DBCN, 0, sizeof(text) - 1 - written, at + written, 0);
         if (result.error != 0)
@@ -246,7 +246,7 @@ static void check_kept(void)
 void guest_main(void)
 {
     irq_handler = woken;
-    last_cpu = fdt_cpu_count() - 1;
+    last_cpu = machine_cpu_count() - 1;
     check(last_cpu > 0, "there are several vCPUs");
     check_base();
     check_unknown();
