@@ -4,19 +4,26 @@
 # into all. The Makefile includes this file; ARCH, O, CC and OBJCOPY are its.
 
 # Architectures without a runtime of their own in tests/guest/ have none yet.
-GUEST_SRCS    := $(if $(wildcard tests/guest/$(ARCH)), \
-                 $(wildcard tests/guest/*.c tests/guest/$(ARCH)/*.c tests/guest/$(ARCH)/*.S))
+GUEST_WITHOUT_x86_64 := tests/guest/fdt.c tests/guest/x86_64/modes.S
+GUEST_SRCS    := $(if $(wildcard tests/guest/$(ARCH)), $(filter-out $(GUEST_WITHOUT_$(ARCH)), \
+                 $(wildcard tests/guest/*.c tests/guest/$(ARCH)/*.c tests/guest/$(ARCH)/*.S)))
 GUEST_MAINS   := $(shell grep -l '^void guest_main(void)$$' $(GUEST_SRCS) /dev/null)
 GUEST_RUNTIME := $(patsubst %,$O/%.o,$(filter-out $(GUEST_MAINS),$(GUEST_SRCS)))
 GUESTS        := $(patsubst %.c,$O/guests/%.img,$(notdir $(GUEST_MAINS)))
 
 GUEST_FLAGS_aarch64 := -ffixed-x18
-GUEST_CFLAGS := -std=gnu2x $(ARCH_FLAGS) $(GUEST_FLAGS_$(ARCH)) -O1 -g -Wall -Wextra -Werror \
-                -ffreestanding -nostdlib -fpie -fvisibility=hidden -fno-stack-protector \
+# x86_64 guests are ELF files, for that is what PVH starts; at a place of their own.
+GUEST_FLAGS_x86_64   := -fno-pie
+GUEST_LINK_x86_64    := -static -no-pie
+GUEST_LDS_x86_64     := tests/guest/x86_64/guest.lds
+GUEST_FORMAT_x86_64  := --strip-all
+GUEST_LDS    := $(or $(GUEST_LDS_$(ARCH)),tests/guest/guest.lds)
+GUEST_CFLAGS := -std=gnu2x $(ARCH_FLAGS) -fpie $(GUEST_FLAGS_$(ARCH)) -O1 -g -Wall -Wextra -Werror \
+                -ffreestanding -nostdlib -fvisibility=hidden -fno-stack-protector \
                 -fno-asynchronous-unwind-tables -fno-strict-aliasing -ffunction-sections \
                 -fdata-sections -Itests/guest -Itests/guest/$(ARCH) -MMD -MP
-GUEST_LDFLAGS := -static-pie -nostdlib -Wl,-z,max-page-size=4096,-z,noexecstack,--build-id=none \
-                 -Wl,--no-warn-rwx-segments,--no-undefined -T tests/guest/guest.lds
+GUEST_LDFLAGS := $(or $(GUEST_LINK_$(ARCH)),-static-pie) -nostdlib -Wl,-z,max-page-size=4096,-z,noexecstack,--build-id=none \
+                 -Wl,--no-warn-rwx-segments,--no-undefined -T $(GUEST_LDS)
 
 .PHONY: guests
 guests: $(GUESTS) ## the kilobyte guests of the tests
@@ -25,7 +32,7 @@ $O/tests/guest/%.o: tests/guest/% tests/guests.mk
 	@mkdir -p $(@D)
 	@$(CC) $(GUEST_CFLAGS) -c -o $@ $<
 
-$O/guests/%.elf: $(GUEST_RUNTIME) tests/guest/guest.lds
+$O/guests/%.elf: $(GUEST_RUNTIME) $(GUEST_LDS)
 	@mkdir -p $(@D)
 	@$(CC) $(GUEST_LDFLAGS) -o $@ $(filter %.o,$^)
 
@@ -33,4 +40,4 @@ $(foreach main,$(GUEST_MAINS),$(eval \
     $O/guests/$(basename $(notdir $(main))).elf: $O/$(main).o))
 
 $O/guests/%.img: $O/guests/%.elf
-	@$(OBJCOPY) -O binary $< $@
+	@$(OBJCOPY) $(or $(GUEST_FORMAT_$(ARCH)),-O binary) $< $@
