@@ -20,8 +20,11 @@
 /* A 4 MiB entry of 32-bit tables has bits 39:32 of the address in 20:13. */
 #define PDE_PSE36     BITS(20, 13)
 #define PDE_PSE36_MBZ BIT(21)
-/* A PAE table of the third level has four entries without rights, with bits that must be 0. */
-#define PDPTE_PAE_MBZ (BITS(2, 1) | BITS(8, 5))
+/*
+ * A PAE table of the third level has four entries without rights, with bits that must be 0. Bit 5
+ * is one of them, but QEMU marks them as accessed with it.
+ */
+#define PDPTE_PAE_MBZ (BITS(2, 1) | BITS(8, 6))
 #define PAE_MBZ       BITS(62, 52)
 
 #define WALK_LEVELS   5u
