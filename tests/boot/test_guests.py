@@ -35,6 +35,8 @@ def judge(text, count_checks):
     count_checks(ok)
 
 
+ARCHS = ["aarch64", "riscv64", "x86_64"]
+
 # What the emulator has, and the guest's controller, by the words for it.
 HOSTS = {
     "": ({}, {}),
@@ -42,6 +44,8 @@ HOSTS = {
     "Sstc": ({"cpu": "rva22s64,h=true,sstc=true"}, {}),
     "vectors, Sv57, Zcb": ({"cpu": "rva22s64,h=true,v=true,sv57=true,zcb=true"}, {}),
     "AIA by software": ({"aia": "aia=aplic-imsic"}, {"interrupt_controller": "aia"}),
+    "x2APIC": ({"cpu": "+x2apic"}, {}),
+    "no AVX": ({"cpu": "-avx"}, {}),
     "AIA by hardware": ({"aia": "aia=aplic-imsic,aia-guests=3"}, {"interrupt_controller": "aia"}),
 }
 # Guest, vCPUs, pCPUs, command line, host. More vCPUs than pCPUs take turns, so they get fewer
@@ -82,6 +86,16 @@ GUESTS = {
         ("paging", 1, 1, "", "vectors, Sv57, Zcb"), ("paging", 2, 2, "", "AIA by software"),
         ("reset", 1, 1, "", ""), ("reset", 2, 2, "", ""), ("reset", 2, 2, "", "AIA by software"),
         ("reset", 2, 2, "", "AIA by hardware"),
+    ],
+    "x86_64": [
+        ("timer", 1, 1, "", ""), ("timer", 2, 2, "", "x2APIC"), ("timer", 4, 2, "rounds=100", ""),
+        ("timer", 2, 2, "x2=0", ""),
+        ("irq", 1, 1, "", ""), ("irq", 1, 2, "", "x2APIC"), ("irq", 2, 1, "rounds=300", ""),
+        ("ipi", 2, 2, "", ""), ("ipi", 4, 4, "rounds=50", "x2APIC"), ("ipi", 4, 2, "rounds=30", ""),
+        ("ipi", 2, 1, "rounds=50", ""),
+        ("modes", 1, 1, "", ""), ("modes", 2, 2, "", ""),
+        ("fp", 2, 2, "", ""), ("fp", 3, 1, "rounds=600", ""), ("fp", 2, 2, "", "no AVX"),
+        ("reset", 1, 1, "", ""), ("reset", 2, 2, "", ""),
     ],
 }
 

@@ -49,14 +49,16 @@ bool lapic_bit(unsigned reg, unsigned vector)
 
 void lapic_enter(bool x2)
 {
-    uint64_t base = rdmsr(MSR_APIC_BASE) & ~(APIC_BASE_X2 | APIC_BASE_ON);
+    uint64_t now = rdmsr(MSR_APIC_BASE), base = now & ~(APIC_BASE_X2 | APIC_BASE_ON);
 
-    if (!x2 && (rdmsr(MSR_APIC_BASE) & APIC_BASE_X2))
+    lapic_x2 = x2;
+    if (((now & APIC_BASE_X2) != 0) == x2 && (now & APIC_BASE_ON))
+        return;
+    if (now & APIC_BASE_X2)
         wrmsr(MSR_APIC_BASE, base);
     wrmsr(MSR_APIC_BASE, base | APIC_BASE_ON);
     if (x2)
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_ON | APIC_BASE_X2);
-    lapic_x2 = x2;
 }
 
 void lapic_setup(void)

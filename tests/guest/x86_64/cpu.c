@@ -12,6 +12,11 @@ struct cpu {
 
 _Static_assert(offsetof(struct cpu, probe_stack) == CPU_PROBE_STACK, "start.S knows it");
 
+struct [[gnu::packed]] table_pointer {
+    uint16_t limit;
+    uint64_t base;
+};
+
 struct gate {
     uint16_t low, selector;
     uint8_t ist, type;
@@ -19,7 +24,8 @@ struct gate {
     uint32_t high, reserved;
 };
 
-extern char trap_stubs[], gdt_pointer[], probe_resume[];
+extern char trap_stubs[], probe_resume[];
+extern const struct table_pointer gdt_pointer;
 extern uint64_t gdt_tss[];
 extern uint32_t secondary_cpu, start_pm_timer;
 unsigned probe_run(void (*fn)(void *arg), void *arg);
@@ -27,6 +33,7 @@ unsigned probe_run(void (*fn)(void *arg), void *arg);
 static struct cpu cpus[CPUS_MAX];
 static struct tss tasks[CPUS_MAX];
 static struct gate idt[256];
+const struct table_pointer idt_pointer = {sizeof(idt) - 1, (uint64_t)idt};
 static uint8_t ist_stacks[CPUS_MAX][PAGE] __attribute__((aligned(16)));
 
 uint64_t start_clock, probe_error, probe_address;
@@ -75,13 +82,8 @@ static void tss_load(unsigned cpu)
 
 void cpu_setup(unsigned cpu)
 {
-    const struct [[gnu::packed]] {
-        uint16_t limit;
-        uint64_t base;
-    } pointer = {sizeof(idt) - 1, (uint64_t)idt};
-
-    __asm__ volatile("lgdt %0" ::"m"(*(struct cpu *)gdt_pointer));
-    __asm__ volatile("lidt %0" ::"m"(pointer));
+    __asm__ volatile("lgdt %0" ::"m"(gdt_pointer));
+    __asm__ volatile("lidt %0" ::"m"(idt_pointer));
     cpus[cpu] = (struct cpu){.id = cpu};
     wrmsr(MSR_GS_BASE, (uint64_t)&cpus[cpu]);
     tss_load(cpu);

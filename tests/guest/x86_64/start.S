@@ -13,9 +13,9 @@
 #define CR0_PE      0x1
 #define CR0_PG_WP   0x80010000
 #define CR4_PAE     0x20
-#define PTE_TABLE   0x003
-#define PTE_LARGE   0x083
-#define PTE_DEVICE  0x093
+#define PTE_TABLE   0x007           /* For user code too. */
+#define PTE_LARGE   0x087
+#define PTE_DEVICE  0x097
 #define LOW(symbol) (LOW_BASE + (symbol) - low_start)
 
     .section .note.pvh, "a", @note
