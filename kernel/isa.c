@@ -21,7 +21,8 @@ const char *isa_next(const char *isa, const char **at, size_t *length)
     return ext;
 }
 
-static bool isa_has_length(const char *isa, const char *ext, size_t length)
+/* *end: where the string ends, when it has no such extension. */
+static bool isa_find(const char *isa, const char *ext, size_t length, const char **end)
 {
     const char *at = NULL, *one;
     size_t size;
@@ -29,7 +30,15 @@ static bool isa_has_length(const char *isa, const char *ext, size_t length)
     while ((one = isa_next(isa, &at, &size)) != NULL)
         if (size == length && memcmp(one, ext, length) == 0)
             return true;
+    *end = at ? at : isa + strlen(isa);
     return false;
+}
+
+static bool isa_has_length(const char *isa, const char *ext, size_t length)
+{
+    const char *end;
+
+    return isa_find(isa, ext, length, &end);
 }
 
 bool isa_has(const char *isa, const char *ext)
@@ -49,10 +58,12 @@ static char lower(char c)
 
 enum err isa_add(char *isa, size_t size, const char *ext, size_t length)
 {
-    size_t used = strlen(isa), at = PREFIX_SIZE;
+    size_t used, at = PREFIX_SIZE;
+    const char *end;
 
-    if (length == 0 || isa_has_length(isa, ext, length))
+    if (length == 0 || isa_find(isa, ext, length, &end))
         return OK;
+    used = (size_t)(end - isa);
     if (used + length + 2 > size)
         return E_RANGE;
     if (length > 1) {

@@ -255,9 +255,12 @@ static enum err pt_visit_table(const struct pt_visitor *visitor, const uint64_t 
 
     for (uint64_t next; va < end; va = next, slot++) {
         uint64_t entry = pt_get(slot);
-        enum pte_kind kind = pt_kind(format, entry, level);
+        enum pte_kind kind;
 
         next = MIN(ALIGN_DOWN(va, size) + size, end);
+        if (entry == 0)
+            continue; /* Most are holes. */
+        kind = format->kind(entry, level);
         if (kind == PTE_TABLE) {
             TRY(pt_visit_table(visitor, pt_table(format, entry), level - 1, va, next));
         } else if (kind == PTE_LEAF) {

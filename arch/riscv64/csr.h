@@ -33,7 +33,7 @@
  * Whether the instruction, with %1 as target, can be executed: a trap lands behind it. Changes
  * sepc, scause, stval and the fields of sstatus and hstatus that a trap writes; for the start only.
  */
-#define insn_probe(text)                                                                           \
+#define insn_probe_at(text, addr)                                                                  \
     ({                                                                                             \
         uint64_t ok_, value_, handler_;                                                            \
         __asm__ volatile("lla %2, 1f\n"                                                            \
@@ -43,46 +43,47 @@
                          ".balign 4\n"                                                             \
                          "1: csrw stvec, %2\n"                                                     \
                          : "=&r"(ok_), "=&r"(value_), "=&r"(handler_)                              \
-                         :                                                                         \
+                         : "r"(addr)                                                               \
                          : "memory");                                                              \
         ok_ != 0;                                                                                  \
     })
-#define csr_probe(name) insn_probe("csrr %1, " name)
+#define insn_probe(text) insn_probe_at(text, NULL)
+#define csr_probe(name)  insn_probe("csrr %1, " name)
 
-#define SSTATUS_SIE     BIT(1)
-#define SSTATUS_SPIE    BIT(5)
-#define SSTATUS_SPP     BIT(8)
-#define SSTATUS_VS      BITS(10, 9)
-#define SSTATUS_FS      BITS(14, 13)
-#define SSTATUS_SUM     BIT(18)
-#define SSTATUS_UXL     BITS(33, 32)
-#define EXT_OFF         0u /* Of FS and VS. */
-#define EXT_CLEAN       2u
-#define EXT_DIRTY       3u
-#define XL_64           2u
+#define SSTATUS_SIE      BIT(1)
+#define SSTATUS_SPIE     BIT(5)
+#define SSTATUS_SPP      BIT(8)
+#define SSTATUS_VS       BITS(10, 9)
+#define SSTATUS_FS       BITS(14, 13)
+#define SSTATUS_SUM      BIT(18)
+#define SSTATUS_UXL      BITS(33, 32)
+#define EXT_OFF          0u /* Of FS and VS. */
+#define EXT_CLEAN        2u
+#define EXT_DIRTY        3u
+#define XL_64            2u
 
-#define HSTATUS_GVA     BIT(6)
-#define HSTATUS_SPV     BIT(7)
-#define HSTATUS_SPVP    BIT(8)
-#define HSTATUS_VGEIN   BITS(17, 12)
+#define HSTATUS_GVA      BIT(6)
+#define HSTATUS_SPV      BIT(7)
+#define HSTATUS_SPVP     BIT(8)
+#define HSTATUS_VGEIN    BITS(17, 12)
 
-#define HVICTL_IID      BITS(27, 16) /* Major identity of an interrupt. */
-#define HSTATUS_VTW     BIT(21)
-#define HSTATUS_VSXL    BITS(33, 32)
+#define HVICTL_IID       BITS(27, 16) /* Major identity of an interrupt. */
+#define HSTATUS_VTW      BIT(21)
+#define HSTATUS_VSXL     BITS(33, 32)
 
 /* Interrupts: bits of sie, sip, hie, hip, hvip, hideleg. */
-#define INT_SSI         BIT(1)
-#define INT_VSSI        BIT(2)
-#define INT_STI         BIT(5)
-#define INT_VSTI        BIT(6)
-#define INT_SEI         BIT(9)
-#define INT_VSEI        BIT(10)
-#define INT_SGEI        BIT(12)
-#define INT_VS          (INT_VSSI | INT_VSTI | INT_VSEI)
+#define INT_SSI          BIT(1)
+#define INT_VSSI         BIT(2)
+#define INT_STI          BIT(5)
+#define INT_VSTI         BIT(6)
+#define INT_SEI          BIT(9)
+#define INT_VSEI         BIT(10)
+#define INT_SGEI         BIT(12)
+#define INT_VS           (INT_VSSI | INT_VSTI | INT_VSEI)
 
-#define SATP_MODE       BITS(63, 60) /* hgatp too. */
-#define SATP_PPN        BITS(43, 0)
-#define HGATP_VMID      BITS(57, 44)
+#define SATP_MODE        BITS(63, 60) /* hgatp too. */
+#define SATP_PPN         BITS(43, 0)
+#define HGATP_VMID       BITS(57, 44)
 enum satp_mode { MODE_BARE = 0, MODE_SV39 = 8, MODE_SV48 = 9, MODE_SV57 = 10 };
 
 #define HENVCFG_FIOM     BIT(0)
@@ -133,6 +134,7 @@ enum scause {
 
 /* What this CPU has beyond RV64 with H; found on the boot processor, the same on all. */
 struct cpu_has {
+    uint16_t zero_size;                  /* Bytes that CBO.ZERO clears; 0: it is not there. */
     bool sstc, envcfg, stateen, aia, fp; /* fp: with D. */
     bool csrind, jvt, scontext;          /* State of theirs that a guest could leave behind. */
 };
