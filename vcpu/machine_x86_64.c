@@ -95,8 +95,6 @@ static void cpu_timer(struct timer *timer)
 {
     struct x86_cpu *cpu = container_of(timer, struct x86_cpu, timer);
 
-    if (cpu->deadline == TICKS_NEVER || cpu_now(cpu) < cpu->deadline)
-        return; /* Of before a reset. */
     cpu->deadline = TICKS_NEVER;
     vlapic_timer(lapic_of(cpu->vcpu), cpu_now(cpu));
     vcpu_request(cpu->vcpu, VCPU_REQ_IRQ);
@@ -212,13 +210,21 @@ static void machine_set_irq(struct vdev *dev, bool level)
     vioapic_set_wire(&machine_of(vm)->ioapic, dev->irq, level);
 }
 
-static void machine_accept([[maybe_unused]] struct vcpu *vcpu)
+/* From the IRQ queue: a vector for this processor alone. Devices' go straight to the IRR. */
+static void machine_take(void *arg, uint32_t irq, [[maybe_unused]] bool edge)
 {
-    /* Messages go straight to the IRR; nobody uses the queue. */
+    assert(irq <= UINT8_MAX);
+    vlapic_post(lapic_of(arg), (uint8_t)irq, false);
+}
+
+static void machine_accept(struct vcpu *vcpu)
+{
+    virq_drain(&vcpu->virq, machine_take, vcpu);
 }
 
 static void machine_refresh(struct vcpu *vcpu)
 {
+    machine_accept(vcpu);
     cpu_inject(vcpu);
 }
 
@@ -248,6 +254,14 @@ static void machine_bound(struct vcpu *vcpu)
 static void machine_unbinding(struct vcpu *vcpu)
 {
     cpu_of(vcpu)->can_take = arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR);
+}
+
+static void machine_parked(struct vcpu *vcpu)
+{
+    struct x86_cpu *cpu = cpu_of(vcpu);
+
+    cpu->deadline = TICKS_NEVER;
+    timer_disarm(&cpu->timer);
 }
 
 static void machine_cpu_reset(struct vcpu *vcpu)
@@ -496,7 +510,6 @@ static void machine_reset(struct vm *vm)
     vioapic_reset(&m->ioapic);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vlapic_reset(&m->lapics.cpu[i]);
-        m->cpus[i].deadline = TICKS_NEVER;
         m->cpus[i].adjust = 0;
         m->cpus[i].clock = (struct vkvmclock){};
         atomic_store(&m->cpus[i].nmi, false);
@@ -520,6 +533,7 @@ const struct machine_ops machine_x86_64 = {
     .create = machine_create,
     .destroy = machine_destroy,
     .reset = machine_reset,
+    .parked = machine_parked,
     .bound = machine_bound,
     .unbinding = machine_unbinding,
     .accept = machine_accept,

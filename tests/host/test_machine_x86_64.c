@@ -282,16 +282,27 @@ TEST(a_guest_that_moves_its_tsc_moves_its_deadline)
     finish();
 }
 
-TEST(a_timer_of_before_a_reset_does_not_fire)
+TEST(a_processor_that_parks_leaves_no_timer_behind)
 {
     start();
     enable_lapic();
     write_msr(LVT_TIMER, VECTOR);
     write_msr(INITIAL_COUNT, 1000);
+    machine_x86_64.parked(&vcpus[0]);
     machine_x86_64.reset(&vm);
     atomic_store(&vcpus[0].requests, 0);
     advance(1000000);
     ASSERT_EQ(atomic_load(&vcpus[0].requests), 0);
+    finish();
+}
+
+TEST(what_is_posted_to_a_processor_is_a_vector)
+{
+    start();
+    enable_lapic();
+    vcpu_interrupt(&vcpus[0], VECTOR, true);
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT_EQ(arch_virq_read(&vcpus[0].arch, VIRQ_SLOT_VECTOR), VECTOR);
     finish();
 }
 
