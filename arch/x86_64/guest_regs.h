@@ -5,10 +5,6 @@
 
 #include "arch/x86_64/x86.h"
 
-#define CR4_PSE            BIT(4)
-
-#define EFER_SVME          BIT(12)
-
 #define RFLAGS_FIXED       BIT(1)
 #define RFLAGS_TF          BIT(8)
 #define RFLAGS_RF          BIT(16)

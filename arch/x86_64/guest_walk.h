@@ -7,18 +7,8 @@
  */
 #pragma once
 
+#include "arch/x86_64/control.h"
 #include "vcpu/arch_vcpu.h"
-
-#define CR0_PE      BIT(0)
-#define CR0_WP      BIT(16)
-#define CR0_PG      BIT(31)
-#define CR4_PSE     BIT(4)
-#define CR4_PAE     BIT(5)
-#define CR4_LA57    BIT(12)
-#define CR4_SMEP    BIT(20)
-#define CR4_SMAP    BIT(21)
-#define EFER_LMA    BIT(10)
-#define EFER_NXE    BIT(11)
 
 /* Error code of a page fault. */
 #define PF_PRESENT  BIT(0)
