@@ -80,3 +80,14 @@ bool guest_msr_write(const struct guest_cpuid *cpuid, uint32_t msr, uint64_t val
 
     return m && ((value ^ m->value) & ~m->ignore) == 0;
 }
+
+bool guest_msr_pat_valid(uint64_t value)
+{
+    for (unsigned i = 0; i < 64; i += 8) {
+        uint64_t type = value >> i & 0xff;
+
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}

@@ -13,3 +13,6 @@
 bool guest_msr_read(const struct guest_cpuid *cpuid, uint32_t msr, uint64_t *value);
 /* False: not one of these, or a value that it does not take. */
 bool guest_msr_write(const struct guest_cpuid *cpuid, uint32_t msr, uint64_t value);
+
+/* Eight memory types; 2, 3 and what is beyond 7 there are not. [AMD APM 2, 7.8] */
+bool guest_msr_pat_valid(uint64_t value);

@@ -75,15 +75,10 @@ static bool sysreg_set_efer(struct arch_vcpu *vcpu, uint64_t value)
     return true;
 }
 
-/* Eight memory types; 2, 3 and what is beyond 7 there are not. */
 static bool sysreg_set_pat(struct arch_vcpu *vcpu, uint64_t value)
 {
-    for (unsigned i = 0; i < 64; i += 8) {
-        uint64_t type = value >> i & 0xff;
-
-        if (type > 7 || type == 2 || type == 3)
-            return false;
-    }
+    if (!guest_msr_pat_valid(value))
+        return false;
     sysreg_set(vcpu, REG_PAT, value);
     return true;
 }

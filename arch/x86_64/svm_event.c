@@ -2,6 +2,7 @@
 /* See svm_event.h. */
 #include "arch/x86_64/svm_event.h"
 
+#include "arch/x86_64/guest_msr.h"
 #include "arch/x86_64/guest_regs.h"
 #include "kernel/fmt.h"
 #include "vcpu/arch_vcpu.h"
@@ -83,6 +84,9 @@ static void check_control(struct check *c)
     check(c, !svm_event_valid(control->event_inj), "the event to be injected is none that exists");
     check(c, (control->nested_control & VMCB_NESTED_PAGING) && (control->nested_cr3 & beyond),
           "nested CR3 has bits that must be zero");
+    check(c,
+          (control->nested_control & VMCB_NESTED_PAGING) && !guest_msr_pat_valid(c->vmcb->save.pat),
+          "PAT has a memory type that there is not");
 }
 
 static void check_control_registers(struct check *c)

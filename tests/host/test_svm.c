@@ -49,6 +49,7 @@ static void make_good(void)
     vmcb.save.dr6 = DR6_RESET;
     vmcb.save.dr7 = DR7_RESET;
     vmcb.save.rflags = RFLAGS_FIXED;
+    vmcb.save.pat = PAT_RESET;
 }
 
 /* How many lines svm_check() says, and that one of them has the words. */
@@ -92,6 +93,8 @@ TEST(svm_each_mistake_is_said_in_a_line_of_its_own)
     REFUSES("I/O permission map", vmcb.control.io_map = BIT(40) - 2 * PAGE_SIZE);
     REFUSES("MSR permission map", vmcb.control.msr_map = BIT(40) - PAGE_SIZE);
     REFUSES("nested CR3", vmcb.control.nested_cr3 = BIT(40));
+    REFUSES("PAT has", vmcb.save.pat = 2);
+    REFUSES("PAT has", vmcb.save.pat |= BIT(63));
     REFUSES("none that exists", vmcb.control.event_inj = VMCB_EVENT_VALID | 1 << 8);
     REFUSES("CR0.NW", vmcb.save.cr0 |= CR0_NW);
     REFUSES("CR0 has bits above 31", vmcb.save.cr0 |= BIT(32));
