@@ -25,6 +25,11 @@ struct machine_ops {
     void (*destroy)(struct vm *vm);
     /* All devices to their power-on state; no vCPU runs. */
     void (*reset)(struct vm *vm);
+    /*
+     * The vCPU stops with its VM: no timer of it is armed afterwards, so that its machine may be
+     * reset, or freed, from any pCPU. Unbound, own pCPU. NULL: it has none.
+     */
+    void (*parked)(struct vcpu *vcpu);
 
     /* The vCPU has been bound, is about to be unbound. */
     void (*bound)(struct vcpu *vcpu);

@@ -109,6 +109,8 @@ static void vcpu_park(struct vcpu *vcpu)
     vcpu->power = VCPU_OFF;
     vcpu->waiting = false;
     vcpu->resume = false;
+    if (vcpu->vm->machine->parked)
+        vcpu->vm->machine->parked(vcpu);
     vcpu->parked = true;
     vm_vcpu_parked(vcpu->vm);
     vcpu_block(vcpu);
