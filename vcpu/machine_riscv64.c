@@ -301,29 +301,37 @@ static void machine_stopei(struct machine_riscv64 *m, struct vcpu *vcpu, struct 
     machine_set_external(m, vcpu);
 }
 
+/* Out of the way of stopei, so that this needs few registers. */
+[[gnu::noinline]] static bool machine_sireg(struct machine_riscv64 *m, struct vcpu *vcpu,
+                                            struct vcpu_exit *exit)
+{
+    struct riscv64_hart *h = &m->harts[vcpu->index];
+    uint32_t select = exit->sysreg.select;
+    bool known;
+
+    if (exit->sysreg.addr != CSR_SIREG)
+        return false;
+    if (machine_priority(exit))
+        return true;
+    if (h->file.number != 0)
+        return false;
+    if (exit->kind == EXIT_SYSREG_READ)
+        return vimsic_read(&h->imsic, select, exit->sysreg.both, &exit->sysreg.value);
+    known = vimsic_write(&h->imsic, select, exit->sysreg.both, exit->sysreg.value);
+    machine_set_external(m, vcpu);
+    return known;
+}
+
 static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct machine_riscv64 *m = machine_of(vcpu->vm);
-    struct vimsic *imsic = &m->harts[vcpu->index].imsic;
-    bool known;
 
     if (!m->aia)
         return false;
-    if (exit->sysreg.addr == CSR_SIREG && machine_priority(exit))
-        return true;
-    if (m->harts[vcpu->index].file.number != 0)
-        return false;
-    if (likely(exit->sysreg.addr == CSR_STOPEI)) {
-        machine_stopei(m, vcpu, exit);
-        return true;
-    }
-    if (exit->sysreg.addr != CSR_SIREG)
-        return false;
-    if (exit->kind == EXIT_SYSREG_READ)
-        return vimsic_read(imsic, exit->sysreg.select, exit->sysreg.both, &exit->sysreg.value);
-    known = vimsic_write(imsic, exit->sysreg.select, exit->sysreg.both, exit->sysreg.value);
-    machine_set_external(m, vcpu);
-    return known;
+    if (exit->sysreg.addr != CSR_STOPEI || m->harts[vcpu->index].file.number != 0)
+        return machine_sireg(m, vcpu, exit);
+    machine_stopei(m, vcpu, exit);
+    return true;
 }
 
 /* --- Timer and software interrupts --- */
