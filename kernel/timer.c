@@ -107,6 +107,15 @@ void timer_init_cpu(void)
     arch_timer_set(TICKS_NEVER);
 }
 
+uint64_t ticks_until(uint64_t now, uint64_t then)
+{
+    uint64_t deadline, ticks = arch_ticks();
+
+    if (then <= now)
+        return ticks;
+    return __builtin_add_overflow(ticks, then - now, &deadline) ? TICKS_NEVER : deadline;
+}
+
 /* value * to / from without losing the high bits; `from` and `to` are below 2^34. */
 static uint64_t ticks_scale(uint64_t value, uint64_t from, uint64_t to, bool up)
 {

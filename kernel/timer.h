@@ -37,6 +37,11 @@ void timer_disarm(struct timer *timer);
 void timer_expire(void);
 void timer_init_cpu(void);
 
+/*
+ * When another clock, which shows `now` now, will show `then`; at once when it has; TICKS_NEVER
+ * when ours ends before.
+ */
+uint64_t ticks_until(uint64_t now, uint64_t then);
 /* Rounded up, so that no wait ends early; TICKS_NEVER when it does not fit. */
 uint64_t ticks_from_ns(uint64_t ns);
 /* Rounded down; 0 while the frequency is not known; UINT64_MAX when it does not fit. */

@@ -452,36 +452,49 @@ static enum err pt_map_new_table(struct pt *pt, uint64_t *slot, unsigned level,
     return OK;
 }
 
+/* Leaves side by side, as many as there are holes for and as fit; returns the slot behind. */
+static uint64_t *pt_map_leaves(struct pt *pt, uint64_t *slot, const uint64_t *end, unsigned level,
+                               struct pt_request *request)
+{
+    const struct pt_format *format = pt->format;
+    uint64_t size = pt_leaf_size(level), *first = slot, bits;
+
+    if (level > format->leaf_level_max || !IS_ALIGNED(request->va | request->pa, size))
+        return slot;
+    bits = format->leaf_bits(level, request->attr);
+    for (; slot < end && request->end - request->va >= size; slot++) {
+        if (pt_kind(format, *slot, level) != PTE_HOLE)
+            break;
+        __atomic_store_n(slot, pt_address_bits(format, request->pa) | bits, __ATOMIC_RELAXED);
+        request->va += size;
+        request->pa += size;
+    }
+    if (slot > first)
+        pt_publish(pt, first, (size_t)((char *)slot - (char *)first));
+    return slot;
+}
+
 /* Maps the part of the request that lies below this table. */
 static enum err pt_map_table(struct pt *pt, uint64_t *table, unsigned level,
                              struct pt_request *request)
 {
     const struct pt_format *format = pt->format;
-    bool leaves = level <= format->leaf_level_max;
-    uint64_t size = pt_leaf_size(level);
-    uint64_t leaf_bits = leaves ? format->leaf_bits(level, request->attr) : 0;
     uint64_t *slot = &table[pt_index(format, level, request->va)];
     uint64_t *end = &table[pt_entries(format, level)];
 
-    for (; slot < end && request->va < request->end; slot++) {
-        enum pte_kind kind = pt_kind(format, *slot, level);
+    for (;; slot++) {
+        enum pte_kind kind;
 
-        if (kind == PTE_TABLE) {
+        slot = pt_map_leaves(pt, slot, end, level, request);
+        if (slot == end || request->va == request->end)
+            return OK;
+        kind = pt_kind(format, *slot, level);
+        assert(level > 0 && kind != PTE_LEAF);
+        if (kind == PTE_TABLE)
             TRY(pt_map_table(pt, pt_table(format, *slot), level - 1, request));
-            continue;
-        }
-        assert(kind == PTE_HOLE);
-        if (leaves && IS_ALIGNED(request->va | request->pa, size) &&
-            request->end - request->va >= size) {
-            pt_set(pt, slot, pt_address_bits(format, request->pa) | leaf_bits);
-            request->va += size;
-            request->pa += size;
-        } else {
-            assert(level > 0);
+        else
             TRY(pt_map_new_table(pt, slot, level, request));
-        }
     }
-    return OK;
 }
 
 static enum err pt_visit_mapped(const struct pt_leaf *, void *)

@@ -52,8 +52,8 @@ struct pt_ops {
      */
     void (*flush)(struct pt *pt, uint64_t addr, uint64_t size);
     /*
-     * A new table or entry must be visible to the hardware walker (cache cleaning, barrier). May be
-     * NULL.
+     * A new table, or entries side by side, must be visible to the hardware walker (cache cleaning,
+     * barrier). May be NULL.
      */
     void (*publish)(struct pt *pt, const void *start, size_t size);
 };

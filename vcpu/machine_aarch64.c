@@ -320,6 +320,11 @@ static void vptimer_write(struct vptimer *t, uint32_t reg, uint64_t value)
     vptimer_update(t);
 }
 
+static void machine_parked(struct vcpu *vcpu)
+{
+    timer_disarm(&machine_of(vcpu->vm)->ptimers[vcpu->index].timer);
+}
+
 /* --- System registers --- */
 
 static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
@@ -464,6 +469,7 @@ const struct machine_ops machine_aarch64 = {
     .create = machine_create,
     .destroy = machine_destroy,
     .reset = machine_reset,
+    .parked = machine_parked,
     .bound = machine_bound,
     .unbinding = machine_unbinding,
     .accept = machine_accept,

@@ -28,6 +28,9 @@
 #define CSR_SIREG     0x151u
 #define CSR_STOPEI    0x15cu
 
+#define IPRIO         0x30u /* By siselect: priorities of major interrupts. */
+#define IPRIO_END     0x3fu
+
 /* What is written to the test device [SiFive Test Finisher; QEMU's "virt"]. */
 #define TEST_FAIL     0x3333u
 #define TEST_POWEROFF 0x5555u
@@ -35,9 +38,8 @@
 
 struct riscv64_hart {
     struct vcpu *vcpu;
-    _Atomic bool ipi;  /* A software interrupt from another hart. */
-    uint64_t deadline; /* Of the emulated timer; TICKS_NEVER: off. Touched on its pCPU only. */
-    struct timer timer;
+    _Atomic bool ipi;    /* A software interrupt from another hart. */
+    struct timer timer;  /* The emulated one. Touched on the hart's pCPU only. */
     struct vimsic imsic; /* With an AIA, unless it has a guest interrupt file: */
     struct guest_file file;
 };
@@ -272,7 +274,18 @@ static const struct vdev_ops imsic_ops = {
 static const struct vdev_ops test_ops = {
     .name = "test device", .read = test_read, .write = test_write, .reset = window_reset};
 
-/* --- System registers: those of a software interrupt file --- */
+/* --- System registers: those of a software interrupt file, and priorities --- */
+
+/* The array of priorities, by siselect: none can be set [AIA: Configuring priorities of major
+ * interrupts at VS level]. Of 64 bits, so odd ones are none. */
+static bool machine_priority(struct vcpu_exit *exit)
+{
+    if (exit->sysreg.select < IPRIO || exit->sysreg.select > IPRIO_END ||
+        exit->sysreg.select % 2 != 0)
+        return false;
+    exit->sysreg.value = 0;
+    return true;
+}
 
 /* Any write claims; and what reads as well reads what it claims. */
 static void machine_stopei(struct machine_riscv64 *m, struct vcpu *vcpu, struct vcpu_exit *exit)
@@ -288,25 +301,37 @@ static void machine_stopei(struct machine_riscv64 *m, struct vcpu *vcpu, struct 
     machine_set_external(m, vcpu);
 }
 
+/* Out of the way of stopei, so that this needs few registers. */
+[[gnu::noinline]] static bool machine_sireg(struct machine_riscv64 *m, struct vcpu *vcpu,
+                                            struct vcpu_exit *exit)
+{
+    struct riscv64_hart *h = &m->harts[vcpu->index];
+    uint32_t select = exit->sysreg.select;
+    bool known;
+
+    if (exit->sysreg.addr != CSR_SIREG)
+        return false;
+    if (machine_priority(exit))
+        return true;
+    if (h->file.number != 0)
+        return false;
+    if (exit->kind == EXIT_SYSREG_READ)
+        return vimsic_read(&h->imsic, select, exit->sysreg.both, &exit->sysreg.value);
+    known = vimsic_write(&h->imsic, select, exit->sysreg.both, exit->sysreg.value);
+    machine_set_external(m, vcpu);
+    return known;
+}
+
 static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct machine_riscv64 *m = machine_of(vcpu->vm);
-    struct vimsic *imsic = &m->harts[vcpu->index].imsic;
-    bool known;
 
-    if (!m->aia || m->harts[vcpu->index].file.number != 0)
+    if (!m->aia)
         return false;
-    if (likely(exit->sysreg.addr == CSR_STOPEI)) {
-        machine_stopei(m, vcpu, exit);
-        return true;
-    }
-    if (exit->sysreg.addr != CSR_SIREG)
-        return false;
-    if (exit->kind == EXIT_SYSREG_READ)
-        return vimsic_read(imsic, exit->sysreg.select, exit->sysreg.both, &exit->sysreg.value);
-    known = vimsic_write(imsic, exit->sysreg.select, exit->sysreg.both, exit->sysreg.value);
-    machine_set_external(m, vcpu);
-    return known;
+    if (exit->sysreg.addr != CSR_STOPEI || m->harts[vcpu->index].file.number != 0)
+        return machine_sireg(m, vcpu, exit);
+    machine_stopei(m, vcpu, exit);
+    return true;
 }
 
 /* --- Timer and software interrupts --- */
@@ -316,9 +341,6 @@ static void hart_timer(struct timer *timer)
 {
     struct riscv64_hart *h = container_of(timer, struct riscv64_hart, timer);
 
-    if (h->deadline == TICKS_NEVER || arch_ticks() < h->deadline)
-        return; /* Of before a reset. */
-    h->deadline = TICKS_NEVER;
     arch_virq_write(&h->vcpu->arch, VIRQ_LINE_TIMER, 1);
     if (h->vcpu != vcpu_current()) /* The line is all that a running one needs. */
         vcpu_request(h->vcpu, VCPU_REQ_IRQ);
@@ -327,16 +349,13 @@ static void hart_timer(struct timer *timer)
 void riscv64_timer_set(struct vcpu *vcpu, uint64_t guest_time)
 {
     struct riscv64_hart *h = hart_of(vcpu);
-    uint64_t now, deadline;
+    uint64_t now;
 
     if (likely(arch_vcpu_timer_set(&vcpu->arch, guest_time)))
         return;
     now = arch_vcpu_time(&vcpu->arch);
     arch_virq_write(&vcpu->arch, VIRQ_LINE_TIMER, guest_time <= now);
-    if (guest_time <= now || __builtin_add_overflow(arch_ticks(), guest_time - now, &deadline))
-        deadline = TICKS_NEVER;
-    h->deadline = deadline;
-    timer_arm(&h->timer, deadline);
+    timer_arm(&h->timer, guest_time <= now ? TICKS_NEVER : ticks_until(now, guest_time));
 }
 
 void riscv64_ipi_send(struct vcpu *self, uint64_t targets)
@@ -364,13 +383,20 @@ bool riscv64_ipi_clear(struct vcpu *vcpu)
     return was;
 }
 
-void riscv64_hart_stop(struct vcpu *vcpu)
+/* Also of a hart that stops alone: no timer and no software interrupt is left. */
+static void machine_parked(struct vcpu *vcpu)
 {
     struct riscv64_hart *h = hart_of(vcpu);
 
-    h->deadline = TICKS_NEVER;
     timer_disarm(&h->timer);
     atomic_store(&h->ipi, false);
+    arch_virq_write(&vcpu->arch, VIRQ_LINE_TIMER, 0);
+    arch_virq_write(&vcpu->arch, VIRQ_LINE_SOFTWARE, 0);
+}
+
+void riscv64_hart_stop(struct vcpu *vcpu)
+{
+    machine_parked(vcpu);
 }
 
 /* --- Making one --- */
@@ -445,7 +471,6 @@ static enum err machine_create(struct vm *vm)
     m->vm = vm;
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         m->harts[i].vcpu = &vm->vcpus[i];
-        m->harts[i].deadline = TICKS_NEVER;
         timer_init(&m->harts[i].timer, hart_timer);
     }
     TRY(machine_create_irqchip(vm, m));
@@ -485,7 +510,6 @@ static void machine_reset(struct vm *vm)
 
         vimsic_reset(&h->imsic);
         guest_file_reset(&h->file);
-        h->deadline = TICKS_NEVER;
         atomic_store(&h->ipi, false);
     }
 }
@@ -502,6 +526,7 @@ const struct machine_ops machine_riscv64 = {
     .create = machine_create,
     .destroy = machine_destroy,
     .reset = machine_reset,
+    .parked = machine_parked,
     .bound = machine_bound,
     .unbinding = machine_unbinding,
     .accept = machine_accept,

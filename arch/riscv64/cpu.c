@@ -198,8 +198,8 @@ void arch_host_flush(const void *start, size_t size)
         sbi_remote_fence(RFENCE_SFENCE_VMA, others, (uintptr_t)start, size, 0);
 }
 
-/* Data caches are coherent with a hart that translates nothing; a guest's bind does fence.i again,
- * on its hart. */
+/* Data caches are coherent with a hart that translates nothing; fence.i comes again on each hart
+ * where a guest is started, by vcpu_claim_tlb(). */
 void arch_cache_clean([[maybe_unused]] const void *start, [[maybe_unused]] size_t size)
 {
     __asm__ volatile("fence rw, rw; fence.i" : : : "memory");

@@ -54,6 +54,7 @@ enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr,
             return E_ABSENT;
         table = field_get(PTE_PPN, pte) << PAGE_SHIFT;
         if (pte & (PTE_R | PTE_W | PTE_X)) {
+            size = pte & PTE_N ? 64 * KIB : size;
             *result = gpa(ALIGN_DOWN(table, size) | (addr.v & (size - 1)));
             return OK;
         }

@@ -24,3 +24,4 @@ extern const struct pt_format pt_format_sv39x4, pt_format_sv48x4;
 #define PTE_D   BIT(7)
 #define PTE_RSW BITS(9, 8) /* Ours: enum pt_memory. Hardware knows it by the address (PMAs). */
 #define PTE_PPN BITS(53, 10)
+#define PTE_N   BIT(63) /* One of 16 leaves that translate 64 KiB together [svnapot.adoc]. */

@@ -20,6 +20,9 @@ enum { DBCN_WRITE, DBCN_READ };
 
 #define CONSOLE_TRIES_MAX  1000000u /* A second, more or less. */
 
+/* A fence of more is one of everything: firmware may go page by page, and guests say how many. */
+#define FENCE_SIZE_MAX     (256 * PAGE_SIZE)
+
 struct sbi_result sbi_call(uint32_t extension, uint32_t function, uint64_t a, uint64_t b,
                            uint64_t c, uint64_t d, uint64_t e)
 {
@@ -104,6 +107,10 @@ void sbi_ipi_send(uint64_t hart)
 void sbi_remote_fence(enum sbi_rfence_fid function, uint64_t pcpus, uint64_t start, uint64_t size,
                       uint64_t extra)
 {
+    if (size > FENCE_SIZE_MAX) {
+        start = 0;
+        size = UINT64_MAX;
+    }
     /* Hart ids need not be dense: each call takes those of one window of 64. */
     while (pcpus) {
         uint64_t base = pcpu(bit_lowest(pcpus))->hw_id, mask = 0;

@@ -28,8 +28,6 @@ enum sbi_rfence_fid {
 #define SBI_INVALID_PARAM     (-3)
 #define SBI_ALREADY_AVAILABLE (-6)
 
-#define SBI_ALL_HARTS         (~(uint64_t)0) /* As hart_mask_base; the mask is ignored. */
-
 struct sbi_result {
     int64_t error;
     uint64_t value;

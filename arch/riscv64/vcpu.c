@@ -30,7 +30,10 @@ void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset)
     vcpu->htimedelta = -offset;
 }
 
-/* The state that SBI gives to a hart that starts [ext-hsm.adoc, Hart start]. */
+/*
+ * The state that SBI gives to a hart that starts [ext-hsm.adoc, Hart start]. What is pending stays:
+ * it may be what ends a suspend; the machine clears its lines when a hart stops.
+ */
 void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry)
 {
     assert(!vcpu->bound);
@@ -40,7 +43,7 @@ void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry)
     memset(&vcpu->access, 0, sizeof(vcpu->access));
     vcpu->csr[CSR_VSSTATUS] = field_put(SSTATUS_UXL, XL_64);
     vcpu->csr[CSR_VSTIMECMP] = TICKS_NEVER;
-    vcpu->hvip = 0;
+    vcpu->fresh = true;
     vcpu->sstatus = SSTATUS_SPP | field_put(SSTATUS_UXL, XL_64);
     vcpu->x[10] = vcpu->index;
     vcpu->x[11] = entry.arg;
@@ -55,18 +58,20 @@ void arch_vcpu_set_guest_file(struct arch_vcpu *vcpu, unsigned file)
 }
 
 /*
- * The TLB of a pCPU may hold what another vCPU of the VM translated under the same ASID, and, when
- * VMIDs are few, what another VM did. Code may have been written by another pCPU.
+ * The TLB of a pCPU may hold what another vCPU of the VM translated under the same ASID, what this
+ * one did before it was started anew, and, when VMIDs are few, what another VM did. Code may have
+ * been written by another pCPU.
  */
-static void vcpu_claim_tlb(const struct arch_vcpu *vcpu)
+static void vcpu_claim_tlb(struct arch_vcpu *vcpu)
 {
     struct arch_pcpu *cpu = &this_cpu()->arch;
     unsigned slots = MIN((unsigned)ARRAY_SIZE(cpu->last_ran), virt_caps.vmids_max);
     unsigned slot = vcpu->vmid % slots;
 
-    if (cpu->last_ran[slot] == vcpu)
+    if (cpu->last_ran[slot] == vcpu && !vcpu->fresh)
         return;
     cpu->last_ran[slot] = vcpu;
+    vcpu->fresh = false;
     __asm__ volatile(".option push; .option arch, +h\n"
                      "hfence.gvma zero, %0; hfence.vvma; fence.i\n"
                      ".option pop"
@@ -283,11 +288,7 @@ bool arch_vcpu_timer_set(struct arch_vcpu *vcpu, uint64_t guest_time)
 /* Of no use while the guest has the timer's interrupt disabled: its WFI would not end. */
 uint64_t arch_vcpu_timer_deadline(const struct arch_vcpu *vcpu)
 {
-    uint64_t deadline = vcpu_csr(vcpu, CSR_VSTIMECMP);
-
-    if (!cpu_has.sstc || deadline == TICKS_NEVER || !(vcpu_csr(vcpu, CSR_VSIE) & INT_STI))
+    if (!cpu_has.sstc || !(vcpu_csr(vcpu, CSR_VSIE) & INT_STI))
         return TICKS_NEVER;
-    /* The guest's clock may have wrapped: what is far ahead is never. */
-    deadline -= vcpu->htimedelta;
-    return (int64_t)(deadline - arch_ticks()) < 0 ? arch_ticks() : deadline;
+    return ticks_until(arch_vcpu_time(vcpu), vcpu_csr(vcpu, CSR_VSTIMECMP));
 }

@@ -11,6 +11,8 @@ void fp_restore(const struct arch_fp_state *state);
 /* Two bytes of code at a guest-virtual address, as the guest would fetch them; < 0: it could not.
  */
 int32_t guest_fetch(uint64_t addr);
+/* A double word at a guest-physical address; false: no memory is there. Bound. */
+bool guest_load(uint64_t addr, uint64_t *value);
 
 /* A register of csr.def, wherever it is now. */
 uint64_t vcpu_csr(const struct arch_vcpu *vcpu, enum csr_index index);

@@ -67,6 +67,31 @@ guest_fetch:
         csrw    sstatus, t1
         csrw    sepc, t0
         ret
+
+/*
+ * bool guest_load(uint64_t addr, uint64_t *value): HLV.D in the same way. Without vsatp, for which
+ * no fence is needed [supervisor.adoc, satp], a guest-virtual address is a guest-physical one.
+ */
+        .global guest_load
+guest_load:
+        csrr    t0, sepc
+        csrr    t1, sstatus
+        csrr    t2, hstatus
+        csrrw   t5, vsatp, zero
+        lla     t3, 1f
+        csrrw   t3, stvec, t3
+        mv      t4, a0
+        li      a0, 0
+        hlv.d   t4, (t4)
+        sd      t4, 0(a1)
+        li      a0, 1
+        .balign 4
+1:      csrw    stvec, t3
+        csrw    vsatp, t5
+        csrw    hstatus, t2
+        csrw    sstatus, t1
+        csrw    sepc, t0
+        ret
         .option pop
 
 /*

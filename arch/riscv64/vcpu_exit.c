@@ -43,23 +43,45 @@ static uint32_t exit_fetch(const struct arch_vcpu *vcpu)
     return high < 0 ? 0 : (uint32_t)high << 16 | (uint32_t)low;
 }
 
-static void exit_stage2_fault(struct vcpu_exit *exit, uint64_t cause, uint64_t htinst)
+static enum err exit_read_entry(void *, gpa_t addr, uint64_t *entry)
 {
+    return guest_load(addr.v, entry) ? OK : E_ABSENT;
+}
+
+/*
+ * Where the access went; false: the guest's tables are in part where no memory is. Hardware may
+ * leave htval 0 [hypervisor.adoc, htval]: then by these tables. The guest may have changed them
+ * since, but gets no further so than by an access to there.
+ */
+static bool exit_gpa(const struct arch_vcpu *vcpu, const struct vcpu_exit *exit, uint64_t htval,
+                     gpa_t *addr)
+{
+    static const struct arch_guest_memory memory = {.read = exit_read_entry};
+
+    *addr = gpa(htval << 2 | (exit->cause[1] & 3));
+    return htval != 0 ||
+           arch_vcpu_translate(vcpu, gva(exit->cause[1]), ACCESS_NONE, &memory, addr) == OK;
+}
+
+static void exit_stage2_fault(const struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cause,
+                              uint64_t htinst, uint64_t htval)
+{
+    bool found = exit_gpa(vcpu, exit, htval, &exit->fault.gpa);
+
     exit->kind = EXIT_STAGE2_FAULT;
     exit->advance = false;
-    exit->fault.gpa = gpa(csr_read("htval") << 2 | (exit->cause[1] & 3));
     exit->fault.gva = gva(exit->cause[1]);
     exit->fault.gva_valid = true;
     exit->fault.execute = cause == CAUSE_FETCH_GUEST_PAGE;
     exit->fault.write = cause == CAUSE_STORE_GUEST_PAGE;
-    exit->fault.table_walk = htinst == HTINST_WALK_READ || htinst == HTINST_WALK_WRITE;
+    exit->fault.table_walk = !found || htinst == HTINST_WALK_READ || htinst == HTINST_WALK_WRITE;
 }
 
 static void exit_mmio(const struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                      const struct rv64_insn_access *access)
+                      const struct rv64_insn_access *access, gpa_t addr)
 {
     exit->advance = true;
-    exit->mmio.gpa = gpa(csr_read("htval") << 2 | (exit->cause[1] & 3));
+    exit->mmio.gpa = addr;
     exit->mmio.width = access->width;
     exit->mmio.reg = access->reg;
     exit->mmio.reg_width = 8;
@@ -73,36 +95,45 @@ static void exit_mmio(const struct arch_vcpu *vcpu, struct vcpu_exit *exit,
 
 /*
  * Hardware left it to us to read the instruction. The guest may have changed it since: then it must
- * still be of the kind that faulted, and go to where the fault was. Faults of the guest's own table
- * walk are no instructions.
+ * still be of the kind that faulted, and go to where the fault was.
  */
+static bool exit_decode(const struct arch_vcpu *vcpu, const struct vcpu_exit *exit, uint64_t cause,
+                        struct rv64_insn_access *access)
+{
+    return rv64_insn_decode(exit_fetch(vcpu), access) &&
+           access->load == (cause == CAUSE_LOAD_GUEST_PAGE) &&
+           vcpu->x[access->base] + (uint64_t)(int64_t)access->offset == exit->cause[1];
+}
+
+/* Hardware did not say all. Faults of the guest's own table walk are no instructions. */
 [[gnu::noinline]] static void exit_data_fault_rare(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                                                   uint64_t cause, uint64_t htinst)
+                                                   uint64_t cause, uint64_t htinst, uint64_t htval)
 {
     struct rv64_insn_access access;
+    gpa_t addr;
 
-    if (htinst != 0 || !rv64_insn_decode(exit_fetch(vcpu), &access) ||
-        access.load != (cause == CAUSE_LOAD_GUEST_PAGE) ||
-        vcpu->x[access.base] + (uint64_t)(int64_t)access.offset != exit->cause[1]) {
-        exit_stage2_fault(exit, cause, htinst);
+    if (!exit_gpa(vcpu, exit, htval, &addr) ||
+        !(htinst == 0 ? exit_decode(vcpu, exit, cause, &access)
+                      : rv64_insn_transformed(htinst, &access))) {
+        exit_stage2_fault(vcpu, exit, cause, htinst, htval);
         return;
     }
     vcpu->insn_length = access.length;
-    exit_mmio(vcpu, exit, &access);
+    exit_mmio(vcpu, exit, &access, addr);
 }
 
 static void exit_data_fault(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cause)
 {
-    uint64_t htinst = csr_read("htinst");
+    uint64_t htinst = csr_read("htinst"), htval = csr_read("htval");
     struct rv64_insn_access access;
 
     exit->cause[1] = csr_read("stval");
-    if (unlikely(!rv64_insn_transformed(htinst, &access))) {
-        exit_data_fault_rare(vcpu, exit, cause, htinst);
+    if (unlikely(htval == 0 || !rv64_insn_transformed(htinst, &access))) {
+        exit_data_fault_rare(vcpu, exit, cause, htinst, htval);
         return;
     }
     vcpu->insn_length = access.length;
-    exit_mmio(vcpu, exit, &access);
+    exit_mmio(vcpu, exit, &access, gpa(htval << 2 | (exit->cause[1] & 3)));
 }
 
 /* What is prevented because V = 1. All but the few that we answer are illegal to the guest, as its
@@ -143,7 +174,7 @@ static void exit_virtual(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     }
     exit->cause[1] = csr_read("stval");
     if (cause == CAUSE_FETCH_GUEST_PAGE) {
-        exit_stage2_fault(exit, cause, csr_read("htinst"));
+        exit_stage2_fault(vcpu, exit, cause, csr_read("htinst"), csr_read("htval"));
         return;
     }
     exit->kind = EXIT_UNKNOWN;

@@ -65,6 +65,10 @@ static bool virt_choose(void)
         log_error("this hart has neither Sv39x4 nor Sv48x4");
         return false;
     }
+    if (!sbi_has(SBI_EID_RFENCE)) {
+        log_error("the firmware has no remote fences");
+        return false;
+    }
     virt_caps = (struct virt_caps){
         .backend = "h",
         .vcpus_max = 32,
@@ -102,6 +106,12 @@ enum err arch_virt_enable(void)
         csr_write("henvcfg", HENVCFG_GUEST);
     if (cpu_has.stateen)
         csr_write("hstateen0", stateen);
+    if (cpu_has.aia) { /* No other interrupts than those of hvip, in the order that is usual. */
+        csr_write("hvien", 0);
+        csr_write("hviprio1", 0);
+        csr_write("hviprio2", 0);
+        csr_write("hvictl", 0);
+    }
     csr_write("htimedelta", 0);
     csr_write("hgeie", 0);
     csr_write("vsie", 0);

@@ -16,7 +16,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "only(arch): a test for this architecture alone")
+    config.addinivalue_line("markers", "only(arch, ...): a test for these architectures alone")
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter:
         reporter._show_progress_info = False  # pylint: disable=protected-access
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config, items):
     """A module with ARCHS is for these architectures; without, for all that guests run on."""
     name = config.getoption("--arch")
     kept = [item for item in items if name in getattr(item.module, "ARCHS", GUEST_ARCHS) and
-            all(name == mark.args[0] for mark in item.iter_markers("only"))]
+            all(name in mark.args for mark in item.iter_markers("only"))]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 

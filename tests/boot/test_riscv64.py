@@ -59,3 +59,11 @@ def test_reboot_restarts_and_poweroff_stops_the_vm(machine):
     machine.expect("web: powered off", 60)
     machine.prompt()
     machine.command("list", r"web +stopped")
+
+
+def test_debian_boots_on_harts_with_all_that_the_emulator_has(arch, folder):
+    vms = [debian("web", cpus=2)]
+    with Machine(arch, config(*vms), folder, cpu="max,h=true", limit=200) as machine:
+        machine.expect(re.escape(SHELL), 180)
+        machine.at_shell(1)
+        assert machine.shell("nproc").strip() == "2"

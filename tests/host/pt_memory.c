@@ -148,14 +148,22 @@ static bool only_rights_differ(const struct pt_format *format, uint64_t a, uint6
     return false;
 }
 
+/* The table that a slot is in, and its size. */
+static uint64_t *table_of(const struct pt *pt, uint64_t *slot, size_t *size)
+{
+    *size = MAX(sizeof(uint64_t) << pt->format->root_bits, (size_t)PAGE_SIZE);
+    if (slot >= pt->root && slot < pt->root + *size / sizeof(*slot))
+        return pt->root;
+    *size = PAGE_SIZE;
+    return (uint64_t *)ALIGN_DOWN((uintptr_t)slot, PAGE_SIZE);
+}
+
 static void memory_publish_entry(struct pt_fake *memory, uint64_t *slot)
 {
     const struct pt *pt = &memory->pt;
-    size_t root_size = MAX(sizeof(uint64_t) << pt->format->root_bits, (size_t)PAGE_SIZE);
-    bool in_root = slot >= pt->root && slot < pt->root + root_size / sizeof(*slot);
-    size_t size = in_root ? root_size : (size_t)PAGE_SIZE;
+    size_t size;
+    uint64_t *table = table_of(pt, slot, &size);
     uint64_t *shadow = slot + size / sizeof(*slot), *broken = slot + 2 * size / sizeof(*slot);
-    uint64_t *table = in_root ? pt->root : (uint64_t *)ALIGN_DOWN((uintptr_t)slot, PAGE_SIZE);
     bool was = entry_valid(pt->format, *shadow), is = entry_valid(pt->format, *slot);
 
     if (table_head(table, size)->linked && pt->format->break_before_make) {
@@ -170,14 +178,20 @@ static void memory_publish_entry(struct pt_fake *memory, uint64_t *slot)
         memory->on_state(memory);
 }
 
+/* A new table as a whole, or some of its entries. */
 static void memory_publish(struct pt *pt, const void *start, size_t size)
 {
-    if (size == sizeof(uint64_t)) {
-        memory_publish_entry((struct pt_fake *)pt, (uint64_t *)(uintptr_t)start);
+    uint64_t *slot = (uint64_t *)(uintptr_t)start, *table;
+    size_t whole;
+
+    table = table_of(pt, slot, &whole);
+    if (size == whole && !table_head(table, whole)->linked) {
+        memcpy((char *)table + size, table, size);
+        table_head(table, whole)->linked = true;
         return;
     }
-    memcpy((char *)(uintptr_t)start + size, start, size);
-    table_head((uint64_t *)(uintptr_t)start, size)->linked = true;
+    for (size_t i = 0; i < size / sizeof(*slot); i++)
+        memory_publish_entry((struct pt_fake *)pt, slot + i);
 }
 
 static const struct pt_ops memory_ops = {

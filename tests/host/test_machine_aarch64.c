@@ -69,6 +69,22 @@ TEST(the_physical_timer_fires_at_its_time_on_its_vcpu)
     rig_end();
 }
 
+TEST(a_stop_disarms_the_physical_timer)
+{
+    struct vm *vm = rig_running(2);
+    struct vcpu *vcpu = &vm->vcpus[1];
+
+    ASSERT_OK(vcpu_power_on(vcpu, arch_entry(gpa(RIG_ENTRY), 0)));
+    RIG_SCRIPT(vcpu, msr(CNTP_CVAL, 5 * RIG_MS), msr(CNTP_CTL, 1), {.kind = EXIT_WFI});
+    rig_turns(2);
+    ASSERT_EQ(pcpus[vcpu->sched.cpu].arch.timer_deadline, 5 * RIG_MS);
+    ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
+    rig_turns(3);
+    ASSERT_EQ(vm->state, VM_STOPPED);
+    ASSERT_EQ(pcpus[vcpu->sched.cpu].arch.timer_deadline, TICKS_NEVER);
+    rig_end();
+}
+
 TEST(the_physical_timers_value_counts_down_and_is_signed)
 {
     struct vm *vm = rig_running(1);

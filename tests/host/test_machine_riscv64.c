@@ -232,16 +232,37 @@ TEST(the_timer_is_emulated_where_harts_have_none_for_guests)
     ASSERT_EQ(pcpus[0].arch.timer_deadline, TICKS_NEVER);
     ASSERT_EQ(sbi(0x00, 0, 999, 0, 0), 0); /* In the past: at once. */
     ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 1);
-    sbi(TIME, 0, 5000, 0, 0);
-    machine_riscv64.reset(&vm);
-    fake_advance(5000);
-    timer_expire();
-    ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 0); /* Of before the reset. */
+    sbi(TIME, 0, UINT64_MAX, 0, 0);
     fake.guest_timer = true;
     sbi(TIME, 0, 7, 0, 0);
     ASSERT_EQ(vcpus[0].arch.timer_set, 7);
     ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 0);
     finish();
+}
+
+TEST(a_hart_that_stops_or_parks_leaves_no_timer_and_no_interrupt_behind)
+{
+    for (unsigned park = 0; park < 2; park++) {
+        start(CONFIG_PLIC);
+        sbi(IPI, 0, 1, 0, 0);
+        sbi(TIME, 0, 0, 0, 0);
+        ASSERT_EQ(line(0, VIRQ_LINE_TIMER) + line(0, VIRQ_LINE_SOFTWARE), 2);
+        sbi(HSM, 1, 0, 0, 0);
+        ASSERT_EQ(line(0, VIRQ_LINE_TIMER) + line(0, VIRQ_LINE_SOFTWARE), 0);
+        sbi(TIME, 0, arch_ticks() + 5000, 0, 0);
+        ASSERT_EQ(pcpus[0].arch.timer_deadline, arch_ticks() + 5000);
+        vcpu_unbind(&vcpus[0]);
+        if (park)
+            machine_riscv64.parked(&vcpus[0]);
+        vcpu_bind(&vcpus[0]);
+        if (!park)
+            sbi(HSM, 1, 0, 0, 0);
+        ASSERT_EQ(pcpus[0].arch.timer_deadline, TICKS_NEVER);
+        fake_advance(5000);
+        timer_expire();
+        ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 0);
+        finish();
+    }
 }
 
 TEST(remote_fences_are_done_on_the_pcpus_of_the_harts)
@@ -436,11 +457,28 @@ TEST(msis_reach_the_software_interrupt_file)
     finish();
 }
 
+TEST(priorities_of_major_interrupts_are_zeroes)
+{
+    uint64_t v = ~0ull;
+
+    start(CONFIG_AIA);
+    for (uint32_t select = 0x30; select < 0x40; select += 2) {
+        ASSERT(csr(true, SIREG, select, &v));
+        v = ~0ull;
+        ASSERT(csr(false, SIREG, select, &v));
+        ASSERT_EQ(v, 0);
+        ASSERT(!csr(false, SIREG, select + 1, &v));
+    }
+    ASSERT(!csr(false, SIREG, 0x2e, &v) && !csr(false, SIREG, 0x40, &v));
+    finish();
+}
+
 TEST(a_plic_guest_has_no_interrupt_file)
 {
     uint64_t v = 0;
 
     start(CONFIG_PLIC);
+    ASSERT(!csr(false, SIREG, 0x30, &v));
     ASSERT(!csr(false, SIREG, 0x70, &v) && !csr(false, STOPEI, 0, &v));
     finish();
 }

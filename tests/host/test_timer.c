@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Timer queues. The fake's clock ticks once in a nanosecond. */
+#include "kernel/bits.h"
 #include "kernel/percpu.h"
 #include "kernel/timer.h"
 #include "tests/host/test.h"
@@ -177,4 +178,17 @@ TEST(ticks_and_nanoseconds_convert)
     ASSERT_EQ(ticks_from_ns(123456789), 123456789);
     ASSERT_EQ(ticks_to_ns(UINT64_MAX - 1), UINT64_MAX - 1);
     ASSERT_EQ(ticks_from_ns(UINT64_MAX), UINT64_MAX);
+}
+
+TEST(a_time_of_another_clock_is_now_ahead_or_never)
+{
+    start();
+    fake_advance(1000);
+    ASSERT_EQ(ticks_until(7, 7), 1000);
+    ASSERT_EQ(ticks_until(7, 0), 1000);
+    ASSERT_EQ(ticks_until(7, 8), 1001);
+    ASSERT_EQ(ticks_until(500, BIT(63) + 1000), BIT(63) + 1500); /* Far, and yet ahead. */
+    ASSERT_EQ(ticks_until(500, UINT64_MAX - 1), TICKS_NEVER);
+    ASSERT_EQ(ticks_until(500, UINT64_MAX), TICKS_NEVER);
+    ASSERT_EQ(ticks_until(UINT64_MAX, 3), 1000);
 }

@@ -100,6 +100,11 @@ static void check_file_registers(void)
     imsic_write(IMSIC_EIP(0), 1);
     check_eq(imsic_read(IMSIC_EIP(0)), 0, "but for identity 0");
     file_clear();
+    imsic_write(IMSIC_IPRIO, 0);
+    check_eq(imsic_read(IMSIC_IPRIO), 0, "there are priorities of major interrupts");
+    fault_expect();
+    imsic_write(IMSIC_IPRIO + 1, 0);
+    check_eq(fault_taken().count, 1, "in even registers");
     fault_expect();
     imsic_write(0x71, 1); /* To be ignored; QEMU's own file finds it illegal. */
     value = imsic_read(0x71);

@@ -136,6 +136,7 @@ enum aplic_mode {
     APLIC_LEVEL0
 };
 
+#define IMSIC_IPRIO       0x30u
 #define IMSIC_EIDELIVERY  0x70u
 #define IMSIC_EITHRESHOLD 0x72u
 #define IMSIC_EIP(word)   (0x80u + 2 * (word)) /* Words of 64. */
