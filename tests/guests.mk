@@ -22,7 +22,8 @@ GUEST_CFLAGS := -std=gnu2x $(ARCH_FLAGS) -fpie $(GUEST_FLAGS_$(ARCH)) -O1 -g -Wa
                 -ffreestanding -nostdlib -fvisibility=hidden -fno-stack-protector \
                 -fno-asynchronous-unwind-tables -fno-strict-aliasing -ffunction-sections \
                 -fdata-sections -Itests/guest -Itests/guest/$(ARCH) -MMD -MP
-GUEST_LDFLAGS := $(or $(GUEST_LINK_$(ARCH)),-static-pie) -nostdlib -Wl,-z,max-page-size=4096,-z,noexecstack,--build-id=none \
+GUEST_LDFLAGS := $(or $(GUEST_LINK_$(ARCH)),-static-pie) -nostdlib -Wl,--build-id=none \
+                 -Wl,-z,max-page-size=4096,-z,noexecstack \
                  -Wl,--no-warn-rwx-segments,--no-undefined -T $(GUEST_LDS)
 
 .PHONY: guests
