@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads the guest's instructions, which the hardware leaves to us: the guest's own tables, and
- * stage 2 behind each of their entries. The way to the page of the last one is remembered with the
- * entries that it went by; when these are still the same, so is the page, and a walk anew would
- * find it.
+ * stage 2 behind each of their entries. The ways to the pages of the last ones are remembered with
+ * the entries that they went by; when these are still the same, so is the page, and a walk anew
+ * would find it.
  *
  * No lock: memory of stage 2 is not taken away before all pCPUs have answered (arch_stage2_flush),
- * which this one does not do between an exit and its use of the page; then, it forgets the page
+ * which this one does not do between an exit and its use of the page; then, it forgets the pages
  * before the next entry.
  */
 #include "arch/x86_64/backend.h"
@@ -51,17 +51,23 @@ static enum err code_read_entry(void *arg, gpa_t addr, uint64_t *entry)
     return OK;
 }
 
+void code_forget(struct arch_vcpu *vcpu)
+{
+    for (unsigned i = 0; i < ARCH_CODE_PAGES; i++)
+        vcpu->code[i].page = 1;
+}
+
 /* The page that holds the linear address, remembered; NULL: the guest has none there. */
 static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
 {
-    struct arch_code *code = &vcpu->code;
+    struct arch_code *code = &vcpu->code[code_index(linear)];
     struct code_walk walk = {.vcpu = vcpu};
     const struct arch_guest_memory memory = {.read = code_read_entry, .arg = &walk};
     const struct guest_paging paging = vcpu_paging(vcpu);
     uint32_t error;
     gpa_t addr;
 
-    code_forget(vcpu);
+    code->page = 1;
     if (guest_walk(&paging, gva(linear & ~(PAGE_SIZE - 1)), ACCESS_FETCH, &memory, &addr, &error) !=
         OK)
         return NULL;

@@ -62,18 +62,21 @@ bool sysreg_has_aux(void); /* TSC_AUX. */
 
 /* --- code.c: the guest's instructions. --- */
 
-/* Forgets the page: CR4, EFER or stage 2 change, or it is another guest. */
-static inline void code_forget(struct arch_vcpu *vcpu)
+/* Forgets the pages: CR4, EFER or stage 2 change, or it is another guest. */
+void code_forget(struct arch_vcpu *vcpu);
+
+/* Where the page of the linear address is remembered, if it is. */
+static inline unsigned code_index(uint64_t linear)
 {
-    vcpu->code.page = 1;
+    return linear / PAGE_SIZE % ARCH_CODE_PAGES;
 }
 
 /* The instruction at RIP, up to the end of its page, or NULL: it is not known where that is. Valid
  * until the next entry; others may write to it: read once. */
 static inline const uint8_t *code_known(const struct arch_vcpu *vcpu, uint64_t cr0, uint64_t cr3)
 {
-    const struct arch_code *code = &vcpu->code;
     uint64_t linear = vcpu_pc(vcpu);
+    const struct arch_code *code = &vcpu->code[code_index(linear)];
 
     if (unlikely(code->page != (linear & ~(PAGE_SIZE - 1)) || code->cr3 != cr3 || code->cr0 != cr0))
         return NULL;

@@ -38,12 +38,13 @@ struct arch_regs {
 };
 
 /*
- * The page of code that the guest was last seen to run, and the entries of its own tables by which
- * it was found. While they, and what they depend on, are the same, the guest's instructions are at
- * host. Whoever changes CR4, EFER or stage
- * 2 forgets it. code.c
+ * A page of code that the guest was seen to run, and the entries of its own tables by which it was
+ * found. While they, and what they depend on, are the same, the guest's instructions are at host.
+ * Whoever changes CR4, EFER or stage 2 forgets all of them. A page has one place, by the low bits
+ * of its number. code.c
  */
 #define ARCH_CODE_LEVELS 5u
+#define ARCH_CODE_PAGES  8u
 
 struct arch_code {
     uint64_t page; /* Linear; an odd number: none. */
@@ -88,7 +89,7 @@ struct arch_vcpu {
     uint64_t xcr0;          /* While unbound. */
     void *fpu;              /* ARCH_FPU_SIZE */
     struct insn_exec *exec; /* An instruction under way. */
-    struct arch_code code;
+    struct arch_code code[ARCH_CODE_PAGES];
     uint64_t flushes;         /* Flushes of stage 2 that this vCPU has seen. */
     unsigned asid_cpu;        /* SVM: on which pCPU, and in which generation, */
     uint64_t asid_generation; /* its address space number is its own. */
