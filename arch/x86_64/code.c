@@ -76,9 +76,10 @@ static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
         return NULL;
     code->cr0 = paging.cr0;
     code->cr3 = paging.cr3;
-    code->levels = walk.levels;
-    memcpy(code->slot, walk.slot, sizeof(walk.slot));
-    memcpy(code->entry, walk.entry, sizeof(walk.entry));
+    for (unsigned i = 0; i < ARCH_CODE_LEVELS; i++) {
+        code->slot[i] = i < walk.levels ? walk.slot[i] : &code->entry[i];
+        code->entry[i] = walk.entry[i];
+    }
     code->page = linear & ~(PAGE_SIZE - 1);
     return code->host;
 }

@@ -138,6 +138,18 @@ static bool fast_narrow(unsigned kind, unsigned rex, unsigned modrm, struct insn
     return true;
 }
 
+/* By way of a copy, so that the fields of the commonest can stay in registers. */
+static inline bool fast_decode_copy(const uint8_t *bytes, const uint64_t *gpr, uint64_t rip,
+                                    struct insn_mov *mov)
+{
+    struct insn_mov copy;
+
+    if (!fast_decode(bytes, gpr, rip, &copy))
+        return false;
+    *mov = copy;
+    return true;
+}
+
 /* MOV of 4 or 8 bytes: a register or an immediate; the address a register and a displacement. The
  * commonest of all, in half the instructions of the above. */
 bool insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX], const uint64_t *gpr, uint64_t rip,
@@ -154,7 +166,7 @@ bool insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX], const uint64_t *gpr, 
     }
     modrm = at[1];
     if (unlikely(fast_is_rare[modrm]))
-        return fast_decode(bytes, gpr, rip, mov);
+        return fast_decode_copy(bytes, gpr, rip, mov);
     at += 2;
     address = gpr[(modrm & 7) | (rex << 3 & 8)];
     if (modrm & 0x40) {
@@ -170,7 +182,7 @@ bool insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX], const uint64_t *gpr, 
         data = (uint64_t)fast_i32(at);
         at += 4;
     } else {
-        return fast_decode(bytes, gpr, rip, mov);
+        return fast_decode_copy(bytes, gpr, rip, mov);
     }
     mov->length = (uint8_t)(at - bytes);
     mov->width = mov->reg_width = (uint8_t)width;

@@ -33,9 +33,6 @@ static inline void svm_dirty(struct vmcb *vmcb, uint64_t clean_bits)
     vmcb->control.clean &= (uint32_t)~clean_bits;
 }
 
-/* svm_entry.S: run the guest until #VMEXIT; host: for VMLOAD. */
-void svm_enter(struct arch_vcpu *vcpu, struct vmcb *vmcb, void *host);
-
 /* svm.c: an address space number that no translation has been cached under. */
 void svm_renew_asid(struct arch_vcpu *vcpu);
 

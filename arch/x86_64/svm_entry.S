@@ -12,16 +12,11 @@
 
         .text
 
-/* void svm_enter(struct arch_vcpu *vcpu, struct vmcb *vmcb, void *host) */
+/* rdi: vCPU, rsi: its block, rdx: the host's block for VMLOAD. Keeps rbp and rsp only. */
         .balign 16
         .global svm_enter
 svm_enter:
         push    %rbp
-        push    %rbx
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
         push    %rdi                    /* vCPU */
         push    %rdx                    /* host */
         clgi
@@ -79,10 +74,5 @@ svm_enter:
         mov     VMCB_CS_BASE(%rsi), %rcx
         mov     %rcx, VCPU_CODE_BASE(%rax)
         add     $16, %rsp
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbx
         pop     %rbp
         ret

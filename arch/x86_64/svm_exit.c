@@ -419,6 +419,17 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
     }
 }
 
+/* svm_entry.S: runs the guest until #VMEXIT; host: for VMLOAD. Our caller has saved what must be.
+ */
+static inline void svm_enter(struct arch_vcpu *vcpu, struct vmcb *vmcb, void *host)
+{
+    __asm__ volatile("call svm_enter"
+                     : "+D"(vcpu), "+S"(vmcb), "+d"(host)
+                     :
+                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "cc", "memory");
+}
+
 void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct vmcb *vmcb = svm_vmcb(vcpu);

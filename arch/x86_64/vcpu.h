@@ -80,7 +80,8 @@ static inline const uint8_t *code_known(const struct arch_vcpu *vcpu, uint64_t c
 
     if (unlikely(code->page != (linear & ~(PAGE_SIZE - 1)) || code->cr3 != cr3 || code->cr0 != cr0))
         return NULL;
-    for (unsigned i = 0; i < code->levels; i++)
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < ARCH_CODE_LEVELS; i++)
         if (unlikely(*(const volatile uint64_t *)code->slot[i] != code->entry[i]))
             return NULL;
     return code->host + (linear & (PAGE_SIZE - 1));

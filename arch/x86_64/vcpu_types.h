@@ -43,15 +43,15 @@ struct arch_regs {
  * Whoever changes CR4, EFER or stage 2 forgets all of them. A page has one place, by the low bits
  * of its number. code.c
  */
-#define ARCH_CODE_LEVELS 5u
+#define ARCH_CODE_LEVELS 4u
 #define ARCH_CODE_PAGES  8u
 
 struct arch_code {
-    uint64_t page; /* Linear; an odd number: none. */
+    alignas(128) uint64_t page; /* Linear; an odd number: none. */
     const uint8_t *host;
     uint64_t cr0, cr3;
-    unsigned levels;
-    const uint64_t *slot[ARCH_CODE_LEVELS];
+    const uint64_t
+        *slot[ARCH_CODE_LEVELS]; /* Those that the walk had no need of: entry[] itself. */
     uint64_t entry[ARCH_CODE_LEVELS];
 };
 
