@@ -74,7 +74,9 @@ void guests_start(const void *blob, uint64_t size, const struct memmap *map)
         log_error("what was packed is not a configuration of Caisson");
     if (config.log_set)
         log_set_level(config.log);
+    vm_share_slices(&config);
     guests_create(map);
+    vm_share_tables(&config);
     guests_focus();
     for (unsigned i = 0; i < vm_count; i++)
         if (vms[i]->config->autostart && vm_start(vms[i]) != OK)

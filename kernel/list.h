@@ -20,9 +20,11 @@ static inline bool list_empty(const struct list *head)
 
 static inline void list_insert_before(struct list *pos, struct list *node)
 {
-    node->prev = pos->prev;
+    struct list *prev = pos->prev;
+
+    node->prev = prev;
     node->next = pos;
-    pos->prev->next = node;
+    prev->next = node;
     pos->prev = node;
 }
 
@@ -39,8 +41,10 @@ static inline void list_push_front(struct list *head, struct list *node)
 /* May be called for a node that is in no list. */
 static inline void list_remove(struct list *node)
 {
-    node->prev->next = node->next;
-    node->next->prev = node->prev;
+    struct list *next = node->next, *prev = node->prev;
+
+    prev->next = next;
+    next->prev = prev;
     list_init(node);
 }
 

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The scheduler: decides which entity a pCPU runs. It knows entities, not guests. Each pCPU has its
- * own queue: priorities, and round robin with a time slice inside one. An entity that is
- * alone at its priority or above gets no slice timer: nothing ticks.
+ * own queue, and one of two policies. Shared: priorities; round robin with time slices by weight
+ * inside one; and for entities that have one, a budget per period. Table: a time table that
+ * repeats; in each slot its owner runs or nobody. Whoever is alone at its priority or above,
+ * without a budget, gets no timer: nothing ticks. (A pCPU that is exclusive to an entity is such a
+ * case.)
  *
  * An entity's run() is called on its pCPU with interrupts masked and runs until sched_leave() says
  * that it should go, or it has blocked. There is one stack per pCPU: run() returns, it is never
  * switched away from.
  *
- * States: blocked <-> ready -> running -> ready or blocked. The queue's lock guards them.
+ * States: blocked <-> ready -> running -> ready or blocked; spent in the place of ready, while its
+ * budget is used up. The queue's lock guards them.
  */
 #pragma once
 
@@ -16,21 +20,34 @@
 #include "kernel/lock.h"
 #include "kernel/timer.h"
 
-#define SCHED_PRIORITIES 32u /* 0 is the lowest. */
+#define SCHED_PRIORITIES     32u /* 0 is the lowest. */
+#define SCHED_WEIGHT_DEFAULT 10u
 
-enum sched_state { SCHED_BLOCKED, SCHED_READY, SCHED_RUNNING };
+enum sched_state { SCHED_BLOCKED, SCHED_READY, SCHED_RUNNING, SCHED_SPENT };
 
 struct sched_entity {
     struct list node;
     enum sched_state state;
     bool wake_pending; /* A wake came while it was running: the next block does not block. */
+    bool spent;        /* In the queue's list of those whose budget is used up, blocked or not. */
+    bool policed;      /* It has a budget, or its pCPU a time table. */
     uint8_t priority;
-    unsigned cpu;         /* Where it runs. */
-    uint64_t slice_ticks; /* How long it runs while others of its priority wait. */
-    uint64_t slice_left;  /* Of the slice under way: preemption does not renew it. */
-    uint64_t ran_ticks;   /* Total time that it ran. */
-    uint64_t since;       /* When it started to run. */
+    unsigned cpu;          /* Where it runs. */
+    uint64_t slice_ticks;  /* How long it runs while others of its priority wait. */
+    uint64_t slice_left;   /* Of the slice under way: preemption does not renew it. */
+    uint64_t ran_ticks;    /* Total time that it ran. */
+    uint64_t since;        /* When it started to run. */
+    uint64_t budget_ticks; /* What it may run in a period; 0: no budget. */
+    uint64_t period_ticks;
+    uint64_t period_end;
+    int64_t budget_left; /* Of this period; below 0 after it ran too long, which the next pays. */
     void (*run)(struct sched_entity *entity);
+};
+
+/* One slot of a time table, in ticks from the start of the table; the last tick is not its own. */
+struct sched_slot {
+    uint64_t start, end;
+    struct sched_entity *entity; /* NULL: idle. */
 };
 
 struct sched_queue {
@@ -40,13 +57,38 @@ struct sched_queue {
     struct sched_entity *running; /* NULL: idle. */
     _Atomic bool leave;           /* The running entity is to return to the scheduler. */
     _Atomic bool slice_wanted;    /* Another pCPU made ready what the slice timer is needed for. */
-    struct timer slice;
+    struct timer slice;           /* The end of the slice or of the budget of the one that runs. */
+    uint64_t slice_ns;            /* With the default weight. */
+    struct list spent;            /* Budgets used up, by the end of their periods. */
+    struct timer refill;          /* At the first of those. */
+    const struct sched_slot *slots; /* NULL: shared. */
+    unsigned slot_count, slot_next; /* The first whose end is ahead in this cycle. */
+    uint64_t cycle_ticks, cycle_start;
+    struct sched_entity *slot_owner; /* Of the present slot; NULL: nobody, or a gap. */
+    struct timer slot_end;
 };
 
 /* This pCPU's queue, before any entity of it is woken. */
 void sched_init_cpu(void);
+/* The slice of the default weight, for entities that are added later. */
+void sched_set_slice(unsigned cpu, uint64_t slice_ns);
+/*
+ * From now on the pCPU follows a time table that repeats after cycle_ticks; before any entity of it
+ * is woken. Slots are in ascending
+ * order, do not overlap, end within the cycle, and stay where they are. Any pCPU. Entities that own
+ * no slot do not run there.
+ */
+void sched_set_table(unsigned cpu, const struct sched_slot *slots, unsigned count,
+                     uint64_t cycle_ticks);
+
 /* The entity starts blocked, on the pCPU given; run is set by the caller. */
 void sched_add(struct sched_entity *entity, unsigned cpu, uint8_t priority);
+/* Its share among equals that are busy: slices of the length slice * weight / default. Blocked. */
+void sched_set_weight(struct sched_entity *entity, unsigned weight);
+/* It runs for at most budget_ns in each period, whoever else waits. Blocked. */
+void sched_set_budget(struct sched_entity *entity, uint64_t budget_ns, uint64_t period_ns);
+/* Time that it ran, up to now. Any pCPU. */
+uint64_t sched_ran_ticks(struct sched_entity *entity);
 
 /* Make ready. Any pCPU, any context; preempts a lower priority at once. */
 void sched_wake(struct sched_entity *entity);
@@ -59,7 +101,10 @@ bool sched_block(struct sched_entity *entity);
 void sched_give_way(struct sched_entity *entity);
 /* Make its run() return soon if it is running, wherever that is. Any pCPU, any context. */
 void sched_kick(struct sched_entity *entity);
-/* Off the queue, blocked, so that it may be freed; E_BUSY while it runs: sched_kick() and retry. */
+/*
+ * Off the queue, blocked, so that it may be freed or added again; E_BUSY while it runs:
+ * sched_kick() and retry. It must own no slot.
+ */
 enum err sched_remove(struct sched_entity *entity);
 
 /* Whether the running entity is to return: checked by run() before each entry into a guest. */

@@ -200,6 +200,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
         .node = node,
         .cpu_count = 1,
         .priority = CONFIG_PRIORITY_DEFAULT,
+        .weight = CONFIG_WEIGHT_DEFAULT,
         .autostart = true,
         .on_crash = ACTION_STOP,
         .on_reset = ACTION_RESTART,
@@ -208,9 +209,10 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     };
     name_check(r, vm);
     config_known(r, node,
-                 LIST("cpus", "affinity", "memory", "memory-host", "priority", "exclusive",
-                      "autostart", "on-crash", "on-reset", "on-poweroff", "kernel", "initrd", "fdt",
-                      "cmdline", "format", "load-address", "interrupt-controller"),
+                 LIST("cpus", "affinity", "memory", "memory-host", "priority", "weight",
+                      "budget-us", "period-us", "exclusive", "autostart", "on-crash", "on-reset",
+                      "on-poweroff", "kernel", "initrd", "fdt", "cmdline", "format", "load-address",
+                      "interrupt-controller"),
                  LIST("boot", "regions"));
     misplaced_check(r, vm);
     if (config_number(r, node, "cpus", 1, CONFIG_VCPUS_MAX, &number))
@@ -223,6 +225,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     action_read(r, node, "on-reset", &vm->on_reset);
     action_read(r, node, "on-poweroff", &vm->on_poweroff);
     config_affinity(r, vm);
+    config_share(r, vm);
     memory_read(r, vm);
     irqchip_read(r, vm);
     boot_read(r, vm);
@@ -291,8 +294,9 @@ enum err config_parse(struct config *config, const void *blob, size_t limit,
     if (root < 0 || !fdt_is_compatible(&config->fdt, root, "caisson,config-1"))
         return E_ABSENT;
     config_known(&r, root, LIST("compatible", "model", "#address-cells", "#size-cells"),
-                 LIST("vms", "hypervisor", "files"));
+                 LIST("vms", "cpus", "hypervisor", "files"));
     vms_read(&r);
+    config_cpus(&r);
     config_check_all(&r);
     hypervisor_read(&r);
     return report->count ? E_INVALID : OK;

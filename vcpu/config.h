@@ -5,8 +5,8 @@
  * host tool. Pure: no allocation; pointers in the result point into the tree. tools/README.md is
  * the reference of the properties.
  *
- * config.c: the nodes. config_read.c: typed reads of properties. config_check.c: what must hold
- * between nodes and VMs.
+ * config.c: the nodes. config_cpus.c: how pCPUs are shared. config_read.c: typed reads of
+ * properties. config_check.c: what must hold between nodes and VMs.
  */
 #pragma once
 
@@ -25,12 +25,15 @@ struct machine_layout;
 
 #define CONFIG_PRIORITY_DEFAULT 16u
 #define CONFIG_PRIORITY_MAX     31u
+#define CONFIG_WEIGHT_DEFAULT   10u
+#define CONFIG_SLOTS_MAX        64u /* Of all time tables. */
 #define CONFIG_MEMORY_MIN       MIB
 
 enum config_action { ACTION_STOP, ACTION_RESTART };
 enum config_region_kind { CONFIG_RAM, CONFIG_ROM, CONFIG_DEVICE, CONFIG_SHARED };
 
 enum config_irqchip { CONFIG_PLIC, CONFIG_AIA };
+enum config_policy { CONFIG_SHARED_CPU, CONFIG_EXCLUSIVE_CPU, CONFIG_TABLE_CPU };
 
 /* A file named by the configuration. */
 struct config_file {
@@ -55,6 +58,10 @@ struct config_vm {
     uint64_t memory_size;
     uint64_t memory_host; /* Pinned host address of RAM; 0: anywhere. */
     uint8_t priority;     /* 0 to 31; higher runs first. */
+    uint8_t weight;       /* Among vCPUs of the same priority. */
+    uint32_t budget_us;   /* Of each vCPU in each period_us; 0: none. */
+    uint32_t period_us;
+    uint32_t table_vcpus; /* Bit per vCPU that has slots in a time table. */
     bool autostart;       /* Default true. */
     bool exclusive;       /* Its vCPUs own their pCPUs: each affinity has one bit. */
     enum config_action on_crash, on_reset, on_poweroff; /* Default stop, restart, stop. */
@@ -68,12 +75,30 @@ struct config_vm {
     struct config_region regions[CONFIG_REGIONS_MAX];
 };
 
+/* A vCPU's time in a table. */
+struct config_slot {
+    const char *vm; /* It may have been left out for its mistakes. */
+    unsigned vcpu;
+    uint32_t start_us, length_us;
+};
+
+struct config_cpu {
+    enum config_policy policy;
+    uint32_t slice_us; /* Shared: of a vCPU with the default weight; 0: not said. */
+    uint32_t cycle_us; /* Table: it repeats after this. */
+    unsigned slot_first, slot_count;
+};
+
 struct config {
     struct fdt fdt;
     bool log_set; /* The hypervisor node names a log level. */
     enum log_level log;
     const char *console; /* Who has the console first: a VM's name or "prompt"; NULL: not said. */
     uint64_t exclusive_cpus; /* pCPUs that an exclusive vCPU owns. */
+    uint64_t table_cpus;     /* pCPUs with a time table. */
+    struct config_cpu cpus[CPUS_MAX];
+    unsigned slot_count;
+    struct config_slot slots[CONFIG_SLOTS_MAX];
     unsigned vm_count;
     struct config_vm vms[CONFIG_VMS_MAX];
 };

@@ -340,8 +340,8 @@ void config_check_vm(struct config_reader *r, const struct config_vm *vm)
         exclusive_check(r, vm);
 }
 
-/* A shared vCPU needs a pCPU that is not exclusive to another. */
-static bool shared_check(struct config_reader *r, const struct config_vm *vm, uint64_t exclusive)
+/* A shared vCPU needs a pCPU that is not taken: exclusive to another, or with a time table. */
+static bool shared_check(struct config_reader *r, const struct config_vm *vm, uint64_t taken)
 {
     unsigned host = r->context->cpu_count;
     uint64_t all = host && host < CPUS_MAX ? ((uint64_t)1 << host) - 1 : UINT64_MAX;
@@ -349,38 +349,42 @@ static bool shared_check(struct config_reader *r, const struct config_vm *vm, ui
     for (unsigned i = 0; i < vm->cpu_count && !vm->exclusive; i++) {
         uint64_t mask = vm->affinity[i] ? vm->affinity[i] : all;
 
-        if (mask & ~exclusive)
+        if (mask & ~taken || vm->table_vcpus >> i & 1)
             continue;
         config_mistake(r, vm->node, vm->affinity[i] ? "affinity" : NULL,
-                       "vCPU %u has no pCPU to run on: all of its are exclusive to other VMs", i);
+                       "vCPU %u has no pCPU to run on: all of its are exclusive to other VMs%s", i,
+                       r->config->table_cpus ? ", or have time tables in which it has no slot"
+                                             : "");
         return false;
     }
     return true;
 }
 
 /* What belongs to others is cut out of a shared VM's affinities. */
-static void avoid_exclusive(const struct config *config, struct config_vm *vm)
+static void avoid_taken(struct config_vm *vm, uint64_t taken)
 {
-    for (unsigned i = 0; i < vm->cpu_count && !vm->exclusive && config->exclusive_cpus; i++)
-        vm->affinity[i] =
-            (vm->affinity[i] ? vm->affinity[i] : UINT64_MAX) & ~config->exclusive_cpus;
+    for (unsigned i = 0; i < vm->cpu_count && !vm->exclusive && taken; i++)
+        if (!(vm->table_vcpus >> i & 1))
+            vm->affinity[i] = (vm->affinity[i] ? vm->affinity[i] : UINT64_MAX) & ~taken;
 }
 
 void config_check_all(struct config_reader *r)
 {
     struct config *config = r->config;
     unsigned kept = 0;
+    uint64_t taken;
 
     for (unsigned i = 0; i < config->vm_count; i++)
         if (config->vms[i].exclusive)
             config->exclusive_cpus |= vm_cpus(&config->vms[i]);
+    taken = config->exclusive_cpus | config->table_cpus;
     for (unsigned i = 0; i < config->vm_count; i++) {
-        if (!shared_check(r, &config->vms[i], config->exclusive_cpus))
+        if (!shared_check(r, &config->vms[i], taken))
             continue;
         if (kept != i)
             config->vms[kept] = config->vms[i];
         config->vms[kept].index = kept;
-        avoid_exclusive(config, &config->vms[kept]);
+        avoid_taken(&config->vms[kept], taken);
         kept++;
     }
     config->vm_count = kept;

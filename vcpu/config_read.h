@@ -40,6 +40,13 @@ bool config_flag(struct config_reader *r, int node, const char *name, bool *valu
 bool config_choice(struct config_reader *r, int node, const char *name, const char *const *words,
                    unsigned *value);
 
+/* config_cpus.c */
+
+/* "weight", "budget-us", "period-us", after exclusive is known. */
+void config_share(struct config_reader *r, struct config_vm *vm);
+/* "/cpus", after the VMs are read. */
+void config_cpus(struct config_reader *r);
+
 /* config_check.c */
 
 /* "affinity", after cpu_count and exclusive are known. */

@@ -165,6 +165,7 @@ static enum err vm_create_vcpus(struct vm *vm)
             return E_ABSENT;
         }
         TRY(vcpu_init(&vm->vcpus[i], vm, i, cpu, config->priority, !config->exclusive));
+        vm_share_vcpu(&vm->vcpus[i]);
         vm->vcpu_count++;
     }
     return OK;

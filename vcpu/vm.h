@@ -80,6 +80,14 @@ void vm_vcpu_parked(struct vm *vm);
  * report.c */
 void vm_fault(struct vcpu *vcpu, const char *why, const struct vcpu_exit *exit);
 
+/*
+ * How pCPUs are shared, as the configuration says. vm_share.c. Boot: slices before VMs are created,
+ * time tables after, and between them each vCPU's share, before it is first woken.
+ */
+void vm_share_slices(const struct config *config);
+void vm_share_vcpu(struct vcpu *vcpu);
+void vm_share_tables(const struct config *config);
+
 struct console_port;
 /* The VM's console. */
 struct console_port *vm_console(struct vm *vm);

@@ -61,11 +61,11 @@ SHELL_CMD(stat, "", "Show exits and running time of each vCPU", 0, 0)
     fmt_print(out, "%-16s %5s %5s %12s %14s\n", "NAME", "VCPU", "PCPU", "EXITS", "RAN (ms)");
     for (unsigned i = 0; i < vm_count; i++)
         for (unsigned v = 0; vms[i] && v < vms[i]->vcpu_count; v++) {
-            const struct vcpu *vcpu = &vms[i]->vcpus[v];
+            struct vcpu *vcpu = &vms[i]->vcpus[v];
 
             fmt_print(out, "%-16s %5u %5u %12llu %14llu\n", vms[i]->config->name, v,
                       vcpu->sched.cpu, (unsigned long long)vcpu->exit_count,
-                      (unsigned long long)(ticks_to_ns(vcpu->sched.ran_ticks) / 1000000));
+                      (unsigned long long)(ticks_to_ns(sched_ran_ticks(&vcpu->sched)) / 1000000));
         }
 }
 

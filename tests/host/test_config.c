@@ -16,6 +16,8 @@ TEST(the_smallest_configuration_gets_its_defaults)
     ASSERT_EQ(vm->affinity[0], 0);
     ASSERT_EQ(vm->memory_size, 64 * MIB);
     ASSERT_EQ(vm->priority, CONFIG_PRIORITY_DEFAULT);
+    ASSERT_EQ(vm->weight, CONFIG_WEIGHT_DEFAULT);
+    ASSERT_EQ(vm->budget_us, 0);
     ASSERT(vm->autostart && !vm->exclusive && !vm->raw);
     ASSERT_EQ(vm->on_crash, ACTION_STOP);
     ASSERT_EQ(vm->on_reset, ACTION_RESTART);
@@ -31,16 +33,17 @@ TEST(every_property_of_a_configuration_is_read)
 {
     const struct config_vm *vm = builder_config.vms;
 
-    ASSERT_OK(builder_one(
-        P({"hypervisor", "log", "debug", 0, 0}, {"hypervisor", "console", "a", 0, 0},
-          {"vm", "cpus", NULL, 3, 0}, {"vm", "affinity", "0-1,3", 0, 0},
-          {"vm", "memory", "1G", 0, 0}, {"vm", "memory-host", "0x80000000", 0, 0},
-          {"vm", "priority", "31", 0, 0}, {"vm", "autostart", "no", 0, 0},
-          {"vm", "on-crash", "restart", 0, 0}, {"vm", "on-reset", "stop", 0, 0},
-          {"vm", "on-poweroff", "restart", 0, 0}, {"boot", "initrd", "initrd.gz", 0, 0},
-          {"boot", "fdt", "my.dtb", 0, 0}, {"boot", "cmdline", "quiet", 0, 0},
-          {"boot", "format", "raw", 0, 0}, {"boot", "load-address", NULL, 0x40200000, 0},
-          {"region", "kind", "shared", 0, 0}, {"region", "host", "0x60000000", 0, 0})));
+    ASSERT_OK(builder_one(P(
+        {"hypervisor", "log", "debug", 0, 0}, {"hypervisor", "console", "a", 0, 0},
+        {"vm", "cpus", NULL, 3, 0}, {"vm", "affinity", "0-1,3", 0, 0}, {"vm", "memory", "1G", 0, 0},
+        {"vm", "memory-host", "0x80000000", 0, 0}, {"vm", "priority", "31", 0, 0},
+        {"vm", "autostart", "no", 0, 0}, {"vm", "weight", "100", 0, 0},
+        {"vm", "budget-us", NULL, 2500, 0}, {"vm", "period-us", NULL, 10000, 0},
+        {"vm", "on-crash", "restart", 0, 0}, {"vm", "on-reset", "stop", 0, 0},
+        {"vm", "on-poweroff", "restart", 0, 0}, {"boot", "initrd", "initrd.gz", 0, 0},
+        {"boot", "fdt", "my.dtb", 0, 0}, {"boot", "cmdline", "quiet", 0, 0},
+        {"boot", "format", "raw", 0, 0}, {"boot", "load-address", NULL, 0x40200000, 0},
+        {"region", "kind", "shared", 0, 0}, {"region", "host", "0x60000000", 0, 0})));
     ASSERT(builder_config.log_set);
     ASSERT_EQ(builder_config.log, LOG_DEBUG);
     ASSERT_STR(builder_config.console, "a");
@@ -50,6 +53,9 @@ TEST(every_property_of_a_configuration_is_read)
     ASSERT_EQ(vm->memory_size, GIB);
     ASSERT_EQ(vm->memory_host, 0x80000000);
     ASSERT_EQ(vm->priority, 31);
+    ASSERT_EQ(vm->weight, 100);
+    ASSERT_EQ(vm->budget_us, 2500);
+    ASSERT_EQ(vm->period_us, 10000);
     ASSERT(!vm->autostart && vm->raw);
     ASSERT_EQ(vm->on_crash, ACTION_RESTART);
     ASSERT_EQ(vm->on_reset, ACTION_STOP);
@@ -100,6 +106,12 @@ static const struct {
      "/vms/a",
      "'cpus' must be a number, as <2>, \"2\" or \"0x40000000\""},
     {{"vm", "priority", NULL, 32, 0}, "/vms/a", "'priority' is 32; it must be from 0 to 31"},
+    {{"vm", "weight", NULL, 0, 0}, "/vms/a", "'weight' is 0; it must be from 1 to 100"},
+    {{"vm", "budget-us", NULL, 99, 0},
+     "/vms/a",
+     "'budget-us' is 99; it must be from 100 to 1000000"},
+    {{"vm", "budget-us", NULL, 5000, 0}, "/vms/a", "'budget-us' needs a 'period-us'"},
+    {{"vm", "period-us", NULL, 5000, 0}, "/vms/a", "'period-us' needs a 'budget-us'"},
     {{"vm", "memory", "-", 0, 0}, "/vms/a", "there is no 'memory', such as \"256M\""},
     {{"vm", "memory", NULL, 256, 0},
      "/vms/a",

@@ -98,6 +98,7 @@ struct config_vm *rig_config(const char *name, unsigned vcpus, unsigned first_cp
         .cpu_count = vcpus,
         .memory_size = RIG_GUEST_RAM,
         .priority = CONFIG_PRIORITY_DEFAULT,
+        .weight = CONFIG_WEIGHT_DEFAULT,
         .autostart = true,
         .on_reset = ACTION_RESTART,
         .kernel = {"image", image, sizeof(image)},

@@ -139,6 +139,54 @@ def test_a_firmware_is_for_x86_64_only(folder):
             done.stderr) == (1, True)
 
 
+def test_explain_prints_how_processors_are_shared(folder):
+    (folder / "shared.dts").write_text((CONFIG % """
+		two {
+			memory = "64M";
+			priority = <3>;
+			weight = <20>;
+			budget-us = <2000>;
+			period-us = <10000>;
+			boot { kernel = "Image"; };
+		};
+		""").replace("vms {", """cpus {
+		cpu@1 {
+			policy = "table";
+			cycle-us = <10000>;
+			slots { only { vm = "one"; start-us = <1000>; length-us = <4000>; }; };
+		};
+		cpu@2 { slice-us = <5000>; };
+	};
+	vms {""", 1))
+    done = caisson("explain", "shared.dts", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("pCPU 1: a time table of 10000 us\n"
+                                  "     1000-5000    us  one, vCPU 0\n"
+                                  "  idle for 6000 us of it\n"
+                                  "pCPU 2: shared, slices of 5000 us\n\none: ")
+    assert "  vCPU 0    pCPU 1, in its slots\n" in done.stdout
+    assert ("  vCPU 0    pCPU 0,2-63, priority 3, weight 20, at most 2000 of each 10000 us\n"
+            in done.stdout)
+
+
+def test_a_table_that_overlaps_is_named_with_its_line(folder):
+    (folder / "bad.dts").write_text((CONFIG % "").replace("vms {", """cpus {
+		cpu@0 {
+			policy = "table";
+			cycle-us = <10000>;
+			slots {
+				a { vm = "one"; length-us = <5000>; };
+				b { vm = "one"; start-us = <4000>; length-us = <5000>; };
+			};
+		};
+	};
+	vms {""", 1))
+    done = caisson("check", "bad.dts", cwd=folder)
+    assert done.stderr.splitlines()[0] == (
+        "bad.dts:10: /cpus/cpu@0/slots/b: the slot starts at 4000 us, but the one before it ends "
+        "at 5000 us")
+
+
 def test_pack_puts_the_tree_into_a_section(folder):
     done = caisson("pack", "--arch", "aarch64", "good.dts", "--efi", "aarch64.efi", "-o", "o.efi",
                    cwd=folder)

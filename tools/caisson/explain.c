@@ -124,9 +124,13 @@ static void vcpus_print(const struct config_vm *vm)
         if (vm->exclusive)
             printf("  vCPU %-2u   owns pCPU %s\n", i, cpus_text(vm->affinity[i]));
         else
-            printf("  vCPU %-2u   pCPU %s, priority %u\n", i,
-                   cpus_text(vm->affinity[i] ? vm->affinity[i] & ~input.config.exclusive_cpus : 0),
-                   vm->priority);
+            printf("  vCPU %-2u   pCPU %s, %s%s\n", i, cpus_text(vm->affinity[i]),
+                   vm->table_vcpus >> i & 1
+                       ? "in its slots"
+                       : text_of("priority %u, weight %u", vm->priority, vm->weight),
+                   vm->budget_us
+                       ? text_of(", at most %u of each %u us", vm->budget_us, vm->period_us)
+                       : "");
     }
 }
 
@@ -139,6 +143,45 @@ static void ports_print(void)
             printf("  ports %#llx-%#llx  %s\n", (unsigned long long)device->base,
                    (unsigned long long)(device->base + device->size - 1), device_text(device));
     }
+}
+
+static void table_print(const struct config_cpu *cpu)
+{
+    uint32_t idle = cpu->cycle_us;
+
+    printf("a time table of %u us\n", cpu->cycle_us);
+    for (unsigned i = 0; i < cpu->slot_count; i++) {
+        const struct config_slot *slot = &input.config.slots[cpu->slot_first + i];
+
+        printf("  %7u-%-7u us  %s, vCPU %u\n", slot->start_us, slot->start_us + slot->length_us,
+               slot->vm, slot->vcpu);
+        idle -= slot->length_us;
+    }
+    if (idle)
+        printf("  idle for %u us of it\n", idle);
+}
+
+/* Those whose policy the configuration names. */
+static void cpus_print(void)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < CPUS_MAX; i++) {
+        const struct config_cpu *cpu = &input.config.cpus[i];
+
+        if (cpu->policy == CONFIG_SHARED_CPU && !cpu->slice_us)
+            continue;
+        any = true;
+        printf("pCPU %u: ", i);
+        if (cpu->policy == CONFIG_TABLE_CPU)
+            table_print(cpu);
+        else if (cpu->policy == CONFIG_EXCLUSIVE_CPU)
+            printf("exclusive\n");
+        else
+            printf("shared, slices of %u us\n", cpu->slice_us);
+    }
+    if (any)
+        printf("\n");
 }
 
 static void vm_print(const struct config_vm *vm)
@@ -174,6 +217,7 @@ bool command_explain(const struct options *options)
         return fail("explain takes one file");
     if (!input_load(&input, &o))
         return false;
+    cpus_print();
     for (unsigned i = 0; i < input.config.vm_count; i++) {
         if (i)
             printf("\n");

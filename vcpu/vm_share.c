@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The policies of the configuration, told to the scheduler. The contract is in vm.h. */
+#include "kernel/assert.h"
+#include "kernel/percpu.h"
+#include "vcpu/vm.h"
+
+static struct sched_slot slots[CONFIG_SLOTS_MAX]; /* As in the configuration; then constant. */
+
+static uint64_t ns_of(uint32_t us)
+{
+    return (uint64_t)us * 1000;
+}
+
+void vm_share_slices(const struct config *config)
+{
+    for (unsigned cpu = 0; cpu < pcpu_count; cpu++)
+        if (config->cpus[cpu].slice_us)
+            sched_set_slice(cpu, ns_of(config->cpus[cpu].slice_us));
+}
+
+void vm_share_vcpu(struct vcpu *vcpu)
+{
+    const struct config_vm *config = vcpu->vm->config;
+
+    sched_set_weight(&vcpu->sched, config->weight);
+    if (config->budget_us)
+        sched_set_budget(&vcpu->sched, ns_of(config->budget_us), ns_of(config->period_us));
+}
+
+/* NULL: the VM was left out, or could not be made. */
+static struct sched_entity *slot_entity(const struct config_slot *slot)
+{
+    struct vm *vm = vm_find(slot->vm);
+
+    return vm ? &vm->vcpus[slot->vcpu].sched : NULL;
+}
+
+void vm_share_tables(const struct config *config)
+{
+    for (unsigned i = 0; i < config->slot_count; i++) {
+        const struct config_slot *from = &config->slots[i];
+
+        slots[i] = (struct sched_slot){
+            .start = ticks_from_ns(ns_of(from->start_us)),
+            .end = ticks_from_ns(ns_of(from->start_us + from->length_us)),
+            .entity = slot_entity(from),
+        };
+    }
+    for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
+        const struct config_cpu *from = &config->cpus[cpu];
+
+        if (from->policy == CONFIG_TABLE_CPU)
+            sched_set_table(cpu, &slots[from->slot_first], from->slot_count,
+                            ticks_from_ns(ns_of(from->cycle_us)));
+    }
+}
