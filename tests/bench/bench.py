@@ -25,13 +25,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/boot"))
 
 # pylint: disable=wrong-import-position
-from caisson import (CACHE, COUNTED, Console, Machine, build, config, debian,  # noqa: E402
+from caisson import (CACHE, COUNTED, EPYC, Console, Machine, build, config, debian,  # noqa: E402
                      pack, vm)
 
-BACKENDS = {"aarch64": "el2", "riscv64": "h"}
-CPU = {"aarch64": "cortex-a72,cntfrq=1000000000", "riscv64": "rva22s64,h=true,sstc=true"}
-CONSOLE = {"aarch64": "ttyAMA0", "riscv64": "ttyS0"}
-BARE = {"aarch64": "virt,gic-version=3,dtb-randomness=off", "riscv64": "virt"}
+BACKENDS = {"aarch64": "el2", "riscv64": "h", "x86_64": "svm"}
+CPU = {"aarch64": "cortex-a72,cntfrq=1000000000", "riscv64": "rva22s64,h=true,sstc=true",
+       "x86_64": EPYC}
+CONSOLE = {"aarch64": "ttyAMA0", "riscv64": "ttyS0", "x86_64": "ttyS0"}
+BARE = {"aarch64": "virt,gic-version=3,dtb-randomness=off", "riscv64": "virt", "x86_64": "q35"}
 CONTROLLER = "interrupt-controller register that looks at many lines"
 TIMER = "timer deadline to the handler"
 
@@ -63,6 +64,13 @@ BUDGETS = {
         "self-IPI by an MSI, AIA by software": 500,
         "self-IPI by an MSI, AIA by hardware": 10,  # No exit.
     },
+    "svm": SHARED | {
+        "null hypercall, round trip": 200,
+        "read of a device register": 400,
+        TIMER: 600,
+        "self-IPI, send to the handler": 900,
+        "halt to timer wake, exclusive pCPU": 600,
+    },
 }
 NAMES = {
     "hypercall": "null hypercall, round trip",
@@ -71,7 +79,7 @@ NAMES = {
     "ipi": "self-IPI, send to the handler",
     "yield": "yield and switch between two vCPUs",
 }
-CONTROLLERS = ("gic", "plic", "aplic", "imsic")
+CONTROLLERS = ("gic", "plic", "aplic", "imsic", "lapic", "ioapic")
 RTC_BASE = 1767225600 * 10**9  # What COUNTED makes the emulator's RTC begin with.
 # The first process tells, and nobody types: while a guest waits for that, its time flies. Before,
 # it lets the kernel end what it does beside.
