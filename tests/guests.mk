@@ -18,8 +18,8 @@ GUEST_LINK_x86_64    := -static -no-pie
 GUEST_LDS_x86_64     := tests/guest/x86_64/guest.lds
 GUEST_FORMAT_x86_64  := --strip-all
 GUEST_LDS    := $(or $(GUEST_LDS_$(ARCH)),tests/guest/guest.lds)
-GUEST_CFLAGS := -std=gnu2x $(ARCH_FLAGS) -fpie $(GUEST_FLAGS_$(ARCH)) -O1 -g -Wall -Wextra -Werror \
-                -ffreestanding -nostdlib -fvisibility=hidden -fno-stack-protector \
+GUEST_CFLAGS := -std=gnu2x $(ARCH_FLAGS) -fpie $(GUEST_FLAGS_$(ARCH)) -O1 -g -Wall -Wextra \
+                -Werror -ffreestanding -nostdlib -fvisibility=hidden -fno-stack-protector \
                 -fno-asynchronous-unwind-tables -fno-strict-aliasing -ffunction-sections \
                 -fdata-sections -Itests/guest -Itests/guest/$(ARCH) -MMD -MP
 GUEST_LDFLAGS := $(or $(GUEST_LINK_$(ARCH)),-static-pie) -nostdlib -Wl,--build-id=none \
