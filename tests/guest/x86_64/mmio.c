@@ -55,10 +55,11 @@ struct insn {
         {#name "w from", name##_16_from, flags, ~0ull},                                            \
         {#name "l from", name##_32_from, flags, ~0ull},                                            \
         {#name "q from", name##_64_from, flags, ~0ull},                                            \
-        {#name "b imm", name##_8_imm, flags, ~0ull},                                               \
-        {#name "w imm", name##_16_imm, flags, ~0ull},                                              \
+        {#name "b imm", name##_8_imm, flags, ~0ull}, {#name "w imm", name##_16_imm, flags, ~0ull}, \
         {#name "l imm", name##_32_imm, flags, ~0ull},                                              \
-        {#name "q imm", name##_64_imm, flags, ~0ull}
+    {                                                                                              \
+#name "q imm", name##_64_imm, flags, ~0ull                                                 \
+    }
 
 FAMILY(mov)
 FAMILY(add)
@@ -102,25 +103,44 @@ INSN(movs_32, "pushq %%rcx\n movq %%rsp, %%rsi\n movq %%rbx, %%rdi\n movsl\n pop
 INSN(moffs, "movabsb %%al, 0xfec00000")
 
 static const struct insn insns[] = {
-    ROWS(mov, FLAGS_STATUS), ROWS(add, FLAGS_STATUS), ROWS(sub, FLAGS_STATUS), ROWS(and, NO_AF),
-    ROWS(or, NO_AF), ROWS(xor, NO_AF), ROWS(cmp, FLAGS_STATUS),
-    {"testb", test_8, NO_AF, ~0ull}, {"testw", test_16, NO_AF, ~0ull},
-    {"testl", test_32, NO_AF, ~0ull}, {"testq", test_64, NO_AF, ~0ull},
-    {"testb imm", test_8_imm, NO_AF, ~0ull}, {"testl imm", test_32_imm, NO_AF, ~0ull},
-    {"movzbl", movzx_32_8, FLAGS_STATUS, ~0ull}, {"movzbw", movzx_16_8, FLAGS_STATUS, ~0ull},
-    {"movzwl", movzx_32_16, FLAGS_STATUS, ~0ull}, {"movsbl", movsx_32_8, FLAGS_STATUS, ~0ull},
-    {"movsbq", movsx_64_8, FLAGS_STATUS, ~0ull}, {"movsbw", movsx_16_8, FLAGS_STATUS, ~0ull},
-    {"movslq", movsx_64_32, FLAGS_STATUS, ~0ull}, {"mov to ch", mov_high, FLAGS_STATUS, ~0ull},
+    ROWS(mov, FLAGS_STATUS),
+    ROWS(add, FLAGS_STATUS),
+    ROWS(sub, FLAGS_STATUS),
+    ROWS(and, NO_AF),
+    ROWS(or, NO_AF),
+    ROWS(xor, NO_AF),
+    ROWS(cmp, FLAGS_STATUS),
+    {"testb", test_8, NO_AF, ~0ull},
+    {"testw", test_16, NO_AF, ~0ull},
+    {"testl", test_32, NO_AF, ~0ull},
+    {"testq", test_64, NO_AF, ~0ull},
+    {"testb imm", test_8_imm, NO_AF, ~0ull},
+    {"testl imm", test_32_imm, NO_AF, ~0ull},
+    {"movzbl", movzx_32_8, FLAGS_STATUS, ~0ull},
+    {"movzbw", movzx_16_8, FLAGS_STATUS, ~0ull},
+    {"movzwl", movzx_32_16, FLAGS_STATUS, ~0ull},
+    {"movsbl", movsx_32_8, FLAGS_STATUS, ~0ull},
+    {"movsbq", movsx_64_8, FLAGS_STATUS, ~0ull},
+    {"movsbw", movsx_16_8, FLAGS_STATUS, ~0ull},
+    {"movslq", movsx_64_32, FLAGS_STATUS, ~0ull},
+    {"mov to ch", mov_high, FLAGS_STATUS, ~0ull},
     {"mov from ch", mov_from_high, FLAGS_STATUS, ~0ull},
     {"mov indexed", mov_indexed, FLAGS_STATUS, ~0ull},
     {"mov far", mov_far_displacement, FLAGS_STATUS, ~0ull},
-    {"bt", bt_imm, ONLY_CF, ~0ull}, {"bts", bts_imm, ONLY_CF, ~0ull},
-    {"btr", btr_imm, ONLY_CF, ~0ull}, {"btc", btc_imm, ONLY_CF, ~0ull},
-    {"lock bts", lock_bts, ONLY_CF, ~0ull}, {"lock add", lock_add, FLAGS_STATUS, ~0ull},
-    {"lock or", lock_or_imm, NO_AF, ~0ull}, {"xchgb", xchg_8, FLAGS_STATUS, ~0ull},
-    {"xchgl", xchg_32, FLAGS_STATUS, ~0ull}, {"xchgq", xchg_64, FLAGS_STATUS, ~0ull},
-    {"cmpxchgb", cmpxchg_8, FLAGS_STATUS, ~0ull}, {"cmpxchgl", cmpxchg_32, FLAGS_STATUS, ~0ull},
-    {"cmpxchgl equal", cmpxchg_same, FLAGS_STATUS, ~0ull}, {"stosb", stos_8, FLAGS_STATUS, ~0ull},
+    {"bt", bt_imm, ONLY_CF, ~0ull},
+    {"bts", bts_imm, ONLY_CF, ~0ull},
+    {"btr", btr_imm, ONLY_CF, ~0ull},
+    {"btc", btc_imm, ONLY_CF, ~0ull},
+    {"lock bts", lock_bts, ONLY_CF, ~0ull},
+    {"lock add", lock_add, FLAGS_STATUS, ~0ull},
+    {"lock or", lock_or_imm, NO_AF, ~0ull},
+    {"xchgb", xchg_8, FLAGS_STATUS, ~0ull},
+    {"xchgl", xchg_32, FLAGS_STATUS, ~0ull},
+    {"xchgq", xchg_64, FLAGS_STATUS, ~0ull},
+    {"cmpxchgb", cmpxchg_8, FLAGS_STATUS, ~0ull},
+    {"cmpxchgl", cmpxchg_32, FLAGS_STATUS, ~0ull},
+    {"cmpxchgl equal", cmpxchg_same, FLAGS_STATUS, ~0ull},
+    {"stosb", stos_8, FLAGS_STATUS, ~0ull},
     {"movsl", movs_32, FLAGS_STATUS, ~0ull},
 };
 
@@ -245,7 +265,7 @@ static void check_crossing(void)
     unsigned wrong = 0;
 
     for (unsigned before = 1; before < 16; before++) {
-        uint32_t (*fn)(uint64_t) = (uint32_t (*)(uint64_t))(ALIAS + PAGE - before);
+        uint32_t (*fn)(uint64_t) = (uint32_t(*)(uint64_t))(ALIAS + PAGE - before);
 
         for (unsigned i = 0; i < sizeof(code); i++)
             *((volatile uint8_t *)ALIAS + PAGE - before + i) = code[i];
