@@ -27,10 +27,23 @@ GUILTY = {
         "fp": (NO_INSN, "0x101000"),
         "walk": ("page tables where no memory is", None),
     },
+    "x86_64": {
+        "hole": (NOTHING, "0xd0000000"),
+        "beyond": (NOTHING, "0x4000000"),
+        "exec": (NO_MEMORY, "0xfec00000"),
+        "undef": (NO_MEMORY, "0xd0000000"),
+        "insn": (NO_INSN, "0xfec00000"),
+        "walk": ("page tables where no memory is", "0xd0000000"),
+        "delivery": ("page tables where no memory is", "0xfec00030"),
+        "triple": ("the processor shut down after a triple fault", None),
+    },
 }
-# Where memory is, and a register of the system.
-MACHINE = {"aarch64": ("0x40000000-0x43ffffff", "SCTLR_EL1"),
-           "riscv64": ("0x80000000-0x83ffffff", "vsstatus")}
+ARCHS = list(GUILTY)
+# Where memory is, a register of the system, those of the program.
+MACHINE = {"aarch64": ("0x40000000-0x43ffffff", "SCTLR_EL1", ("pc", "x30")),
+           "riscv64": ("0x80000000-0x83ffffff", "vsstatus", ("pc", "x30")),
+           "x86_64": ("0-0x3ffffff", "cr3", ("rip", "r15"))}
+FIRST_STAGE = ["aarch64", "riscv64"]  # These report the guest-virtual address.
 
 
 def pytest_generate_tests(metafunc):
@@ -40,7 +53,8 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="module")
 def machine(arch, folder):
-    vms = [debian("web", "192M", cpus=2)]  # What is looked at is among the first nine.
+    cmdline = "quiet console=ttyS0" if arch == "x86_64" else "quiet"
+    vms = [debian("web", "192M", cmdline, cpus=2)]  # What is looked at is among the first nine.
     vms += [vm("loop", "fault_loop.img", autostart="no"),
             vm("spin", "spin.img", cpus=2, autostart="no"),
             vm("again", "fault_hole.img", autostart="no", on_crash="restart")]
@@ -62,16 +76,17 @@ def start(machine, name):
 
 def test_a_vm_that_fails_stops_with_a_report(arch, machine, guilty):
     why, address = GUILTY[arch][guilty]
-    memory, register = MACHINE[arch]
+    memory, register, program = MACHINE[arch]
     start(machine, guilty)
     machine.expect(f"{guilty}: crashed")
     report = machine.text.rpartition(f"{guilty}: vCPU 0 on cpu")[2]
     assert re.match(rf"\d: {why}\n", report), machine.text
-    if address:
+    if address and arch in FIRST_STAGE:
         assert re.search(rf"stage 1: guest-virtual {address} -> guest-physical {address}\b", report)
+    if address:
         assert re.search(rf"stage 2: guest-physical {address} is not mapped", report)
-    assert f"nearest region: RAM {memory}" in report
-    assert re.search(r"pc +[0-9a-f]{16}", report) and re.search(r"x30 +[0-9a-f]{16}", report)
+        assert f"nearest region: RAM {memory}" in report
+    assert all(re.search(rf"{name} +[0-9a-f]{{16}}", report) for name in program), report
     assert register in report and re.search(r"last \d+ of \d+ exits", report)
     machine.prompt()
     machine.command("list", rf"{guilty} +stopped")
