@@ -67,6 +67,7 @@ BUDGETS = {
     "svm": SHARED | {
         "null hypercall, round trip": 200,
         "read of a device register": 400,
+        "read of a device's port": 400,
         TIMER: 600,
         "self-IPI, send to the handler": 900,
         "halt to timer wake, exclusive pCPU": 600,
@@ -131,6 +132,8 @@ class Bench:
         self.row("halt to timer wake, exclusive pCPU", own["wait"])
         self.row("halt to timer wake, shared pCPU", shared["wait"])
         self.controller(own)
+        if "port" in own:
+            self.row("read of a device's port", own["port"])
 
     def costs_riscv64(self):
         """On harts that have less, or more."""

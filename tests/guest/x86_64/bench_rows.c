@@ -72,6 +72,14 @@ static uint64_t msr_read(uint64_t reg)
     return bench_stop() - start;
 }
 
+static uint64_t msr_write(uint64_t reg)
+{
+    uint64_t start = bench_start();
+
+    wrmsr((uint32_t)reg, 0);
+    return bench_stop() - start;
+}
+
 /* With another in service: the next is looked for among all of them. */
 static uint64_t end_of_interrupt(uint64_t irq)
 {
@@ -92,6 +100,7 @@ const struct bench_row *bench_rows(void)
     static const struct bench_row rows[] = {
         {"lapic-ppr", msr_read, MSR_X2APIC + LAPIC_PPR / 16},
         {"lapic-irr", msr_read, MSR_X2APIC + LAPIC_IRR / 16},
+        {"lapic-tpr", msr_write, MSR_X2APIC + LAPIC_TPR / 16},
         {"lapic-eoi", end_of_interrupt, IPI_IRQ},
         {"ioapic-window", bench_read, IOAPIC_BASE + 0x10},
         {"port", port_read, UART_LSR},
