@@ -12,7 +12,10 @@
 
         .text
 
-/* rdi: vCPU, rsi: its block, rdx: the host's block for VMLOAD. Keeps rbp and rsp only. */
+/*
+ * Runs the guest until #VMEXIT. rdi: vCPU, rsi: its block, rdx: the host's block for VMLOAD. After
+ * it, rax: vCPU, rsi: its block; only rbp and rsp are kept.
+ */
         .balign 16
         .global svm_enter
 svm_enter:

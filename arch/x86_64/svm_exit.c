@@ -419,20 +419,11 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
     }
 }
 
-/* svm_entry.S: runs the guest until #VMEXIT; host: for VMLOAD. Our caller has saved what must be.
- */
-static inline void svm_enter(struct arch_vcpu *vcpu, struct vmcb *vmcb, void *host)
-{
-    __asm__ volatile("call svm_enter"
-                     : "+D"(vcpu), "+S"(vmcb), "+d"(host)
-                     :
-                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-                       "cc", "memory");
-}
-
 void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     struct vmcb *vmcb = svm_vmcb(vcpu);
+    void *host = this_cpu()->arch.virt.host_block;
+    struct arch_vcpu *entered = vcpu;
     uint64_t interrupted;
     uint32_t code;
 
@@ -440,7 +431,12 @@ void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
         code_forget(vcpu);
         svm_renew_asid(vcpu);
     }
-    svm_enter(vcpu, vmcb, this_cpu()->arch.virt.host_block);
+    /* svm_entry.S; it gives back what it was told, so that nobody need keep it. */
+    __asm__ volatile("call svm_enter"
+                     : "=a"(vcpu), "+S"(vmcb), "+D"(entered), "+d"(host)
+                     :
+                     : "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
+                       "memory");
     code = (uint32_t)vmcb->control.exit_code;
     interrupted = vmcb->control.exit_int_info;
     vmcb->control.clean = VMCB_CLEAN_ALL;

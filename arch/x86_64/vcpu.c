@@ -248,7 +248,7 @@ HOT_LEAF void arch_vcpu_set_gpr(struct arch_vcpu *vcpu, unsigned reg, uint64_t v
         vcpu->gpr[reg] = value;
 }
 
-HOT_LEAF uint64_t arch_vcpu_pc(const struct arch_vcpu *vcpu)
+inline uint64_t arch_vcpu_pc(const struct arch_vcpu *vcpu)
 {
     return vcpu_pc(vcpu);
 }
