@@ -127,6 +127,7 @@ void vlapic_timer(struct vlapic *lapic, uint64_t now);
 /* The highest vector of an array; 0: none (vectors below 16 are never there). */
 static inline unsigned vlapic_top(const _Atomic uint64_t words[VLAPIC_WORDS])
 {
+#pragma GCC unroll 4
     for (unsigned w = VLAPIC_WORDS; w-- > 0;) {
         uint64_t word = atomic_load_explicit(&words[w], memory_order_acquire);
 
