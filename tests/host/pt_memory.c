@@ -7,6 +7,7 @@
 
 #include "arch/aarch64/pt_aarch64.h"
 #include "arch/riscv64/pt_riscv64.h"
+#include "arch/x86_64/pt_ept.h"
 #include "arch/x86_64/pt_npt.h"
 #include "arch/x86_64/pt_x86_64.h"
 #include "kernel/bits.h"
@@ -68,6 +69,8 @@ const struct pt_format *const all_pt_formats[] = {
     &pt_format_long,
     &pt_format_npt,
     &pt_format_npt_2mib,
+    &pt_format_ept,
+    &pt_format_ept_2mib,
     &format_ept5,
     NULL,
 };
