@@ -58,7 +58,7 @@ help: ## this list
 	@echo "ARCH=… is one of: $(ARCHS); CONFIG=FILE.dts the guests of image, disk and run."
 
 setup: ## install what is missing on this machine, fill the cache
-	@tools/setup $(ARCH)
+	@tools/setup $(ARCH) $(filter bochs,$(MACHINE))
 
 $(READY):
 	@tools/setup $(ARCH)
@@ -153,7 +153,7 @@ UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% 
                 boot/guests.c boot/pinned.c \
                 $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn*.c) \
                 arch/x86_64/guest_cpuid.c arch/x86_64/guest_msr.c arch/x86_64/guest_walk.c \
-                arch/x86_64/svm_event.c
+                arch/x86_64/svm_event.c arch/x86_64/vmx_event.c arch/x86_64/vmx_check.c
 TOOL_OBJS    := $(TOOL_SRCS:%=$(HOST)/tool/%.o) $(LIBFDT:%=$(HOST)/tool/libfdt/%.o)
 UNIT_OBJS    := $(UNIT_SRCS:%=$(HOST)/unit/%.o) $(LIBFDT:%=$(HOST)/unit/libfdt/%.o)
 
@@ -177,6 +177,9 @@ $(HOST)/unit-test: $(UNIT_OBJS) $O/symtab-1.S
 
 # --- Images to start. ---
 
+# x86_64 has two machines: QEMU's has AMD's SVM, that of Bochs Intel's VMX.
+RUN := $(if $(filter bochs,$(MACHINE)),bochs.sh,qemu.sh $(ARCH))
+
 $O/initrd.gz: tools/mkinitrd tools/guest-init | $(READY)
 	@mkdir -p $(@D)
 	@tools/mkinitrd $(CACHE)/$(ARCH)/busybox tools/guest-init $(CACHE)/$(ARCH)/modules/ $@
@@ -194,9 +197,9 @@ image: $O/$(EFI_NAME) ## the one file to boot: hypervisor and guests of CONFIG
 
 disk: $O/disk.img ## a disk that boots it
 
-run: setup ## build everything and start it in QEMU (Ctrl-A X ends it)
+run: setup ## build everything and start it in QEMU (Ctrl-A X ends it), or in MACHINE=bochs
 	@$(MAKE) --no-print-directory disk
-	@tools/qemu.sh $(ARCH) $O/disk.img
+	@tools/$(RUN) $O/disk.img
 
 debug: setup ## the same, waiting for gdb on port 1234
 	@$(MAKE) --no-print-directory disk
@@ -210,8 +213,8 @@ COMMA := ,
 SPACE := $(subst ,, )
 TEST_ARCHS := $(if $(filter file,$(origin ARCH)),$(ARCHS),$(ARCH))
 
-test: ## everything; the last line is the sum (ARCH=… for one architecture)
-	@tools/setup $(TEST_ARCHS)
+test: ## everything; the last line is the sum (ARCH=…, MACHINE=bochs for a part)
+	@tools/setup $(TEST_ARCHS) $(if $(filter x86_64,$(TEST_ARCHS)),bochs)
 	@tools/test-summary "$(MAKE) tidy" "$(MAKE) host-test" "$(MAKE) tool-test" \
 	    $(TEST_ARCHS:%="$(MAKE) boot-test ARCH=%")
 
@@ -222,7 +225,7 @@ tool-test: $(HOST)/caisson ## the program `caisson`, as people call it
 	@$(PYTEST) tests/tool
 
 boot-test: all guests $O/vmlinuz ## boot the guests in an emulator
-	@$(PYTEST) tests/boot --arch $(ARCH)
+	@$(PYTEST) tests/boot --arch $(ARCH) --machine=$(MACHINE)
 
 bench: $(TEST_ARCHS:%=bench-%) ## measure the costs, in instructions, of all or of ARCH
 	@$(PYTHON) -B tests/bench/bench.py --arch $(subst $(SPACE),$(COMMA),$(TEST_ARCHS))
