@@ -7,6 +7,7 @@
 #pragma once
 
 #include "arch/x86_64/svm.h"
+#include "arch/x86_64/vmx.h"
 
 struct virt_backend {
     const char *name;
@@ -42,3 +43,46 @@ struct virt_backend {
 };
 
 extern const struct virt_backend *virt_backend;
+extern bool virt_is_vmx; /* Which of the two it is. */
+
+static inline void virt_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    if (virt_is_vmx)
+        vmx_run(vcpu, exit);
+    else
+        svm_run(vcpu, exit);
+}
+
+static inline void virt_step_over(struct arch_vcpu *vcpu, unsigned length)
+{
+    if (virt_is_vmx)
+        vmx_step_over(vcpu, length);
+    else
+        svm_step_over(vcpu, length);
+}
+
+static inline uint64_t virt_virq_read(const struct arch_vcpu *vcpu, unsigned slot)
+{
+    return virt_is_vmx ? vmx_virq_read(vcpu, slot) : svm_virq_read(vcpu, slot);
+}
+
+static inline void virt_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
+{
+    if (virt_is_vmx)
+        vmx_virq_write(vcpu, slot, value);
+    else
+        svm_virq_write(vcpu, slot, value);
+}
+
+static inline uint64_t virt_virq_empty(const struct arch_vcpu *vcpu)
+{
+    return virt_is_vmx ? vmx_virq_empty(vcpu) : svm_event_open(svm_vmcb(vcpu), vcpu->nmi_blocked);
+}
+
+static inline void virt_virq_set_control(struct arch_vcpu *vcpu, uint64_t value)
+{
+    if (virt_is_vmx)
+        vmx_virq_set_control(vcpu, value);
+    else
+        svm_virq_set_control(vcpu, value);
+}

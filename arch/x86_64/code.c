@@ -22,8 +22,7 @@ struct code_walk {
     uint64_t entry[ARCH_CODE_LEVELS];
 };
 
-/* Where memory of the guest is; NULL: it is no RAM or ROM. */
-static const void *code_host(const struct arch_vcpu *vcpu, gpa_t addr)
+const void *code_memory(const struct arch_vcpu *vcpu, gpa_t addr)
 {
     const struct pt stage2 = {
         .format = virt_backend->stage2_format(),
@@ -41,7 +40,7 @@ static const void *code_host(const struct arch_vcpu *vcpu, gpa_t addr)
 static enum err code_read_entry(void *arg, gpa_t addr, uint64_t *entry)
 {
     struct code_walk *walk = arg;
-    const volatile uint64_t *slot = code_host(walk->vcpu, addr);
+    const volatile uint64_t *slot = code_memory(walk->vcpu, addr);
 
     if (!slot || walk->levels == ARCH_CODE_LEVELS)
         return E_ABSENT;
@@ -71,7 +70,7 @@ static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
     if (guest_walk(&paging, gva(linear & ~(PAGE_SIZE - 1)), ACCESS_FETCH, &memory, &addr, &error) !=
         OK)
         return NULL;
-    code->host = code_host(vcpu, addr);
+    code->host = code_memory(vcpu, addr);
     if (!code->host)
         return NULL;
     code->cr0 = paging.cr0;

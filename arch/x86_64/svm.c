@@ -28,8 +28,6 @@ _Static_assert(offsetof(struct vmcb, save.rax) == VMCB_RAX, "known to assembly")
 #define VM_CR_LOCK           BIT(3)
 #define VM_CR_SVMDIS         BIT(4)
 
-#define CPUIDX1_ECX_SVM      BIT(2)
-
 #define INTERCEPT_EXCEPTIONS (BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC))
 #define INTERCEPT_WORD3                                                                            \
     (VMCB_INTR | VMCB_NMI | VMCB_SMI | VMCB_INIT | VMCB_RDPMC | VMCB_CPUID | VMCB_RSM |            \
@@ -101,10 +99,6 @@ static enum err svm_probe(void)
 {
     struct cpuid svm = cpuid_or_none(0x8000000a, 0);
 
-    if (!(cpuid_or_none(0x80000001, 0).ecx & CPUIDX1_ECX_SVM)) {
-        log_error("cpu%u has no hardware virtualization that we know: no SVM", this_cpu()->id);
-        return E_UNSUPPORTED;
-    }
     if (msr_read(MSR_VM_CR) & VM_CR_SVMDIS) {
         log_error("cpu%u has SVM, but its firmware has turned it off%s: look for it in the setup",
                   this_cpu()->id, msr_read(MSR_VM_CR) & VM_CR_LOCK ? " and locked it" : "");

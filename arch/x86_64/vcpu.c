@@ -202,12 +202,12 @@ void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     if (unlikely(vcpu_insn_active(vcpu)))
         vcpu_insn_next(vcpu, exit);
     else
-        svm_run(vcpu, exit);
+        virt_run(vcpu, exit);
 }
 
 void vcpu_step_over(struct arch_vcpu *vcpu, unsigned length)
 {
-    svm_step_over(vcpu, length);
+    virt_step_over(vcpu, length);
 }
 
 void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
@@ -232,7 +232,7 @@ void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
         break;
     }
     if (exit->advance)
-        svm_step_over(vcpu, vcpu->insn_length);
+        virt_step_over(vcpu, vcpu->insn_length);
 }
 
 /* --- Registers. --- */
@@ -353,13 +353,13 @@ uint64_t arch_vcpu_timer_deadline(const struct arch_vcpu *)
 
 uint64_t arch_virq_read(const struct arch_vcpu *vcpu, unsigned slot)
 {
-    return svm_virq_read(vcpu, slot);
+    return virt_virq_read(vcpu, slot);
 }
 
 void arch_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
 {
     assert(vcpu->bound);
-    svm_virq_write(vcpu, slot, value);
+    virt_virq_write(vcpu, slot, value);
 }
 
 /* None in the middle of an instruction. */
@@ -367,7 +367,7 @@ uint64_t arch_virq_empty(const struct arch_vcpu *vcpu)
 {
     if (unlikely(vcpu_insn_active(vcpu)))
         return 0;
-    return svm_event_open(svm_vmcb(vcpu), vcpu->nmi_blocked);
+    return virt_virq_empty(vcpu);
 }
 
 /* Arm's. */
@@ -385,5 +385,5 @@ void arch_virq_set_control(struct arch_vcpu *vcpu, uint64_t value)
 {
     if (likely(value == vcpu->wanted))
         return;
-    svm_virq_set_control(vcpu, value);
+    virt_virq_set_control(vcpu, value);
 }

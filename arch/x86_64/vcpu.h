@@ -89,6 +89,8 @@ static inline const uint8_t *code_known(const struct arch_vcpu *vcpu, uint64_t c
 
 /* The same, found anew and remembered; NULL: it is nowhere. */
 const uint8_t *code_seek(struct arch_vcpu *vcpu);
+/* Where memory of the guest is; NULL: it is no RAM or ROM. Valid until the next entry. */
+const void *code_memory(const struct arch_vcpu *vcpu, gpa_t addr);
 /* Copies the bytes at RIP, across the end of a page too: how many there are. */
 unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX]);
 /* Length of an instruction that has exited; 0: something else is there now. */

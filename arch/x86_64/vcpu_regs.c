@@ -92,7 +92,7 @@ enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs
     memcpy(vcpu->debug_addr, regs->debug_addr, sizeof(regs->debug_addr));
     vcpu->xcr0 = regs->xcr0;
     vcpu->tsc_aux = regs->tsc_aux;
-    svm_virq_write(vcpu, VIRQ_SLOT_TPR, regs->tpr);
+    virt_virq_write(vcpu, VIRQ_SLOT_TPR, regs->tpr);
     virt_backend->set_events(vcpu, regs->events);
     memcpy(vcpu->fpu, regs->fpu, sizeof(regs->fpu));
     return OK;

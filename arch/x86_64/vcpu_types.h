@@ -61,17 +61,19 @@ struct insn_exec;
 struct arch_virt_pcpu {
     struct arch_vcpu *bound;  /* The vCPU whose state is loaded. */
     uint64_t xcr0;            /* Register, as it is now. */
-    void *host_block;         /* SVM: where VMSAVE left what #VMEXIT does not restore. */
+    void *host_block;         /* SVM: where VMSAVE left what #VMEXIT does not restore; VMX: that of
+                                 VMXON. */
     uint64_t asid_generation; /* SVM: from 1; address space numbers of older ones are void. */
     uint32_t asid_next;
     bool asid_flush; /* SVM: numbers begin again: the next entry flushes all of them. */
 };
 
 struct arch_vcpu {
-    uint64_t gpr[16];   /* By the encoding's number. Offsets known to svm_entry.S. */
-    void *block;        /* SVM: its VMCB. */
+    uint64_t gpr[16];   /* By the encoding's number. Offsets known to assembly. */
+    void *block;        /* SVM: its VMCB; VMX: its VMCS. */
     uint64_t rip;       /* As gpr[], after each exit what the hardware had, */
     uint64_t code_base; /* and the base of CS. */
+    uint64_t host_rsp;  /* VMX: as its VMCS has it. */
 
     bool bound;
     bool trap_wait;
@@ -90,7 +92,17 @@ struct arch_vcpu {
     void *fpu;              /* ARCH_FPU_SIZE */
     struct insn_exec *exec; /* An instruction under way. */
     struct arch_code code[ARCH_CODE_PAGES];
-    uint64_t flushes;         /* Flushes of stage 2 that this vCPU has seen. */
-    unsigned asid_cpu;        /* SVM: on which pCPU, and in which generation, */
-    uint64_t asid_generation; /* its address space number is its own. */
+    uint64_t flushes;  /* Flushes of stage 2 that this vCPU has seen. */
+    unsigned asid_cpu; /* On which pCPU, and (SVM) in which generation, the TLB has nothing */
+    uint64_t asid_generation; /* that is not its own under its number. */
+
+    /* VMX. */
+    bool launched;            /* Since it was bound. */
+    bool interrupted;         /* The exit came while the guest was taking an event. */
+    bool pdptes_stale;        /* CR0, CR3, CR4 or EFER was set. */
+    uint16_t vpid;            /* Its address space number. */
+    uint32_t cpu_controls;    /* As its VMCS has them. */
+    uint64_t event;           /* To be injected at the next entry, as arch_events.pending. */
+    uint64_t tpr;             /* What it reads as CR8, in TPR format. */
+    uint64_t live[ARCH_REGS]; /* Registers that a VMCS has no place for, while unbound. */
 };

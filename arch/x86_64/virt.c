@@ -11,7 +11,8 @@
 
 struct virt_caps virt_caps;
 struct guest_cpuid virt_guest_cpuid;
-const struct virt_backend *virt_backend = &svm_backend;
+const struct virt_backend *virt_backend;
+bool virt_is_vmx;
 _Atomic uint64_t virt_flush_counts[VIRT_VMIDS_MAX];
 
 static void virt_read_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *regs)
@@ -33,8 +34,27 @@ static void virt_choose(void)
     guest_cpuid_init(&virt_guest_cpuid, &host);
 }
 
+static enum err virt_find(void)
+{
+    bool svm = cpuid_or_none(0x80000001, 0).ecx & CPUIDX1_ECX_SVM;
+    bool vmx = cpuid(1, 0).ecx & CPUID1_ECX_VMX;
+    bool has = virt_backend ? (virt_is_vmx ? vmx : svm) : vmx || svm;
+
+    if (!has) {
+        log_error("cpu%u has no hardware virtualization that we know: neither VMX nor SVM",
+                  this_cpu()->id);
+        return E_UNSUPPORTED;
+    }
+    if (!virt_backend) {
+        virt_is_vmx = vmx;
+        virt_backend = vmx ? &vmx_backend : &svm_backend;
+    }
+    return OK;
+}
+
 enum err arch_virt_enable(void)
 {
+    TRY(virt_find());
     TRY(virt_backend->probe());
     TRY(fpu_init_cpu());
     if (this_cpu()->id == 0)

@@ -32,6 +32,7 @@
 #define MC_STATUS_ADDRV     BIT(58)
 
 /* CPUID, by leaf and register. */
+#define CPUID1_ECX_VMX      BIT(5)
 #define CPUID1_ECX_PCID     BIT(17)
 #define CPUID1_ECX_X2APIC   BIT(21)
 #define CPUID1_ECX_DEADLINE BIT(24)
@@ -42,6 +43,7 @@
 #define CPUID7_EBX_SMEP     BIT(7)
 #define CPUID7_EBX_SMAP     BIT(20)
 #define CPUID7_ECX_UMIP     BIT(2)
+#define CPUIDX1_ECX_SVM     BIT(2)
 #define CPUIDX1_EDX_NX      BIT(20)
 #define CPUIDX1_EDX_1GIB    BIT(26)
 

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What SVM and VMX make of their exits, once each has found out by its own means which it is.
+ * vcpu->insn_length is set before or after. On the way of every exit: inline.
+ */
+#pragma once
+
+#include "arch/x86_64/vcpu.h"
+
+/* It is gone: the guest's tables, or its code, changed under it; or it was answered already. */
+static inline bool vcpu_exit_gone(struct vcpu_exit *exit)
+{
+    exit->kind = EXIT_NOTHING;
+    exit->advance = false;
+    return false;
+}
+
+static inline void vcpu_exit_call(const struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    static const uint8_t regs[] = {INSN_RBX, INSN_RCX, INSN_RDX, INSN_RSI, INSN_RDI, INSN_RBP};
+
+    exit->kind = EXIT_HYPERCALL;
+    exit->advance = true;
+    exit->call.nr = vcpu->gpr[INSN_RAX];
+#pragma GCC unroll 6
+    for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
+        exit->call.args[i] = vcpu->gpr[regs[i]];
+    exit->call.firmware = false;
+}
+
+/* The way of drivers' loads and stores. The guest may have changed the instruction since: then it
+ * must still be of the kind that faulted, and go to where the fault was. In 64-bit code. */
+static inline bool vcpu_exit_mov(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                 const uint8_t *code, uint64_t addr, bool store)
+{
+    alignas(16) uint8_t bytes[16];
+    struct insn_mov mov;
+
+    if (unlikely(!code))
+        code = code_seek(vcpu);
+    if (unlikely(!code || ((uintptr_t)code & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(bytes)))
+        return false;
+    __builtin_memcpy(bytes, code, sizeof(bytes));
+    if (unlikely(!insn_decode_mov(bytes, vcpu->gpr, vcpu->rip, &mov) ||
+                 mov.page_offset != (addr & (PAGE_SIZE - 1)) || (addr & (mov.width - 1u)) ||
+                 mov.store != store))
+        return false;
+    vcpu->insn_length = mov.length;
+    exit->kind = mov.store ? EXIT_MMIO_WRITE : EXIT_MMIO_READ;
+    exit->advance = true;
+    exit->mmio.gpa = gpa(addr);
+    exit->mmio.data = mov.data;
+    exit->mmio.width = mov.width;
+    exit->mmio.reg = mov.reg;
+    exit->mmio.reg_width = mov.reg_width;
+    exit->mmio.sign_extend = false;
+    return true;
+}
+
+static inline void vcpu_exit_msr(const struct arch_vcpu *vcpu, struct vcpu_exit *exit, bool write)
+{
+    exit->kind = write ? EXIT_SYSREG_WRITE : EXIT_SYSREG_READ;
+    exit->advance = true;
+    exit->sysreg.addr = (uint32_t)vcpu->gpr[INSN_RCX];
+    exit->sysreg.reg = INSN_RAX;
+    exit->sysreg.both = false;
+    exit->sysreg.value = vcpu->gpr[INSN_RDX] << 32 | (uint32_t)vcpu->gpr[INSN_RAX];
+}
+
+static inline void vcpu_exit_port(const struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                  uint16_t port, uint8_t width, bool in)
+{
+    exit->kind = in ? EXIT_PIO_IN : EXIT_PIO_OUT;
+    exit->advance = true;
+    exit->pio.port = port;
+    exit->pio.width = width;
+    exit->pio.data = vcpu->gpr[INSN_RAX] & BITS(8 * width - 1, 0);
+}
+
+/* Strings are carried out by vcpu_insn.c. */
+static inline void vcpu_exit_port_string(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                         uint16_t port)
+{
+    vcpu->port_string = true;
+    exit->kind = EXIT_STAGE2_FAULT;
+    exit->advance = false;
+    exit->fault.gpa = gpa(port);
+    exit->fault.gva_valid = false;
+    exit->fault.write = exit->fault.execute = exit->fault.table_walk = false;
+}
+
+/* A write to CR8 of what four bits can hold. */
+static inline void vcpu_exit_cr8(struct vcpu_exit *exit, uint64_t value)
+{
+    exit->kind = EXIT_SYSREG_WRITE;
+    exit->advance = true;
+    exit->sysreg.addr = ARCH_SYSREG_CR8;
+    exit->sysreg.both = false;
+    exit->sysreg.value = value << 4;
+}

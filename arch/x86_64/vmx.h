@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of the VMX backend, and what it gives to backend.h. */
+#pragma once
+
+#include "arch/x86_64/vcpu.h"
+#include "arch/x86_64/vmx_check.h"
+#include "arch/x86_64/vmx_event.h"
+#include "arch/x86_64/x86.h"
+
+extern const struct virt_backend vmx_backend;
+
+/* Bits of CR0 that are as VMX or the host need them, whatever the guest has written. */
+#define VMX_CR0_OURS (CR0_NE | CR0_NW | CR0_CD)
+#define CR4_VMXE     BIT(13)
+
+/* What this processor can and has to, set up on the boot processor. */
+struct vmx_host {
+    uint32_t revision;
+    uint32_t pin, cpu, cpu2, exit, entry; /* Controls that guests begin with. */
+    bool leaves_1gib;
+    struct vmx_limits limits;
+};
+
+extern struct vmx_host vmx_host;
+
+/* Of the current VMCS: that of the bound vCPU, or of one that is borrowed. */
+static inline uint64_t vmread(enum vmcs_field field)
+{
+    uint64_t value;
+
+    __asm__ volatile("vmread %1, %0" : "=r"(value) : "r"((uint64_t)field) : "cc");
+    return value;
+}
+
+static inline void vmwrite(enum vmcs_field field, uint64_t value)
+{
+    __asm__ volatile("vmwrite %0, %1" : : "r"(value), "r"((uint64_t)field) : "cc", "memory");
+}
+
+/* vmx_entry.S: runs the guest until it exits. False: the entry failed at once. */
+bool vmx_enter(struct arch_vcpu *vcpu, bool launched);
+extern const char vmx_exit_point[]; /* Where exits come. */
+
+/* vmx.c: fields of a vCPU that is not bound are reached between these; of one that is, at once. */
+void vmx_borrow(const struct arch_vcpu *vcpu);
+void vmx_give_back(const struct arch_vcpu *vcpu);
+/* Forgets what this pCPU's TLB has of the stage 2 that changed. */
+void vmx_flush_stage2(struct arch_vcpu *vcpu);
+/* The guest's own translations may be others now. */
+void vmx_flush_linear(struct arch_vcpu *vcpu);
+void vmx_set_cpu_controls(struct arch_vcpu *vcpu, uint32_t value);
+
+/* vmx_regs.c: registers and segments of virt_backend. */
+uint64_t vmx_reg(const struct arch_vcpu *vcpu, enum arch_reg reg);
+void vmx_set_reg(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t value);
+struct arch_segment vmx_segment(const struct arch_vcpu *vcpu, enum arch_segment_index index);
+void vmx_set_segment(struct arch_vcpu *vcpu, enum arch_segment_index index,
+                     struct arch_segment segment);
+unsigned vmx_cpl(const struct arch_vcpu *vcpu);
+struct arch_events vmx_events(const struct arch_vcpu *vcpu);
+void vmx_set_events(struct arch_vcpu *vcpu, struct arch_events events);
+enum err vmx_regs_ok(const struct arch_vcpu *vcpu, const struct arch_regs *regs);
+/* Registers that the hardware does not exchange: they are the guest's while it is bound. */
+void vmx_load_live(struct arch_vcpu *vcpu);
+void vmx_store_live(struct arch_vcpu *vcpu);
+/* After a change of ours of what PAE paging depends on. Bound. */
+void vmx_load_pdptes(struct arch_vcpu *vcpu);
+/* What the current VMCS has. */
+void vmx_read_fields(struct vmx_fields *fields);
+
+/* vmx_exit.c */
+void vmx_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
+void vmx_step_over(struct arch_vcpu *vcpu, unsigned length);
+void vmx_inject(struct arch_vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);
+
+/* vmx_print.c */
+void vmx_print(const struct arch_vcpu *vcpu, struct fmt_sink *out);
+void vmx_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out);
+
+/* vmx_virq.c: see arch_virq_*(). */
+uint64_t vmx_virq_read(const struct arch_vcpu *vcpu, unsigned slot);
+void vmx_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value);
+uint64_t vmx_virq_empty(const struct arch_vcpu *vcpu);
+void vmx_virq_set_control(struct arch_vcpu *vcpu, uint64_t value);
