@@ -46,7 +46,7 @@ info: action=ignore
 debug: action=ignore
 END
 terminal=$(stty -g 2>/dev/null || true) log=${LOG:-$work/log}
-"$bochs" -q -f "$work/bochsrc" </dev/null >"$work/out" 2>&1 &
+setpriv --pdeathsig KILL "$bochs" -q -f "$work/bochsrc" </dev/null >"$work/out" 2>&1 &
 child=$!
 finish() {
     kill -9 "$child" 2>/dev/null || true

@@ -260,3 +260,21 @@ class Packed(Console):
 
     def __init__(self, arch, tree, limit=120, **options):
         super().__init__(qemu(arch, direct(arch, tree), **options), limit)
+
+
+class Bochs(Console):
+    """Caisson on Intel's VMX, started by UEFI: slow, and what Bochs' log complains about is shown
+    when a test fails."""
+
+    def __init__(self, dts, folder, limit=300, smp=2, ram=640):
+        program = pack("x86_64", dts, folder / "bochs.efi", efi=True)
+        disk, self.complaints = folder / "bochs.img", folder / "bochs.log"
+        subprocess.run([TOOL, "disk", program, "-o", disk], check=True, timeout=60)
+        super().__init__(["env", f"SMP={smp}", f"MEM={ram}", f"LOG={self.complaints}",
+                          str(ROOT / "tools/bochs.sh"), str(disk)], limit)
+
+    def fail(self, why):
+        lines = self.complaints.read_text(errors="replace").splitlines()
+        bad = [line for line in lines if re.search(r"VMFAIL|VMENTER|VMCS|VMX|PANIC", line) and
+               "EPT violation" not in line]
+        super().fail("\n".join([why, "Bochs' log:", *bad[-20:]]))

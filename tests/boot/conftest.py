@@ -13,6 +13,7 @@ checks = {"ok": 0}
 
 def pytest_addoption(parser):
     parser.addoption("--arch", default="aarch64", help="which architecture to boot")
+    parser.addoption("--machine", default="", help="only the tests of this machine, as in MACHINE")
 
 
 def pytest_configure(config):
@@ -27,6 +28,9 @@ def pytest_collection_modifyitems(config, items):
     name = config.getoption("--arch")
     kept = [item for item in items if name in getattr(item.module, "ARCHS", GUEST_ARCHS) and
             all(name in mark.args for mark in item.iter_markers("only"))]
+    machine = config.getoption("--machine")
+    if machine:
+        kept = [item for item in kept if getattr(item.module, "MACHINE", "qemu") == machine]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
