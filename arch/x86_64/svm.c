@@ -229,8 +229,10 @@ static void svm_bind(struct arch_vcpu *vcpu)
 
     if (vcpu->asid_cpu != this_cpu()->id)
         svm_vmcb(vcpu)->control.clean = 0;
-    if (vcpu->asid_cpu != this_cpu()->id || vcpu->asid_generation != cpu->asid_generation)
+    if (vcpu->asid_cpu != this_cpu()->id || vcpu->asid_generation != cpu->asid_generation) {
+        code_forget(vcpu); /* A flush in between is seen as done. */
         svm_renew_asid(vcpu);
+    }
 }
 
 /* It may not have been entered since. */

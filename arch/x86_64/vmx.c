@@ -476,6 +476,7 @@ void vmx_flush_stage2(struct arch_vcpu *vcpu)
     bool failed;
 
     vcpu->flushes = virt_flushes(vcpu->vmid);
+    code_forget(vcpu);
     __asm__ volatile("invept %1, %2"
                      : "=@ccbe"(failed)
                      : "m"(descriptor), "r"((uint64_t)INV_SINGLE_CONTEXT)

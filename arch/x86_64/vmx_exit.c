@@ -397,10 +397,8 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
 /* What has been asked for since the last run. The hardware forgets the event when it exits. */
 [[gnu::noinline]] static void vmx_prepare(struct arch_vcpu *vcpu)
 {
-    if (vcpu->flushes != virt_flushes(vcpu->vmid)) {
-        code_forget(vcpu);
+    if (vcpu->flushes != virt_flushes(vcpu->vmid))
         vmx_flush_stage2(vcpu);
-    }
     if (vcpu->pdptes_stale)
         vmx_load_pdptes(vcpu);
     if (!vcpu->event)
