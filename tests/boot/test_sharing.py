@@ -42,7 +42,6 @@ def ran(machine):
 
 @pytest.mark.parametrize("cpus, guests", [(SLICES, SHARED), (TABLE, SLOTS)],
                          ids=["weights and a budget", "a time table"])
-@pytest.mark.parametrize("arch", ["aarch64", "riscv64"])
 def test_processors_are_shared_as_configured(arch, cpus, guests, tmp_path):
     dts = config(*(vm(name, "spin.img", **how) for name, (_, how) in guests.items()))
     with Machine(arch, dts.replace("vms {", cpus + "vms {", 1), tmp_path, counted=True, smp=1,
