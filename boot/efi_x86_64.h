@@ -20,13 +20,30 @@ static inline uint64_t efi_cr4(void)
     return cr4;
 }
 
-/* Why Caisson cannot run in the mode that firmware gave us, as a sentence; NULL: it can. */
+struct efi_cpuid {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct efi_cpuid efi_cpuid(uint32_t leaf)
+{
+    struct efi_cpuid r = {.eax = leaf};
+
+    __asm__ volatile("cpuid" : "+a"(r.eax), "=b"(r.ebx), "+c"(r.ecx), "=d"(r.edx));
+    return r;
+}
+
+/*
+ * Why Caisson cannot run on this processor, or in the mode that firmware gave us, as a sentence;
+ * NULL: it can, as far as can be seen from here.
+ */
 static inline const char *efi_arch_refusal(void)
 {
-    uint32_t eax = 0x80000001, ebx, ecx = 0, edx;
+    struct efi_cpuid basic = efi_cpuid(1), extended = efi_cpuid(0x80000001);
 
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    if (!(edx >> 26 & 1))
+    if (!(basic.ecx >> 5 & 1) && !(extended.ecx >> 2 & 1))
+        return "Caisson needs a processor with hardware virtualization, Intel's VMX or AMD's SVM, "
+               "which this one lacks or its firmware hides (QEMU: -cpu EPYC-v4,+svm,+npt).";
+    if (!(extended.edx >> 26 & 1))
         return "Caisson needs a processor with pages of 1 GiB, as all have that can run its "
                "guests (QEMU: -cpu EPYC-v4,+svm,+npt).";
     if (efi_cr4() >> 12 & 1) /* LA57 cannot be turned off in 64-bit mode. */

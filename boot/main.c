@@ -81,15 +81,26 @@ static void boot_number_cpus(void)
     pcpu_count = platform.cpu_count;
 }
 
+static enum err boot_enable_cpu(void)
+{
+    TRY(arch_irqchip_init(&platform));
+    TRY(arch_irqchip_init_cpu());
+    TRY(arch_timer_init_cpu());
+    return arch_virt_enable();
+}
+
 static void boot_this_cpu(void)
 {
     char text[192];
+    enum err err;
 
     timer_init_cpu();
     sched_init_cpu();
-    if (arch_irqchip_init(&platform) != OK || arch_irqchip_init_cpu() != OK ||
-        arch_timer_init_cpu() != OK || arch_virt_enable() != OK)
-        panic("this machine lacks what Caisson needs; see above");
+    err = boot_enable_cpu();
+    if (err == E_NOMEM)
+        panic("not enough memory to set this processor up");
+    if (err != OK) /* It lacks what we need, which was said; nothing of ours is wrong. */
+        arch_halt();
     if (handoff && handoff->wall_seconds) /* Now time is known. */
         platform.wall_epoch = handoff->wall_seconds - ticks_to_ns(arch_ticks()) / 1000000000;
     arch_cpu_describe(text, sizeof(text));

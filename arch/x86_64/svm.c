@@ -98,10 +98,11 @@ static void svm_fill_caps(uint32_t asids)
 static enum err svm_probe(void)
 {
     struct cpuid svm = cpuid_or_none(0x8000000a, 0);
+    uint64_t vm_cr = msr_read(MSR_VM_CR);
 
-    if (msr_read(MSR_VM_CR) & VM_CR_SVMDIS) {
+    if (vm_cr & VM_CR_SVMDIS) {
         log_error("cpu%u has SVM, but its firmware has turned it off%s: look for it in the setup",
-                  this_cpu()->id, msr_read(MSR_VM_CR) & VM_CR_LOCK ? " and locked it" : "");
+                  this_cpu()->id, vm_cr & VM_CR_LOCK ? " and locked it" : "");
         return E_UNSUPPORTED;
     }
     if (!(svm.edx & SVM_NPT)) {

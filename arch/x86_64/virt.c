@@ -41,7 +41,8 @@ static enum err virt_find(void)
     bool has = virt_backend ? (virt_is_vmx ? vmx : svm) : vmx || svm;
 
     if (!has) {
-        log_error("cpu%u has no hardware virtualization that we know: neither VMX nor SVM",
+        log_error("cpu%u has no hardware virtualization that we know, neither VMX nor SVM, or its "
+                  "firmware hides it (QEMU: -cpu EPYC-v4,+svm,+npt)",
                   this_cpu()->id);
         return E_UNSUPPORTED;
     }

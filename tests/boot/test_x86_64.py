@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """x86_64: the ways to start, with and without ACPI, and what is said when the machine breaks."""
+import contextlib
 import re
 import shutil
 import socket
@@ -11,6 +12,8 @@ import pytest
 from caisson import TOOL, Console, build, config, debian, direct, firmware, pack, qemu
 
 ARCHS = ["x86_64"]
+VM_CR = 0xc0010114  # AMD's, of SVM.
+DIRECT_BASE = 0x200000  # Of the image, when QEMU loads it.
 NO_GUESTS = r"no guest configuration came with this image[^\n]*\n[^\n]*caisson> "
 
 
@@ -42,14 +45,15 @@ def cdrom(arch, folder):
 class Broken(Console):
     """Caisson at its prompt, started directly, with ways to do it harm."""
 
-    def __init__(self, arch, folder):
+    def __init__(self, arch, folder, *options):
         self.monitor_path, self.gdb_path = folder / "monitor", folder / "gdb"
         for path in (self.monitor_path, self.gdb_path):
             path.unlink(missing_ok=True)
         extra = ["-monitor", f"unix:{self.monitor_path},server=on,wait=off",
                  "-gdb", f"unix:{self.gdb_path},server=on,wait=off"]
-        super().__init__(qemu(arch, direct(arch, None) + extra, smp=1), 60)
-        self.expect(NO_GUESTS)
+        super().__init__(qemu(arch, direct(arch, None) + extra + list(options), smp=1), 60)
+        if "-S" not in options:
+            self.expect(NO_GUESTS)
 
     def monitor(self, command):
         with socket.socket(socket.AF_UNIX) as to:
@@ -57,11 +61,16 @@ class Broken(Console):
             to.sendall(command.encode() + b"\n")
             time.sleep(0.5)
 
-    def set_register(self, change):
-        """Gives rip or rsp another value: change(registers), by gdb's remote protocol."""
+    @contextlib.contextmanager
+    def stopped(self):
+        """The machine stands; gives a function that speaks gdb's remote protocol."""
+        for _ in range(50):
+            if self.gdb_path.exists():
+                break
+            time.sleep(0.1)
         with socket.socket(socket.AF_UNIX) as to:
             to.connect(str(self.gdb_path))
-            to.settimeout(10)
+            to.settimeout(30)
 
             def ask(text):
                 to.sendall(b"+$%s#%02x" % (text.encode(), sum(text.encode()) % 256))
@@ -70,13 +79,28 @@ class Broken(Console):
                     answer += to.recv(4096)
                 return re.search(rb"\$([^#]*)#..", answer).group(1).decode()
             ask("?")
+            yield ask
+            to.sendall(b"+$D#44")
+            time.sleep(0.5)
+
+    def set_register(self, change):
+        """Gives rip or rsp another value: change(registers)."""
+        with self.stopped() as ask:
             registers = ask("g")
             values = [int.from_bytes(bytes.fromhex(registers[16 * i:16 * i + 16]), "little")
                       for i in range(17)]
             number, value = change({"rsp": values[7], "rip": values[16]})
             assert ask(f"P{number:x}={value.to_bytes(8, 'little').hex()}") == "OK"
-            to.sendall(b"+$D#44")
-            time.sleep(0.5)
+
+    def answer_rdmsr(self, msr, value):
+        """What the first read of an MSR gives, which QEMU does not have."""
+        code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", build("x86_64") /
+                               "caisson.elf"], check=True, capture_output=True, text=True).stdout
+        at = re.search(rf"mov +\$0x{msr:x},%ecx\n[^\n]*rdmsr *\n *([0-9a-f]+):", code).group(1)
+        with self.stopped() as ask:
+            assert ask(f"Z1,{DIRECT_BASE + int(at, 16):x},1") == "OK"
+            assert ask("c").startswith("T05")
+            assert ask(f"P0={value.to_bytes(8, 'little').hex()}") == "OK"
 
 
 # --- Starts ---
@@ -119,6 +143,29 @@ def test_on_a_processor_that_is_too_old_caisson_says_so(arch, disk, uefi):
     what = firmware(arch, disk) if uefi else direct(arch, None)
     with Console(qemu(arch, what, cpu="qemu64")) as machine:
         machine.expect("Caisson needs a processor with pages of 1 GiB")
+
+
+@pytest.mark.parametrize("cpu, uefi, words", [
+    ("-svm", True, "Caisson needs a processor with hardware virtualization, .* its firmware hides"),
+    ("-svm", False, "error: cpu0 has no hardware virtualization .* or its firmware hides it"),
+    ("-npt", False, "error: cpu0 has SVM, but no nested paging, which we need"),
+], ids=["no SVM, by UEFI", "no SVM, directly", "no nested paging"])
+def test_a_processor_without_what_guests_need_is_told_in_one_sentence(arch, disk, cpu, uefi, words):
+    what = firmware(arch, disk) if uefi else direct(arch, None)
+    with Console(qemu(arch, what, cpu=cpu)) as machine:
+        machine.expect(words)
+        assert not re.search(r"error|panic|caisson>", machine.quiet(2))
+
+
+@pytest.mark.parametrize("value, words", [
+    (0x10, "its firmware has turned it off: look for it in the setup"),
+    (0x18, "its firmware has turned it off and locked it: look for it in the setup"),
+], ids=["off", "locked"])
+def test_svm_that_firmware_has_turned_off_is_told_in_one_sentence(arch, folder, value, words):
+    with Broken(arch, folder, "-S") as machine:
+        machine.answer_rdmsr(VM_CR, value)
+        machine.expect(f"error: cpu0 has SVM, but {words}\r")
+        assert not re.search(r"error|panic|caisson>", machine.quiet(2))
 
 
 def test_the_prompt_can_restart_the_machine_and_power_it_off(arch):
