@@ -25,6 +25,7 @@ struct virt_caps {
     const char *isa;  /* RISC-V: the ISA string that guests are told, as platform.isa; else NULL. */
     bool guest_timer; /* RISC-V: guests have a timer of their own in hardware (Sstc). */
     bool guest_msi;   /* RISC-V: guests can have the CSRs of the AIA and a guest interrupt file. */
+    bool access_gva;  /* cause[1] of an access's exit is its guest-virtual address. */
     unsigned guest_files;    /* RISC-V: guest interrupt files of each pCPU, numbered from 1. */
     uint32_t guest_file_irq; /* RISC-V: the host interrupt of arch_guest_file_watch(). */
 };

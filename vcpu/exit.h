@@ -79,8 +79,8 @@ struct vcpu_exit {
             gva_t gva;
             bool gva_valid;
             bool write, execute;
-            bool table_walk; /* Not by an instruction: by the guest's own page-table walk, or (x86)
-                                while it took an event. */
+            bool table_walk; /* By the guest's own page-table walk. */
+            bool delivery;   /* x86: while it took an event; no instruction's. */
         } fault;
         struct {
             uint64_t target, entry, arg;

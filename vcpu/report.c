@@ -93,7 +93,8 @@ static void report_address(struct vcpu *vcpu, struct fmt_sink *out, const struct
     case EXIT_MMIO_WRITE:
         fmt_print(out, "  %s of %u bytes\n", exit->kind == EXIT_MMIO_READ ? "read" : "write",
                   exit->mmio.width);
-        report_gva(vcpu, out, gva(exit->cause[1]));
+        if (virt_caps.access_gva)
+            report_gva(vcpu, out, gva(exit->cause[1]));
         report_gpa(vcpu->vm, out, exit->mmio.gpa);
         return;
     case EXIT_STAGE2_FAULT:

@@ -136,6 +136,10 @@ static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
         vm_fault(vcpu, "page tables where no memory is", exit);
         return;
     }
+    if (exit->fault.delivery) {
+        vm_fault(vcpu, "an event is taken by tables or a stack where no memory is", exit);
+        return;
+    }
     if (exit->fault.execute) {
         vm_fault(vcpu, "instruction fetch where no memory is", exit);
         return;

@@ -54,6 +54,7 @@ static void virt_choose(void)
         .gpa_bits = s2->ipa_bits,
         .virq_slots = gich_slots(),
         .gic_version = gic_version,
+        .access_gva = true,
     };
 }
 

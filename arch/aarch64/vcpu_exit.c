@@ -74,6 +74,7 @@ static void exit_stage2_fault(const struct arch_vcpu *vcpu, struct vcpu_exit *ex
     exit->fault.execute = execute;
     exit->fault.write = !execute && (esr & ISS_WNR);
     exit->fault.table_walk = esr & ISS_S1PTW;
+    exit->fault.delivery = false;
 }
 
 static void exit_unknown(struct vcpu_exit *exit, uint64_t esr)

@@ -75,6 +75,7 @@ static void exit_stage2_fault(const struct arch_vcpu *vcpu, struct vcpu_exit *ex
     exit->fault.execute = cause == CAUSE_FETCH_GUEST_PAGE;
     exit->fault.write = cause == CAUSE_STORE_GUEST_PAGE;
     exit->fault.table_walk = !found || htinst == HTINST_WALK_READ || htinst == HTINST_WALK_WRITE;
+    exit->fault.delivery = false;
 }
 
 static void exit_mmio(const struct arch_vcpu *vcpu, struct vcpu_exit *exit,

@@ -81,6 +81,7 @@ static bool virt_choose(void)
         .isa = guest_isa(),
         .guest_timer = cpu_has.sstc,
         .guest_msi = cpu_has.aia,
+        .access_gva = true,
         .guest_files = virt_guest_files(),
         .guest_file_irq = ARCH_IRQ_GUEST_FILE,
     };

@@ -160,7 +160,8 @@ static void exit_npf(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->fault.gva_valid = false;
     exit->fault.write = info & VMEXIT_NPF_WRITE;
     exit->fault.execute = info & VMEXIT_NPF_FETCH;
-    exit->fault.table_walk = delivery || (info & VMEXIT_NPF_TABLE);
+    exit->fault.table_walk = info & VMEXIT_NPF_TABLE;
+    exit->fault.delivery = delivery;
 }
 
 static void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
@@ -190,7 +191,8 @@ static void exit_io(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
         exit->advance = false;
         exit->fault.gpa = gpa(field_get(VMEXIT_IO_PORT, info));
         exit->fault.gva_valid = false;
-        exit->fault.write = exit->fault.execute = exit->fault.table_walk = false;
+        exit->fault.write = exit->fault.execute = false;
+        exit->fault.table_walk = exit->fault.delivery = false;
         return;
     }
     vcpu->insn_length = (uint8_t)(vmcb->control.exit_info[1] - vcpu->rip);

@@ -86,7 +86,8 @@ static inline void vcpu_exit_port_string(struct arch_vcpu *vcpu, struct vcpu_exi
     exit->advance = false;
     exit->fault.gpa = gpa(port);
     exit->fault.gva_valid = false;
-    exit->fault.write = exit->fault.execute = exit->fault.table_walk = false;
+    exit->fault.write = exit->fault.execute = false;
+    exit->fault.table_walk = exit->fault.delivery = false;
 }
 
 /* A write to CR8 of what four bits can hold. */

@@ -97,7 +97,8 @@ static void exit_violation(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->fault.gva = gva(vmread(VMCS_GUEST_LINEAR));
     exit->fault.write = info & VMX_EPT_WRITE;
     exit->fault.execute = info & VMX_EPT_FETCH;
-    exit->fault.table_walk = delivery || !(info & VMX_EPT_TRANSLATED);
+    exit->fault.table_walk = !(info & VMX_EPT_TRANSLATED);
+    exit->fault.delivery = delivery;
 }
 
 static void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit, bool write)

@@ -257,6 +257,7 @@ struct virt_caps virt_caps = {
     .gpa_bits = 40,
     .virq_slots = 4,
     .gic_version = 3,
+    .access_gva = true,
 };
 
 enum err arch_virt_enable(void)

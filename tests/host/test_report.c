@@ -53,6 +53,31 @@ TEST(a_report_names_the_device_and_the_mapping_of_an_address)
     rig_end();
 }
 
+TEST(a_report_names_no_virtual_address_where_the_hardware_tells_none)
+{
+    struct vm *vm = rig_running(1);
+
+    virt_caps.access_gva = false;
+    RIG_SCRIPT(&vm->vcpus[0], hole);
+    rig_turn(0);
+    virt_caps.access_gva = true;
+    ASSERT(rig_logged("  write of 4 bytes\n"));
+    ASSERT(!rig_logged("stage 1:"));
+    ASSERT(rig_logged("  stage 2: guest-physical 0x20000010 is not mapped\n"));
+    rig_end();
+}
+
+TEST(a_report_tells_an_event_from_a_walk_of_page_tables)
+{
+    struct vm *vm = rig_running(1);
+
+    RIG_SCRIPT(&vm->vcpus[0],
+               {.kind = EXIT_STAGE2_FAULT, .fault = {.gpa = {RIG_UART}, .delivery = true}});
+    rig_turn(0);
+    ASSERT(rig_logged("an event is taken by tables or a stack where no memory is\n"));
+    rig_end();
+}
+
 TEST(only_the_last_sixteen_exits_are_told)
 {
     struct vm *vm = rig_running(1);
