@@ -161,19 +161,30 @@ static int region_node(struct config_reader *r, const struct config_vm *vm, unsi
     return fdt_child(r->fdt, regions, vm->regions[index].name);
 }
 
+static struct range ram_range(const struct machine_layout *machine, const struct config_vm *vm,
+                              unsigned piece)
+{
+    struct machine_ram ram = machine_ram(machine, vm->memory_size, piece);
+
+    return (struct range){"RAM", ram.base, ram.size, false};
+}
+
 /* In the guest's address space: RAM, regions before this one, and the machine's devices. */
 static void region_check(struct config_reader *r, const struct config_vm *vm, unsigned index)
 {
     const struct machine_layout *machine = r->context->machine;
     const struct config_region *region = &vm->regions[index];
     struct range self = {"the region", region->address, region->size, false};
-    struct range ram = {"RAM", machine->ram_base, vm->memory_size, false};
     int node = region_node(r, vm, index);
 
     if (self.size == 0 || !range_check(r, node, "address", &self, machine->gpa_end))
         return;
-    if (ranges_overlap(&self, &ram))
-        overlap_report(r, node, "address", &self, &ram, "the VM's ");
+    for (unsigned i = 0; i < MACHINE_RAM_PIECES; i++) {
+        struct range ram = ram_range(machine, vm, i);
+
+        if (ranges_overlap(&self, &ram))
+            overlap_report(r, node, "address", &self, &ram, "the VM's ");
+    }
     for (unsigned i = 0; i < index; i++) {
         struct range other = {vm->regions[i].name, vm->regions[i].address, vm->regions[i].size,
                               false};
@@ -327,10 +338,12 @@ static void exclusive_check(struct config_reader *r, const struct config_vm *vm)
 
 void config_check_vm(struct config_reader *r, const struct config_vm *vm)
 {
-    struct range ram = {"RAM", r->context->machine->ram_base, vm->memory_size, false};
+    for (unsigned i = 0; i < MACHINE_RAM_PIECES; i++) {
+        struct range ram = ram_range(r->context->machine, vm, i);
 
-    if (ram.size)
-        range_check(r, vm->node, "memory", &ram, r->context->machine->gpa_end);
+        if (ram.size)
+            range_check(r, vm->node, "memory", &ram, r->context->machine->gpa_end);
+    }
     for (unsigned i = 0; i < vm->region_count; i++)
         region_check(r, vm, i);
     host_ranges_check(r, vm);

@@ -157,9 +157,9 @@ static enum err plan_kernel(struct planner *p)
 
 bool image_in_ram(const struct planner *p, uint64_t base, uint64_t size)
 {
-    uint64_t start = p->machine->ram_base, ram = p->vm->memory_size;
+    struct machine_ram ram = machine_ram(p->machine, p->vm->memory_size, 0);
 
-    return base >= start && base - start <= ram && size <= ram - (base - start);
+    return base >= ram.base && base - ram.base <= ram.size && size <= ram.size - (base - ram.base);
 }
 
 /* Tree at this address, initrd behind both; false when something does not fit. */
@@ -183,6 +183,7 @@ enum err image_plan(const struct config_vm *vm, const struct machine_layout *mac
                     struct image_plan *plan, char *why, size_t why_size)
 {
     struct planner p = {vm, machine, plan, why, why_size};
+    const struct machine_ram ram = machine_ram(machine, vm->memory_size, 0);
     uint64_t kernel_end;
 
     memset(plan, 0, sizeof(*plan));
@@ -192,8 +193,8 @@ enum err image_plan(const struct config_vm *vm, const struct machine_layout *mac
                             "needs the memory at 0x%llx-0x%llx; the VM's RAM is 0x%llx-0x%llx",
                             (unsigned long long)plan->kernel,
                             (unsigned long long)(plan->kernel + plan->kernel_size - 1),
-                            (unsigned long long)machine->ram_base,
-                            (unsigned long long)(machine->ram_base + vm->memory_size - 1));
+                            (unsigned long long)ram.base,
+                            (unsigned long long)(ram.base + ram.size - 1));
     plan->initrd_size = vm->initrd.name ? vm->initrd.size : 0;
     if (is_x86(&p))
         return image_place_x86(&p);

@@ -122,7 +122,8 @@ static uint64_t initrd_max(const struct planner *p)
 enum err image_place_x86(struct planner *p)
 {
     struct image_plan *plan = p->plan;
-    uint64_t ram = p->vm->memory_size, end = MIN(ram, initrd_max(p) + 1);
+    uint64_t ram = machine_ram(p->machine, p->vm->memory_size, 0).size;
+    uint64_t end = MIN(ram, initrd_max(p) + 1);
     uint64_t low = MAX(plan->kernel + plan->kernel_size, IMAGE_ACPI_END);
 
     if (p->vm->fdt.name)

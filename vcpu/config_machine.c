@@ -69,7 +69,9 @@ static const struct machine_layout layouts[] = {
     },
     {
         .arch = "x86_64",
-        .ram_max = 3 * GIB, /* One piece, below the windows. */
+        .ram_max = 63 * GIB, /* 3 GiB below the windows, the rest from 4 GiB to gpa_end. */
+        .hole_base = 3 * GIB,
+        .hole_end = 4 * GIB,
         .gpa_end = (uint64_t)1 << 36,
         .raw_offset = 0x100000,
         .elf_machine = 62,
@@ -97,4 +99,16 @@ const struct machine_device *machine_device(const struct machine_layout *machine
         if (strcmp(machine->devices[i].name, name) == 0)
             return &machine->devices[i];
     return NULL;
+}
+
+struct machine_ram machine_ram(const struct machine_layout *machine, uint64_t ram_size,
+                               unsigned piece)
+{
+    uint64_t low = ram_size;
+
+    if (machine->hole_end)
+        low = MIN(low, machine->hole_base - machine->ram_base);
+    if (piece == 0)
+        return (struct machine_ram){machine->ram_base, low};
+    return (struct machine_ram){machine->hole_end, ram_size - low};
 }

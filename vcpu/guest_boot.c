@@ -21,7 +21,7 @@
 #define MEMORY_RAM      1u
 #define MEMORY_RESERVED 2u
 
-#define RANGES_MAX      (CONFIG_REGIONS_MAX + 4u)
+#define RANGES_MAX      (CONFIG_REGIONS_MAX + 5u)
 
 struct range {
     uint64_t base, size;
@@ -98,12 +98,15 @@ static void map_make(struct memory_map *map, const struct guest_boot_params *par
 {
     const struct config_vm *vm = params->vm;
     const struct machine_device *ecam = machine_device(params->machine, "pcie-ecam");
+    struct machine_ram low = machine_ram(params->machine, vm->memory_size, 0);
+    struct machine_ram high = machine_ram(params->machine, vm->memory_size, 1);
 
     map->count = 0;
     map_add(map, 0, LOW_END, MEMORY_RAM);
     map_add(map, LOW_END, MIB - LOW_END, MEMORY_RESERVED);
-    map_add(map, MIB, vm->memory_size - MIB, MEMORY_RAM);
+    map_add(map, MIB, low.size - MIB, MEMORY_RAM);
     map_add(map, ecam->base, ecam->size, MEMORY_RESERVED);
+    map_add(map, high.base, high.size, MEMORY_RAM);
     for (unsigned i = 0; i < vm->region_count; i++)
         map_add(map, vm->regions[i].address, vm->regions[i].size,
                 vm->regions[i].kind == CONFIG_RAM ? MEMORY_RAM : MEMORY_RESERVED);
@@ -178,11 +181,12 @@ static void write_multiboot(const struct guest_boot_params *params, const struct
         .end = (uint32_t)(plan->initrd + plan->initrd_size),
     };
     unsigned at = LISTS + sizeof(module), name = LISTS - sizeof(loader);
+    uint64_t low = machine_ram(params->machine, params->vm->memory_size, 0).size;
     const struct multiboot_info info = {
         .flags = MULTIBOOT_MEMORY | MULTIBOOT_CMDLINE | MULTIBOOT_MODULES | MULTIBOOT_MAP |
                  MULTIBOOT_LOADER,
         .memory_lower = (uint32_t)(LOW_END / KIB),
-        .memory_upper = (uint32_t)((params->vm->memory_size - MIB) / KIB),
+        .memory_upper = (uint32_t)((low - MIB) / KIB),
         .cmdline = CMDLINE_BASE,
         .module_count = plan->initrd_size != 0,
         .modules = INFO_BASE + LISTS,

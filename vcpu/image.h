@@ -10,7 +10,7 @@
  *
  * In a small RAM the tree goes below the kernel, or right behind it. On x86_64 there is no tree:
  *
- *     0      0x7000 0x10000    0xe0000  1 MiB                      memory_size
+ *     0      0x7000 0x10000    0xe0000  1 MiB            memory_size, or 3 GiB
  *     | free | boot | free ... | ACPI   | ... kernel ... | initrd  |
  *
  * boot: what a boot protocol hands over (vcpu/guest_boot.h). A firmware image takes the place of

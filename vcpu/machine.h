@@ -24,6 +24,11 @@ struct machine_device {
 struct machine_layout {
     const char *arch; /* "aarch64" */
     uint64_t ram_base, ram_max;
+    /*
+     * x86: where RAM never is; what does not fit below goes on behind it. What no device answers
+     * there reads as ones. Zeroes: there is none.
+     */
+    uint64_t hole_base, hole_end;
     uint64_t gpa_end;    /* First address that no guest can name. */
     uint64_t raw_offset; /* Where a raw image goes, from ram_base. */
     uint16_t elf_machine;
@@ -37,6 +42,16 @@ const struct machine_layout *machine_find(const char *arch);
 const struct machine_layout *machine_at(unsigned index);
 /* By name; NULL: this machine has none. */
 const struct machine_device *machine_device(const struct machine_layout *machine, const char *name);
+/* A piece of a VM's RAM; size 0: it has no such piece. */
+struct machine_ram {
+    uint64_t base, size;
+};
+
+#define MACHINE_RAM_PIECES 2u
+
+/* The first piece, or what lies behind the hole, of so much RAM. */
+struct machine_ram machine_ram(const struct machine_layout *machine, uint64_t ram_size,
+                               unsigned piece);
 /* Arm: affinity of a vCPU, as MPIDR_EL1 and "reg" have it: 16 to a cluster, as the GIC's SGIs reach
  * them. */
 static inline uint64_t machine_mpidr(unsigned vcpu)

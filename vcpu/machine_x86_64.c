@@ -479,15 +479,21 @@ static void machine_destroy(struct vm *vm)
 
 /*
  * What a PC's firmware leaves in CMOS memory, and other firmware reads: the size of memory, in KiB
- * below 1 MiB and above (twice), and in 64 KiB above 16 MiB.
+ * below 1 MiB and above (twice), in 64 KiB above 16 MiB, and, as QEMU has it, in 64 KiB above 4
+ * GiB.
  */
 static void machine_cmos_memory(struct vm *vm)
 {
-    uint64_t size = vm->config->memory_size;
+    uint64_t size = machine_ram(vm->layout, vm->config->memory_size, 0).size;
+    uint64_t behind = machine_ram(vm->layout, vm->config->memory_size, 1).size / (64 * KIB);
     uint64_t above = MIN(size > MIB ? (size - MIB) / KIB : 0, (uint64_t)UINT16_MAX);
     uint64_t high = size > 16 * MIB ? (size - 16 * MIB) / (64 * KIB) : 0;
-    const uint16_t words[][2] = {
-        {0x15, 640}, {0x17, (uint16_t)above}, {0x30, (uint16_t)above}, {0x34, (uint16_t)high}};
+    const uint16_t words[][2] = {{0x15, 640},
+                                 {0x17, (uint16_t)above},
+                                 {0x30, (uint16_t)above},
+                                 {0x34, (uint16_t)high},
+                                 {0x5b, (uint16_t)behind},
+                                 {0x5d, (uint16_t)(behind >> 16)}};
 
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
         memcpy(&machine_of(vm)->cmos.state.bytes[words[i][0]], &words[i][1], 2);

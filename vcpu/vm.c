@@ -120,11 +120,26 @@ static enum guest_region_kind vm_region_kind(enum config_region_kind kind)
     unreachable();
 }
 
+/* Of RAM at a host address of its own the pieces follow each other. */
+static enum err vm_create_ram(struct vm *vm)
+{
+    uint64_t host = vm->config->memory_host;
+
+    for (unsigned i = 0; i < MACHINE_RAM_PIECES; i++) {
+        struct machine_ram ram = machine_ram(vm->layout, vm->config->memory_size, i);
+
+        if (ram.size)
+            TRY(guestmap_add(&vm->map, gpa(ram.base), ram.size, REGION_RAM, hpa(host)));
+        if (host)
+            host += ram.size;
+    }
+    return OK;
+}
+
 static enum err vm_create_memory(struct vm *vm)
 {
     const struct config_vm *config = vm->config;
-    enum err err = guestmap_add(&vm->map, gpa(vm->layout->ram_base), config->memory_size,
-                                REGION_RAM, hpa(config->memory_host));
+    enum err err = vm_create_ram(vm);
 
     if (err != OK) {
         log_error("/vms/%s: cannot have %llu MiB of memory%s: %s", config->name,

@@ -128,6 +128,12 @@ def test_memory_is_zeroes_and_of_the_configured_size(arch, folder, mib, count_ch
     judge(run(arch, folder, [guest])["guest"], count_checks)
 
 
+@pytest.mark.only("x86_64")
+def test_memory_that_does_not_fit_below_the_hole_is_behind_it(arch, folder, count_checks):
+    guest = vm("guest", "tables.img", memory="3136M", cmdline="behind=64")
+    judge(run(arch, folder, [guest], ram="4G", smp=1)["guest"], count_checks)
+
+
 def test_fp_registers_do_not_leak_between_vms_on_one_pcpu(arch, folder, count_checks):
     vms = [vm(f"fp{seed}", "fp.img", cmdline=f"seed={seed} rounds=1500", affinity="0")
            for seed in (1, 2, 3)]

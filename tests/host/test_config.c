@@ -234,26 +234,59 @@ TEST(each_mistake_in_a_configuration_is_one_sentence_with_its_path)
     }
 }
 
+/* A configuration with these properties, for guests of an architecture. */
+static enum err parse_for(const char *arch, const struct builder_property *given)
+{
+    const struct config_context context = {.machine = machine_find(arch)};
+    struct fdt_writer w;
+    size_t size;
+
+    builder_begin(&w, given);
+    builder_vm(&w, "a", given);
+    size = builder_end(&w);
+    memset(&builder_log, 0, sizeof(builder_log));
+    builder_log.report.mistake = builder_mistake;
+    return config_parse(&builder_config, builder_blob, size, &context, &builder_log.report);
+}
+
+TEST(an_x86_64_guests_memory_goes_round_the_hole)
+{
+    static const struct {
+        const char *memory, *address, *says;
+    } cases[] = {
+        {"3G", "0x100000000", NULL},
+        {"5G", "0x180000000", NULL},
+        {"5G", "0xc0000000", NULL},
+        {"5G", "0x17ffff000",
+         "the region at 0x17ffff000-0x17fffffff overlaps the VM's RAM at "
+         "0x100000000-0x17fffffff"},
+        {"5G", "0xbffff000",
+         "the region at 0xbffff000-0xbfffffff overlaps the VM's RAM at "
+         "0x0-0xbfffffff"},
+        {"63G", "0xc0000000", NULL},
+        {"64G", "0xc0000000", "'memory' is 67108864K; it must be from 1M to 63G"},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        enum err err = parse_for("x86_64", P({"vm", "memory", cases[i].memory, 0, 0},
+                                             {"region", "kind", "ram", 0, 0},
+                                             {"region", "address", cases[i].address, 0, 0},
+                                             {"region", "size", "4K", 0, 0}));
+
+        ASSERT_STR(builder_log.text[0], cases[i].says ? cases[i].says : "");
+        ASSERT_ERR(cases[i].says ? E_INVALID : OK, err);
+    }
+}
+
 TEST(a_riscv64_guest_chooses_its_interrupt_controller)
 {
     static const struct {
         const char *word;
         enum config_irqchip irqchip;
     } cases[] = {{"plic", CONFIG_PLIC}, {"aia", CONFIG_AIA}, {"-", CONFIG_PLIC}};
-    const struct config_context context = {.machine = machine_find("riscv64")};
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        const struct builder_property *given =
-            P({"vm", "interrupt-controller", cases[i].word, 0, 0});
-        struct fdt_writer w;
-        size_t size;
-
-        builder_begin(&w, given);
-        builder_vm(&w, "a", given);
-        size = builder_end(&w);
-        memset(&builder_log, 0, sizeof(builder_log));
-        builder_log.report.mistake = builder_mistake;
-        ASSERT_OK(config_parse(&builder_config, builder_blob, size, &context, &builder_log.report));
+        ASSERT_OK(parse_for("riscv64", P({"vm", "interrupt-controller", cases[i].word, 0, 0})));
         ASSERT_EQ(builder_config.vms[0].irqchip, cases[i].irqchip);
     }
 }

@@ -348,6 +348,22 @@ TEST(a_bzimage_finds_its_boot_params_page_tables_and_descriptors)
     ASSERT_EQ(get(0x1018, 8), 0x00cf93000000ffff);
 }
 
+TEST(a_guest_with_much_memory_finds_a_piece_below_the_hole_and_one_behind)
+{
+    struct config_vm vm = vm_of(5 * GIB, 5000);
+
+    bzimage();
+    write_boot(&vm);
+    ASSERT_EQ(plan.initrd, 2 * GIB - 8192); /* As far up as this kernel takes it. */
+    ASSERT_EQ(get(0x1e8, 1), 5);
+    ASSERT(get(0x2f8, 8) == MIB && get(0x300, 8) == 3 * GIB - MIB && get(0x308, 4) == 1);
+    ASSERT(get(0x30c, 8) == 0xe0000000 && get(0x31c, 4) == 2);
+    ASSERT(get(0x320, 8) == 4 * GIB && get(0x328, 8) == 2 * GIB && get(0x330, 4) == 1);
+    put(0x22c, 4, 0xffffffff);
+    ASSERT_OK(plan_of(&vm));
+    ASSERT_EQ(plan.initrd, 3 * GIB - 8192);
+}
+
 TEST(a_pvh_guest_finds_its_start_info)
 {
     struct config_vm vm = vm_of(64 * MIB, 5000);

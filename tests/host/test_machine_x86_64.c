@@ -436,6 +436,12 @@ TEST(a_firmware_finds_the_size_of_memory_in_cmos)
     ASSERT_EQ(port(false, 0x71, 1, 0), 496 * 16 >> 8);
     port(true, 0x70, 1, 0x31);
     ASSERT_EQ(port(false, 0x71, 1, 0), 0xff);
+    config.memory_size = 5 * GIB;
+    machine_x86_64.reset(&vm);
+    port(true, 0x70, 1, 0x35);
+    ASSERT_EQ(port(false, 0x71, 1, 0), (3 * GIB - 16 * MIB) / (64 * KIB) >> 8);
+    port(true, 0x70, 1, 0x5c);
+    ASSERT_EQ(port(false, 0x71, 1, 0), 2 * GIB / (64 * KIB) >> 8);
     finish();
 }
 

@@ -132,6 +132,15 @@ def test_explain_prints_the_ports_of_an_x86_machine(folder):
     assert "  ports 0x3f8-0x3ff  ns16550, interrupt 4\n" in done.stdout
 
 
+def test_explain_prints_the_memory_of_an_x86_machine_round_its_hole(folder):
+    text = (CONFIG % "").replace("boot {", 'boot { format = "raw"; ').replace('"64M"', '"5G"')
+    (folder / "large.dts").write_text(text)
+    done = caisson("explain", "large.dts", "--arch", "x86_64", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0x0000000000-0x00bfffffff      3G  RAM\n" in done.stdout
+    assert "0x0100000000-0x017fffffff      2G  RAM\n" in done.stdout
+
+
 def test_a_firmware_is_for_x86_64_only(folder):
     (folder / "fw.dts").write_text((CONFIG % "").replace("boot {", 'boot { format = "firmware"; '))
     done = caisson("check", "fw.dts", cwd=folder)

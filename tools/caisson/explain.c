@@ -184,6 +184,20 @@ static void cpus_print(void)
         printf("\n");
 }
 
+static void ram_add(const struct config_vm *vm)
+{
+    unsigned long long host = vm->memory_host;
+
+    for (unsigned i = 0; i < MACHINE_RAM_PIECES; i++) {
+        struct machine_ram ram = machine_ram(input.machine, vm->memory_size, i);
+
+        if (ram.size)
+            row_add(ram.base, ram.size, host ? text_of("RAM, host %#llx", host) : text_of("RAM"));
+        if (host)
+            host += ram.size;
+    }
+}
+
 static void vm_print(const struct config_vm *vm)
 {
     printf("%s: %u vCPU%s, %s of memory%s\n", vm->name, vm->cpu_count,
@@ -192,9 +206,7 @@ static void vm_print(const struct config_vm *vm)
     vcpus_print(vm);
     row_count = 0;
     devices_add(vm);
-    row_add(input.machine->ram_base, vm->memory_size,
-            vm->memory_host ? text_of("RAM, host %#llx", (unsigned long long)vm->memory_host)
-                            : text_of("RAM"));
+    ram_add(vm);
     boot_add(vm);
     regions_add(vm);
     qsort(rows, row_count, sizeof(rows[0]), row_compare);

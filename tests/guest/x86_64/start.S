@@ -227,7 +227,7 @@ secondary_cpu:
 
     .bss
     .balign 4096
-    .global pml4
+    .global pml4, pdpt
 pml4:
     .space  4096
 pdpt:

@@ -5,6 +5,9 @@
  */
 #include "x86.h"
 
+#define GIB         (1ull << 30)
+#define PDPTE_LARGE 0x083u
+
 static uint8_t sum_of(const uint8_t *table, uint32_t size)
 {
     uint8_t sum = 0;
@@ -12,6 +15,41 @@ static uint8_t sum_of(const uint8_t *table, uint32_t size)
     for (uint32_t i = 0; i < size; i++)
         sum = (uint8_t)(sum + table[i]);
     return sum;
+}
+
+extern uint64_t pdpt[512];
+
+/* A word of memory anywhere, by a page of 1 GiB; true: it keeps what is written. */
+static bool is_memory(uint64_t address)
+{
+    uint64_t *entry = &pdpt[address / GIB], old = *entry;
+    bool good;
+
+    *entry = (address & ~(GIB - 1)) | PDPTE_LARGE;
+    __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
+    *(volatile uint64_t *)address = ~address;
+    good = *(volatile uint64_t *)address == ~address;
+    *entry = old;
+    __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
+    return good;
+}
+
+/* RAM that our own tables do not reach, as much as the command line says. */
+static void check_behind_hole(void)
+{
+    uint64_t size = 0;
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < memory_count; i++) {
+        const struct pvh_memory *m = &memory_map[i];
+
+        if (m->type != 1 || m->base < 4 * GIB)
+            continue;
+        size += m->size;
+        wrong += !is_memory(m->base) || !is_memory(m->base + m->size - 8);
+    }
+    check_eq(size, machine_argument("behind", 0) << 20, "memory behind 4 GiB is as configured");
+    check_eq(wrong, 0, "and is there from end to end");
 }
 
 static void check_map(void)
@@ -82,6 +120,7 @@ static void check_fadt(void)
 void guest_main(void)
 {
     check_map();
+    check_behind_hole();
     check_tables();
     check_madt();
     check_fadt();
