@@ -4,9 +4,12 @@
  * are in design numbers (make bench): a hypercall round trip in 150 instructions, a device register
  * in 220.
  */
+#include "kernel/bits.h"
 #include "kernel/irq.h"
+#include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/string.h"
+#include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
 #include "vcpu/vm.h"
 
@@ -74,8 +77,30 @@ static void run_pio(struct vcpu *vcpu, struct vcpu_exit *exit)
 }
 
 /*
+ * A PC's bus answers for what is not there with ones, and kernels and firmware look for devices so.
+ * Told once for each start of the VM, for it may also be a mistake.
+ */
+static bool run_hole(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct machine_layout *layout = vcpu->vm->layout;
+    uint64_t addr = exit->mmio.gpa.v;
+
+    if (addr < layout->hole_base || addr >= layout->hole_end)
+        return false;
+    if (!atomic_exchange(&vcpu->vm->hole_told, true))
+        log_info("%s: vCPU %u %s %#llx, where nothing is: as on a PC reads there give ones, and "
+                 "writes go nowhere",
+                 vcpu->vm->config->name, vcpu->index,
+                 exit->kind == EXIT_MMIO_READ ? "reads from" : "writes to",
+                 (unsigned long long)addr);
+    exit->mmio.data = BITS(8 * exit->mmio.width - 1, 0);
+    arch_vcpu_finish(&vcpu->arch, exit);
+    return true;
+}
+
+/*
  * An access that no device answers. ROM ignores writes; a device refuses what is misaligned or
- * reaches beyond it; where nothing is, it is the guest's end.
+ * reaches beyond it; where nothing is, but in a PC's hole, it is the guest's end.
  */
 static void run_no_device(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
@@ -86,7 +111,7 @@ static void run_no_device(struct vcpu *vcpu, struct vcpu_exit *exit)
         arch_vcpu_finish(&vcpu->arch, exit);
     else if (bus_find(&vcpu->vm->bus, exit->mmio.gpa.v, 1, &hint))
         arch_vcpu_inject_fault(&vcpu->arch, FAULT_DATA_ABORT, exit);
-    else if (!run_ram(vcpu, exit))
+    else if (!run_ram(vcpu, exit) && !run_hole(vcpu, exit))
         vm_fault(vcpu, "access to an address where nothing is", exit);
 }
 

@@ -299,6 +299,7 @@ static enum err vm_start_claimed(struct vm *vm)
         return err;
     }
     vm->started_ticks = arch_ticks();
+    atomic_store(&vm->hole_told, false);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vm->vcpus[i].parked = false;
         virq_clear(&vm->vcpus[i].virq);

@@ -51,6 +51,7 @@ struct vm {
         restart_timer; /* On the pCPU of vCPU 0. A crashed VM restarts with a delay, which grows. */
     unsigned restart_count; /* After crashes and quick resets in a row. */
     uint64_t started_ticks;
+    _Atomic bool hole_told; /* An access to the machine's hole was logged; since the start. */
     unsigned start_count;
     unsigned vcpu_count;
     struct vcpu *vcpus;

@@ -84,6 +84,30 @@ TEST(an_access_to_a_hole_stops_the_vm_with_a_report)
     crashes(mmio(true, HOLE, 1, 7), "access to an address where nothing is\n");
 }
 
+TEST(a_pcs_hole_reads_as_ones_takes_no_writes_and_is_told_once)
+{
+    struct vm *vm = rig_running(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+    struct machine_layout pc = *vm->layout;
+
+    pc.hole_base = HOLE;
+    pc.hole_end = HOLE + MIB;
+    vm->layout = &pc;
+    RIG_SCRIPT(vcpu, mmio(true, HOLE + 8, 4, 7), mmio(false, HOLE + 8, 2, 0));
+    rig_turn(0);
+    ASSERT_EQ(vcpu->arch.regs.gpr[5], 0xffff);
+    RIG_SCRIPT(vcpu, mmio(false, HOLE + MIB - 1, 8, 0));
+    rig_turn(0);
+    ASSERT_EQ(vcpu->arch.regs.gpr[5], ~0ull);
+    ASSERT_EQ(vcpu->arch.finishes, 3);
+    ASSERT_EQ(rig_logged_count("web: vCPU 0 "), 1);
+    ASSERT(rig_logged("web: vCPU 0 writes to 0x20000008, where nothing is: "));
+    RIG_SCRIPT(vcpu, mmio(false, HOLE + MIB, 4, 0));
+    rig_turn(0);
+    ASSERT(rig_logged("access to an address where nothing is\n"));
+    rig_end();
+}
+
 TEST(an_access_that_reaches_beyond_a_device_stops_the_vm)
 {
     crashes(mmio(false, RIG_UART + 0x1000, 4, 0), "access to an address where nothing is\n");

@@ -19,7 +19,8 @@
 #define UART_IRQ          (IRQ_PIN + 4)
 #define SPURIOUS_IRQ      0xffu
 
-#define HOLE_ADDRESS      0xd0000000ul /* Nothing is there. */
+#define HOLE_ADDRESS      0x80000000ul /* Nothing is there; */
+#define ONES_ADDRESS      0xd0000000ul /* and here, among what devices have, neither. */
 #define DEVICE_ADDRESS    IOAPIC_BASE  /* Not memory. */
 
 /* What the benchmark reads: the index register, which changes nothing. */

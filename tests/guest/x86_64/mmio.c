@@ -319,6 +319,22 @@ static void check_absolute(void)
     check_eq(mmio_read(IOAPIC_BASE), 0x41, "a bit far before the address");
 }
 
+/* Where a PC has devices, and this one has none. */
+static void check_nothing(void)
+{
+    volatile uint8_t *at = (volatile uint8_t *)ONES_ADDRESS;
+    uint32_t copy = 0, *to = &copy;
+    uint64_t count = 1;
+
+    *(volatile uint32_t *)at = 0;
+    check_eq(*at, UINT8_MAX, "where nothing is a byte reads as ones");
+    check_eq(*(volatile uint16_t *)(at + 1), UINT16_MAX, "and so do two");
+    check_eq(*(volatile uint32_t *)at, UINT32_MAX, "four, that were written");
+    check_eq(*(volatile uint64_t *)(at + 0xff8), UINT64_MAX, "and eight");
+    __asm__ volatile("rep movsl" : "+S"(at), "+D"(to), "+c"(count)::"memory");
+    check_eq(copy, UINT32_MAX, "and what is copied from there");
+}
+
 void guest_main(void)
 {
     unsigned rounds = (unsigned)machine_argument("rounds", 8);
@@ -332,4 +348,5 @@ void guest_main(void)
     check_faults();
     if (ecam != 0)
         check_rows(ecam);
+    check_nothing();
 }
