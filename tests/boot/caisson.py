@@ -48,8 +48,11 @@ def vm(name, kernel, memory="64M", cmdline="", initrd=None, **properties):
     return f"{name} {{ {' '.join(lines)} boot {{ {boot} }}; }};"
 
 
+# So that a Debian guest's console is its UART: that of stdout-path, where there is a tree.
+QUIET = {"aarch64": "quiet", "riscv64": "quiet", "x86_64": "console=ttyS0 quiet"}
+
+
 def debian(name, memory="256M", cmdline="quiet", **properties):
-    """Its console is that of stdout-path, if the command line names none."""
     return vm(name, "vmlinuz", memory, cmdline, "initrd.gz", **properties)
 
 

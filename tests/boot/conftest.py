@@ -7,7 +7,7 @@ import pytest
 
 from caisson import ROOT
 
-GUEST_ARCHS = ["aarch64", "riscv64"]
+GUEST_ARCHS = ["aarch64", "riscv64", "x86_64"]
 checks = {"ok": 0}
 
 

@@ -6,10 +6,9 @@ import re
 
 import pytest
 
-from caisson import ESCAPE, SHELL, Machine, config, debian
+from caisson import ESCAPE, QUIET, SHELL, Machine, config, debian
 
 ARCHS = ["aarch64", "riscv64", "x86_64"]
-CMDLINE = {"aarch64": "quiet", "riscv64": "quiet", "x86_64": "console=ttyS0 quiet"}
 SECOND_CPU = {"aarch64": "CPU1: Booted secondary processor",
               "x86_64": "smp: Brought up 1 node, 2 CPUs"}
 HOLES = {"aarch64": 0, "x86_64": 392}  # KiB below 1 MiB that a PC's firmware has, and page 0.
@@ -19,7 +18,7 @@ COUNT = 500000  # Numbers to write down, ten times: 32.3 MiB of text.
 
 @pytest.fixture(scope="module")
 def machine(arch, folder):
-    line = CMDLINE[arch]
+    line = QUIET[arch]
     vms = [debian("web", cmdline=line, cpus=2), debian("small", "160M", line)]
     with Machine(arch, config(*vms), folder, limit=900, smp=2) as started:
         started.expect("web: started", 60)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from caisson import SHELL, Machine, config, debian, vm
+from caisson import QUIET, SHELL, Machine, config, debian, vm
 
 NOTHING = "access to an address where nothing is"
 NO_MEMORY = "instruction fetch where no memory is"
@@ -53,8 +53,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="module")
 def machine(arch, folder):
-    cmdline = "quiet console=ttyS0" if arch == "x86_64" else "quiet"
-    vms = [debian("web", "192M", cmdline, cpus=2)]  # What is looked at is among the first nine.
+    vms = [debian("web", "192M", QUIET[arch], cpus=2)]  # What is looked at is among the first nine.
     vms += [vm("loop", "fault_loop.img", autostart="no"),
             vm("spin", "spin.img", cpus=2, autostart="no"),
             vm("again", "fault_hole.img", autostart="no", on_crash="restart")]

@@ -10,17 +10,24 @@ import pytest
 from caisson import Packed, build, compile_unchecked, config, vm
 
 
+# In the words of the x86_64 machine.
+X86_VMS = [
+    vm("tree", "echo.img").replace("boot {", 'boot { fdt = "text";'),
+    vm("rom", "text").replace("boot {", 'boot { format = "firmware";'),
+]
+
+
 @pytest.fixture(scope="module")
 def machine(arch, folder):
     text = folder / "text"
     text.write_text("This is not a kernel.\n" * 100)
     large = folder / "large"
-    large.write_bytes((build(arch) / "guests/echo.img").read_bytes() + bytes(3 << 20))
+    large.write_bytes(bytes(3 << 20))
     files = {"echo.img": build(arch) / "guests/echo.img", "text": text, "large": large}
     vms = [
         vm("good", "echo.img"),
         vm("text", "text"),
-        vm("large", "large", "2M"),
+        vm("large", "large", "2M").replace("boot {", 'boot { format = "raw";'),
         vm("missing", "no-such-file"),
         vm("far", "echo.img", affinity="7"),
         vm("typo", "echo.img", cpu=2),
@@ -30,6 +37,7 @@ def machine(arch, folder):
         vm("big", "echo.img", "600M"),
         vm("huge", "echo.img", "600M"),
         vm("Upper", "echo.img"),
+        *(X86_VMS if arch == "x86_64" else []),
         vm("last", "echo.img"),
     ]
     tree = compile_unchecked(config(*vms), files, folder / "mistakes.dtb")
@@ -55,6 +63,16 @@ def errors(machine, name):
     ("Upper", r"a-z"),
 ])
 def test_a_mistake_is_named_with_its_node(machine, name, words):
+    said = errors(machine, name)
+    assert said and any(re.search(words, line) for line in said), machine.text
+
+
+@pytest.mark.only("x86_64")
+@pytest.mark.parametrize("name, words", [
+    ("tree", r"'text' is (not a compiled|a) device tree"),
+    ("rom", r"'text' is no firmware: its size must be a multiple of 4K"),
+])
+def test_a_mistake_of_an_x86_guest_is_named_with_its_node(machine, name, words):
     said = errors(machine, name)
     assert said and any(re.search(words, line) for line in said), machine.text
 
