@@ -171,6 +171,8 @@ void arch_virq_set_control(struct arch_vcpu *vcpu, uint64_t value);
  * comes when one can, and the bits are clear then.
  */
 enum arch_virq_slot { VIRQ_SLOT_VECTOR, VIRQ_SLOT_NMI, VIRQ_SLOT_TPR };
+/* Whether the guest has its local APIC enabled: CPUID says so too. Bound or not. */
+void arch_vcpu_set_apic(struct arch_vcpu *vcpu, bool enabled);
 /* exit->sysreg.addr of a write to CR8; value: in TPR format. MSRs have their own number. */
 #define ARCH_SYSREG_CR8      0xffff0008u
 /* Guest-physical; what ARCH_MODE_LONG finds there is the loader's to write: page tables that map

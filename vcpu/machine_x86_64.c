@@ -320,15 +320,14 @@ static const struct vdev_ops ioapic_ops = {
 
 static bool is_lapic_msr(uint32_t msr)
 {
-    return (msr >= VLAPIC_MSR_X2APIC && msr <= VLAPIC_MSR_LAST) || msr == VLAPIC_MSR_DEADLINE ||
-           msr == VLAPIC_MSR_BASE;
+    return (msr >= VLAPIC_MSR_X2APIC && msr <= VLAPIC_MSR_LAST) || msr == VLAPIC_MSR_DEADLINE;
 }
 
 static bool machine_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
 
-    if (is_lapic_msr(msr))
+    if (is_lapic_msr(msr) || msr == VLAPIC_MSR_BASE)
         return vlapic_read_msr(lapic_of(vcpu), cpu_now(cpu), msr, value);
     if (msr == MSR_TSC)
         *value = cpu_now(cpu);
@@ -346,6 +345,11 @@ static bool machine_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     if (likely(is_lapic_msr(msr))) {
         if (!vlapic_write_msr(lapic_of(vcpu), cpu_now(cpu), msr, value))
             return false;
+        lapic_changed(vcpu);
+    } else if (msr == VLAPIC_MSR_BASE) {
+        if (!vlapic_write_msr(lapic_of(vcpu), cpu_now(cpu), msr, value))
+            return false;
+        arch_vcpu_set_apic(&vcpu->arch, value & VLAPIC_BASE_ENABLED);
         lapic_changed(vcpu);
     } else if (msr == ARCH_SYSREG_CR8) {
         vlapic_write_cr8(lapic_of(vcpu), value >> 4);
@@ -516,6 +520,7 @@ static void machine_reset(struct vm *vm)
     vioapic_reset(&m->ioapic);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vlapic_reset(&m->lapics.cpu[i]);
+        arch_vcpu_set_apic(&vm->vcpus[i].arch, true);
         m->cpus[i].adjust = 0;
         m->cpus[i].clock = (struct vkvmclock){};
         atomic_store(&m->cpus[i].nmi, false);

@@ -41,7 +41,7 @@
 
 /* Leaf 1, EDX. Hidden: MTRR, serial number, debug store, thermal monitor. MCA is there, with no
  * bank: firmware sets CR4.MCE without looking. */
-#define F1D_ALWAYS BIT(9) /* APIC. */
+#define F1D_APIC   BIT(9) /* While it is enabled. [SDM 3, 11.4.3] */
 #define F1D_HTT    BIT(28)
 #define F1D_PASS   (BITS(8, 0) | BIT(11) | BITS(17, 13) | BIT(19) | BITS(27, 23))
 #define F1D_DE     BIT(2)
@@ -183,7 +183,7 @@ static void cut_basic(struct guest_cpuid *c)
 {
     c->basic[0].eax = c->intel ? INTEL_LEAF_MAX : OTHER_LEAF_MAX;
     c->basic[1].ecx = (uint32_t)((c->basic[1].ecx & F1C_PASS) | F1C_ALWAYS);
-    c->basic[1].edx = (uint32_t)((c->basic[1].edx & F1D_PASS) | F1D_ALWAYS);
+    c->basic[1].edx = (uint32_t)((c->basic[1].edx & F1D_PASS) | F1D_APIC);
     c->features[0] = (struct cpuid_regs){
         .eax = c->features[0].eax >= 1,
         .ebx = (uint32_t)((c->features[0].ebx & F7B_PASS) | F7B_ALWAYS),
@@ -246,6 +246,8 @@ static void leaf_1(const struct guest_cpuid *c, const struct guest_cpuid_vcpu *v
         r->ecx |= (uint32_t)F1C_OSXSAVE;
     if (v->count > 1)
         r->edx |= (uint32_t)F1D_HTT;
+    if (v->apic_off)
+        r->edx &= (uint32_t)~F1D_APIC;
 }
 
 /*
@@ -365,6 +367,8 @@ static void leaf_extended(const struct guest_cpuid *c, const struct guest_cpuid_
     case 0x80000001:
         if (v->count > 1)
             r->ecx |= E1C_CMP_LEGACY;
+        if (v->apic_off)
+            r->edx &= (uint32_t)~F1D_APIC;
         return;
     case 0x80000008:
         r->ecx = (v->count - 1) | core_bits(v) << 12;

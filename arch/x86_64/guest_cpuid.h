@@ -48,6 +48,7 @@ struct guest_cpuid_vcpu {
     unsigned index, count; /* In its VM. */
     bool osxsave;          /* CR4.OSXSAVE, as the guest has it. */
     uint64_t xcr0;         /* As the guest has it. */
+    bool apic_off;         /* Its local APIC is not enabled in IA32_APIC_BASE. */
 };
 
 void guest_cpuid(const struct guest_cpuid *cpuid, const struct guest_cpuid_vcpu *vcpu,

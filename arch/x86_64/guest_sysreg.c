@@ -28,6 +28,7 @@ void sysreg_cpuid(struct arch_vcpu *vcpu)
         .count = vcpu->count,
         .osxsave = sysreg_get(vcpu, REG_CR4) & CR4_OSXSAVE,
         .xcr0 = fpu_xcr0(vcpu),
+        .apic_off = vcpu->apic_off,
     };
     struct cpuid_regs regs;
 

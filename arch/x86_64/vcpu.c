@@ -370,6 +370,11 @@ uint64_t arch_virq_empty(const struct arch_vcpu *vcpu)
     return virt_virq_empty(vcpu);
 }
 
+void arch_vcpu_set_apic(struct arch_vcpu *vcpu, bool enabled)
+{
+    vcpu->apic_off = !enabled;
+}
+
 /* Arm's. */
 uint64_t arch_virq_ended(const struct arch_vcpu *)
 {

@@ -37,6 +37,7 @@ struct arch_vcpu {
     uint16_t vmid;
     hpa_t stage2_root;
     bool trap_wait;
+    bool apic_off;
     unsigned mode;      /* enum arch_mode of the last start. */
     struct pcpu *bound; /* NULL: unbound. */
 

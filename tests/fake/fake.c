@@ -480,6 +480,11 @@ bool arch_vcpu_irq_pending(const struct arch_vcpu *vcpu)
            vcpu->slots[VIRQ_LINE_TIMER];
 }
 
+void arch_vcpu_set_apic(struct arch_vcpu *vcpu, bool enabled)
+{
+    vcpu->apic_off = !enabled;
+}
+
 bool arch_vcpu_timer_set(struct arch_vcpu *vcpu, uint64_t guest_time)
 {
     assert(vcpu->bound == arch_this_cpu());

@@ -48,7 +48,7 @@ static struct guest_cpuid make(const char *who, uint32_t bits, uint64_t xcr0)
 static struct cpuid_regs ask(const struct guest_cpuid *c, unsigned index, unsigned count,
                              uint32_t leaf, uint32_t subleaf)
 {
-    const struct guest_cpuid_vcpu v = {index, count, false, 1};
+    const struct guest_cpuid_vcpu v = {index, count, false, 1, false};
     struct cpuid_regs r;
 
     memset(&r, 0x5a, sizeof(r));
@@ -137,7 +137,7 @@ TEST(a_host_with_nothing_gives_a_guest_its_apic_only)
 TEST(the_size_of_the_xsave_area_follows_xcr0)
 {
     struct guest_cpuid c = make("GenuineIntel", ~0u, 0xe7);
-    struct guest_cpuid_vcpu v = {0, 1, true, 3};
+    struct guest_cpuid_vcpu v = {0, 1, true, 3, false};
     struct cpuid_regs r;
 
     guest_cpuid(&c, &v, 0xd, 0, &r);
@@ -156,6 +156,20 @@ TEST(the_size_of_the_xsave_area_follows_xcr0)
     ASSERT(!guest_cpuid_xcr0_valid(&c, 0) && !guest_cpuid_xcr0_valid(&c, 5));
     ASSERT(!guest_cpuid_xcr0_valid(&c, 0xe3) && !guest_cpuid_xcr0_valid(&c, 0x27));
     ASSERT(!guest_cpuid_xcr0_valid(&c, 0x207) && !guest_cpuid_xcr0_valid(&c, BIT(63) | 1));
+}
+
+TEST(a_local_apic_that_is_off_is_not_told_of)
+{
+    struct guest_cpuid c = make("AuthenticAMD", ~0u, 7);
+    struct guest_cpuid_vcpu v = {0, 1, false, 1, true};
+    struct cpuid_regs r;
+
+    ASSERT(ask(&c, 0, 1, 1, 0).edx & BIT(9));
+    guest_cpuid(&c, &v, 1, 0, &r);
+    ASSERT(!(r.edx & BIT(9)) && r.edx & BIT(8));
+    ASSERT(ask(&c, 0, 1, 0x80000001, 0).edx & BIT(9));
+    guest_cpuid(&c, &v, 0x80000001, 0, &r);
+    ASSERT(!(r.edx & BIT(9)) && r.edx & BIT(8));
 }
 
 TEST(each_vcpu_finds_itself_in_the_topology)

@@ -425,6 +425,21 @@ TEST(a_guest_resets_through_port_0xcf9)
     finish();
 }
 
+TEST(a_local_apic_that_is_switched_off_is_hidden)
+{
+    start();
+    ASSERT(write_msr(0x1b, 0xfee00000));
+    ASSERT(vcpus[0].arch.apic_off);
+    ASSERT(!write_msr(0x1b, 0xfee00000 | BIT(10))); /* Not into this mode. */
+    ASSERT(vcpus[0].arch.apic_off);
+    ASSERT(write_msr(0x1b, 0xfee00000 | BIT(11)));
+    ASSERT(!vcpus[0].arch.apic_off);
+    ASSERT(write_msr(0x1b, 0xfee00000));
+    machine_x86_64.reset(&vm);
+    ASSERT(!vcpus[0].arch.apic_off);
+    finish();
+}
+
 TEST(a_firmware_finds_the_size_of_memory_in_cmos)
 {
     start();

@@ -142,7 +142,7 @@ void vlapic_local(struct vlapic *lapic, unsigned lvt)
 /* Whether it takes fixed interrupts ["Local APIC State After It Has Been Software Disabled"]. */
 static bool vlapic_takes(const struct vlapic *lapic)
 {
-    return (vlapic_get(&lapic->state.base) & BASE_EN) &&
+    return (vlapic_get(&lapic->state.base) & VLAPIC_BASE_ENABLED) &&
            (vlapic_get(&lapic->state.svr) & SVR_ENABLE);
 }
 
@@ -227,7 +227,7 @@ static bool deliver_one(struct vlapic *lapic, const struct vlapic_message *m, un
 
     if (m->mode == VLAPIC_FIXED || m->mode == VLAPIC_LOWEST)
         return vlapic_take(lapic, m->vector, m->level, self);
-    if (!(vlapic_get(&lapic->state.base) & BASE_EN))
+    if (!(vlapic_get(&lapic->state.base) & VLAPIC_BASE_ENABLED))
         return false;
     switch (m->mode) {
     case VLAPIC_NMI:
@@ -364,7 +364,7 @@ void vlapic_init_reset(struct vlapic *lapic)
 
 void vlapic_reset(struct vlapic *lapic)
 {
-    vlapic_set(&lapic->state.base, BASE_EN | (lapic->index == 0 ? BASE_BSP : 0));
+    vlapic_set(&lapic->state.base, VLAPIC_BASE_ENABLED | (lapic->index == 0 ? BASE_BSP : 0));
     reset_registers(lapic);
     lapic->asked = TICKS_NEVER;
 }

@@ -7,7 +7,6 @@
 /* IA32_APIC_BASE ["Local APIC Status and Location", "x2APIC State Transitions"]. */
 #define BASE_BSP      BIT(8)
 #define BASE_EXTD     BIT(10)
-#define BASE_EN       BIT(11)
 
 #define SVR_ENABLE    BIT(8)
 #define SVR_NO_EOI    BIT(12) /* Suppress EOI broadcasts. */

@@ -238,7 +238,8 @@ static uint64_t ones(unsigned width)
 
 static bool in_xapic(const struct vlapic *lapic)
 {
-    return (vlapic_get(&lapic->state.base) & (BASE_EN | BASE_EXTD)) == BASE_EN;
+    return (vlapic_get(&lapic->state.base) & (VLAPIC_BASE_ENABLED | BASE_EXTD)) ==
+           VLAPIC_BASE_ENABLED;
 }
 
 uint64_t vlapic_read(struct vlapic *lapic, uint64_t now, uint64_t offset, unsigned width)
@@ -300,16 +301,16 @@ static uint64_t read_base(const struct vlapic *lapic)
 static bool write_base(struct vlapic *lapic, uint64_t value)
 {
     struct vlapic_state *s = &lapic->state;
-    uint32_t mode = vlapic_get(&s->base) & (BASE_EN | BASE_EXTD);
-    uint32_t next = (uint32_t)(value & (BASE_EN | BASE_EXTD));
+    uint32_t mode = vlapic_get(&s->base) & (VLAPIC_BASE_ENABLED | BASE_EXTD);
+    uint32_t next = (uint32_t)(value & (VLAPIC_BASE_ENABLED | BASE_EXTD));
 
     if ((value & BASE_ADDRESS) != VLAPIC_BASE ||
-        (value & ~(BASE_ADDRESS | BASE_EN | BASE_EXTD | BASE_BSP)))
+        (value & ~(BASE_ADDRESS | VLAPIC_BASE_ENABLED | BASE_EXTD | BASE_BSP)))
         return false;
     if (next == BASE_EXTD || (mode == 0 && (next & BASE_EXTD)) ||
-        ((mode & BASE_EXTD) && next == BASE_EN))
+        ((mode & BASE_EXTD) && next == VLAPIC_BASE_ENABLED))
         return false;
-    vlapic_set(&s->base, value & (BASE_EN | BASE_EXTD | BASE_BSP));
+    vlapic_set(&s->base, value & (VLAPIC_BASE_ENABLED | BASE_EXTD | BASE_BSP));
     if (next == mode)
         return true;
     if (next == 0) {

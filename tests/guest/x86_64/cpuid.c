@@ -36,6 +36,10 @@ static void check_there(void)
     check(c >> 21 & 1, "there is an x2APIC");
     check(c >> 24 & 1, "and TSC deadlines");
     check(d >> 9 & 1, "there is a local APIC");
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) & ~(APIC_BASE_X2 | APIC_BASE_ON));
+    check_eq(cpuid(1, 0).edx >> 9 & 1, 0, "but not while it is switched off");
+    lapic_enter(lapic_x2);
+    check(cpuid(1, 0).edx >> 9 & 1, "and then again");
     check(cpuid(0x80000001, 0).edx >> 29 & 1, "there is long mode");
     check_eq(c >> 27 & 1, 0, "OSXSAVE is off at first");
     if (!(c >> 26 & 1))
