@@ -13,6 +13,7 @@
 #include <efilib.h>
 
 #include "boot/handoff.h"
+#include "kernel/calendar.h"
 #include EFI_ARCH_HEADER
 
 #define IMAGE_ALIGN    0x200000u
@@ -130,21 +131,15 @@ static void cmdline_copy(const EFI_LOADED_IMAGE *loaded, char cmdline[HANDOFF_CM
     cmdline[i] = 0;
 }
 
-/*
- * Seconds since 1970; 0 when the firmware has no clock. The year starts in March, so that the leap
- * day is its last.
- */
+/* Seconds since 1970; 0 when the firmware has no clock. */
 static uint64_t wall_seconds(void)
 {
     EFI_TIME time;
-    int64_t year, month, days, zone;
+    int64_t days, zone;
 
     if (EFI_ERROR(RT->GetTime(&time, NULL)) || time.Year < 1970)
         return 0;
-    year = time.Month > 2 ? time.Year : time.Year - 1;
-    month = time.Month > 2 ? time.Month - 3 : time.Month + 9;
-    days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + time.Day - 1 -
-           719468; /* From 0000-03-01 to 1970-01-01. */
+    days = calendar_days(time.Year, time.Month, time.Day);
     zone = time.TimeZone == EFI_UNSPECIFIED_TIMEZONE ? 0 : time.TimeZone;
     return ((days * 24 + time.Hour) * 60 + time.Minute + zone) * 60 + time.Second;
 }

@@ -5,6 +5,7 @@
 #include "boot/handoff.h"
 #include "drivers/chardev.h"
 #include "drivers/platform.h"
+#include "drivers/rtc.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
@@ -81,6 +82,17 @@ static void boot_number_cpus(void)
     pcpu_count = platform.cpu_count;
 }
 
+/* The firmware's time, or what the clock shows; ticks are known. */
+static void boot_wall_clock(void)
+{
+    uint64_t seconds = handoff ? handoff->wall_seconds : 0;
+
+    if (!seconds)
+        seconds = rtc_seconds();
+    if (seconds)
+        platform.wall_epoch = seconds - ticks_to_ns(arch_ticks()) / 1000000000;
+}
+
 static enum err boot_enable_cpu(void)
 {
     TRY(arch_irqchip_init(&platform));
@@ -101,8 +113,7 @@ static void boot_this_cpu(void)
         panic("not enough memory to set this processor up");
     if (err != OK) /* It lacks what we need, which was said; nothing of ours is wrong. */
         arch_halt();
-    if (handoff && handoff->wall_seconds) /* Now time is known. */
-        platform.wall_epoch = handoff->wall_seconds - ticks_to_ns(arch_ticks()) / 1000000000;
+    boot_wall_clock();
     arch_cpu_describe(text, sizeof(text));
     log_info("cpu: %u x %s", pcpu_count, text);
 }

@@ -20,12 +20,14 @@
 
 #define GAS_MEMORY    0u
 #define GAS_PORT      1u
+#define NO_CMOS_RTC   BIT(5) /* Of IAPC_BOOT_ARCH. [5.2.9.3] */
 
 /* --- MADT --- */
 
 void acpi_begin_x86(void)
 {
     platform.irqchip = IRQCHIP_APIC;
+    platform.rtc = RTC_CMOS;
     for (unsigned i = 0; i < ARRAY_SIZE(platform.isa_irqs); i++)
         platform.isa_irqs[i] = (struct platform_isa_irq){.gsi = i};
 }
@@ -124,6 +126,9 @@ enum err acpi_take_fadt_x86(struct acpi_table *fadt)
     platform.pm1_control[0] = take_block(fadt, 172, 64);
     platform.pm1_control[1] = take_block(fadt, 184, 68);
     platform.pm_timer = take_block(fadt, 208, 76);
+    platform.rtc_century = (uint8_t)acpi_read(fadt, 108, 1);
+    if (acpi_read(fadt, 109, 2) & NO_CMOS_RTC)
+        platform.rtc = RTC_NONE;
     dsdt_addr = acpi_read(fadt, 40, 4);
     if (fadt->overrun)
         return acpi_wrong(fadt, "it is too short");

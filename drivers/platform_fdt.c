@@ -233,6 +233,19 @@ static void take_uart(const struct fdt *fdt, int gic)
         platform.uart_reg_shift = 0;
 }
 
+static void take_rtc(const struct fdt *fdt)
+{
+    static const char *const rtcs[] = {"arm,pl031", "google,goldfish-rtc", NULL};
+    int node = platform_next_compatible(fdt, -1, rtcs);
+    struct fdt_walk at;
+    uint64_t size;
+
+    if (node < 0 || !fdt_walk_to(&at, fdt, node) ||
+        fdt_walk_reg(&at, 0, &platform.rtc_base, &size) != OK)
+        return; /* The machine runs without. */
+    platform.rtc = fdt_compatible(fdt, node, rtcs) == 0 ? RTC_PL031 : RTC_GOLDFISH;
+}
+
 static enum err take_arm(const struct devices *found, const struct fdt *fdt)
 {
     TRY(take_cpus(fdt));
@@ -249,6 +262,7 @@ enum err platform_from_fdt(const struct fdt *fdt)
     platform_begin("device tree");
     find_devices(fdt, &found);
     err = platform_fdt_is_riscv(fdt) ? platform_fdt_riscv(fdt) : take_arm(&found, fdt);
+    take_rtc(fdt);
     take_uart(fdt, found.gic); /* An error is to be seen. */
     TRY(err);
     return platform_end();

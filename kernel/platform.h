@@ -17,6 +17,7 @@ enum platform_irqchip {
     IRQCHIP_APIC
 };
 enum platform_uart { UART_NONE, UART_PL011, UART_16550 };
+enum platform_rtc { RTC_NONE, RTC_CMOS, RTC_PL031, RTC_GOLDFISH };
 enum platform_conduit { CONDUIT_NONE, CONDUIT_SMC, CONDUIT_HVC, CONDUIT_SBI };
 
 struct platform_cpu {
@@ -97,6 +98,10 @@ struct platform {
     uint64_t uart_base;
     uint32_t uart_irq;       /* 0: poll. */
     uint32_t uart_reg_shift; /* 16550: registers are 1 << shift apart. */
+
+    enum platform_rtc rtc;
+    uint64_t rtc_base;   /* RTC_CMOS: it is where it is on every PC. */
+    uint8_t rtc_century; /* RTC_CMOS: the register of the century; 0: there is none. */
 
     enum platform_conduit psci; /* How the firmware is called: PSCI, or SBI. */
     uint64_t wall_epoch;        /* Unix time at arch_ticks() == 0; 0: unknown. */

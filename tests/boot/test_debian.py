@@ -3,6 +3,7 @@
 is marked `only` has its like for riscv64 in test_riscv64.py."""
 import hashlib
 import re
+import time
 
 import pytest
 
@@ -46,6 +47,11 @@ def test_a_debian_guest_sees_its_memory(web, arch):
     assert int(match.group(1)) == 256 * 1024 - HOLES[arch]
     total = int(re.search(r"MemTotal: +(\d+) kB", web.shell("cat /proc/meminfo")).group(1))
     assert 180 * 1024 < total < 256 * 1024
+
+
+def test_a_debian_guest_knows_the_time(web):
+    """No firmware told it: it is read from the machine's clock."""
+    assert abs(int(web.shell("date +%s").strip()) - time.time()) < 60
 
 
 @pytest.mark.only("x86_64")

@@ -250,6 +250,7 @@ static void write_gic(struct fdt_writer *w, const struct machine *m)
 static void write_devices(struct fdt_writer *w, const struct machine *m)
 {
     static const uint64_t pl011[][2] = {{0x9000000, 0x1000}}, ns16550[][2] = {{0x9100000, 0x100}};
+    static const uint64_t pl031[][2] = {{0x9010000, 0x1000}};
 
     fdt_write_node(w, "timer");
     fdt_write_string(w, "compatible", "arm,armv8-timer");
@@ -259,6 +260,10 @@ static void write_devices(struct fdt_writer *w, const struct machine *m)
     fdt_write_node(w, "psci");
     fdt_write_bytes(w, "compatible", "arm,psci-1.0\0arm,psci-0.2", 26);
     fdt_write_string(w, "method", m->psci != NULL ? m->psci : "smc");
+    fdt_write_node_end(w);
+    fdt_write_node(w, "pl031@9010000");
+    fdt_write_bytes(w, "compatible", "arm,pl031\0arm,primecell", 24);
+    fdt_write_reg(w, pl031, 1);
     fdt_write_node_end(w);
     fdt_write_node(w, "pl011@9000000");
     fdt_write_bytes(w, "compatible", "arm,pl011\0arm,primecell", 24);
@@ -327,6 +332,8 @@ TEST(a_gicv3_machine_is_found_in_a_device_tree)
     ASSERT_EQ(platform.timer_irq_virt, 27);
     ASSERT_EQ(platform.timer_irq_hyp, 26);
     ASSERT_EQ(platform.psci, CONDUIT_SMC);
+    ASSERT_EQ(platform.rtc, RTC_PL031);
+    ASSERT_EQ(platform.rtc_base, 0x9010000);
     ASSERT_EQ(platform.uart, UART_PL011);
     ASSERT_EQ(platform.uart_base, 0x9000000);
     ASSERT_EQ(platform.uart_irq, 33);

@@ -96,8 +96,12 @@ static void write_plic(struct fdt_writer *w, const struct machine *m)
 
 static void write_uart(struct fdt_writer *w, const struct machine *m)
 {
-    static const uint64_t reg[1][2] = {{0x10000000, 0x100}};
+    static const uint64_t reg[1][2] = {{0x10000000, 0x100}}, rtc[1][2] = {{0x101000, 0x1000}};
 
+    fdt_write_node(w, "rtc@101000");
+    fdt_write_string(w, "compatible", "google,goldfish-rtc");
+    fdt_write_reg(w, rtc, 1);
+    fdt_write_node_end(w);
     fdt_write_node(w, "serial@10000000");
     fdt_write_string(w, "compatible", "ns16550a");
     if (m->uart_status)
@@ -164,6 +168,8 @@ TEST(a_riscv_machine_with_a_plic_is_found_in_a_device_tree)
     ASSERT_EQ(platform.uart, UART_16550);
     ASSERT_EQ(platform.uart_base, 0x10000000);
     ASSERT_EQ(platform.uart_irq, 10);
+    ASSERT_EQ(platform.rtc, RTC_GOLDFISH);
+    ASSERT_EQ(platform.rtc_base, 0x101000);
 }
 
 TEST(a_riscv_machine_with_an_aia_is_found_in_a_device_tree)

@@ -77,6 +77,7 @@ static uint8_t *make_fadt(void)
     acpi_put(fadt, 52, 2, 1);
     acpi_put(fadt, 64, 0x604, 4);
     acpi_put(fadt, 76, 0x608, 4);
+    acpi_put(fadt, 108, 0x32, 1);
     acpi_put(fadt, 112, 1u << 10, 4);
     acpi_put(fadt, 116, 1, 1);
     acpi_put(fadt, 120, 0xcf9, 8);
@@ -130,6 +131,8 @@ TEST(a_pc_is_found_in_its_acpi_tables)
     ASSERT_EQ(platform.reset_reg, 0xcf9);
     ASSERT_EQ(platform.reset_value, 0x0f);
     ASSERT_EQ(platform.hpet, 0xfed00000);
+    ASSERT_EQ(platform.rtc, RTC_CMOS);
+    ASSERT_EQ(platform.rtc_century, 0x32);
     ASSERT_EQ(platform.ecam.base, 0xe0000000);
     ASSERT_EQ(platform.ecam.size, 256 * MIB);
     ASSERT(platform.sleep5_known && platform.sleep5[0] == 5 && platform.sleep5[1] == 6);
@@ -146,6 +149,17 @@ TEST(interrupts_of_the_isa_bus_are_where_the_madt_says)
     ASSERT(irqs[4].gsi == 4 && !irqs[4].level && !irqs[4].low);
     ASSERT(irqs[9].gsi == 9 && irqs[9].level && !irqs[9].low);
     ASSERT(irqs[11].gsi == 20 && irqs[11].level && irqs[11].low);
+}
+
+TEST(a_pc_may_have_no_clock)
+{
+    uint8_t *tables[TABLES];
+
+    make_machine(tables);
+    acpi_put(tables[FADT], 109, 1u << 5, 2);
+    acpi_seal_table(tables[FADT]);
+    ASSERT_OK(read_machine());
+    ASSERT_EQ(platform.rtc, RTC_NONE);
 }
 
 TEST(acpi_1_0_has_an_rsdt)

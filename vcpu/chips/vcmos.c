@@ -13,6 +13,7 @@
 
 #include "kernel/arch.h"
 #include "kernel/bits.h"
+#include "kernel/calendar.h"
 #include "kernel/string.h"
 
 /* Registers by index. */
@@ -62,27 +63,17 @@ static struct vcmos *vcmos_of(struct vdev *dev)
     return container_of(dev, struct vcmos, vdev);
 }
 
-/* --- The calendar: Gregorian, for ever; years are counted from March --- */
+/* --- The calendar --- */
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0);
 }
 
-/* Days from 1970-01-01. */
-static int64_t days_from_date(const struct vcmos_time *t)
-{
-    int64_t month = (t->month + 9) % 12; /* From March; a wrong one is some month. */
-    int64_t year = (int64_t)t->year - (month >= 10);
-    int64_t era_days =
-        year * 365 + floor_div(year, 4) - floor_div(year, 100) + floor_div(year, 400);
-
-    return era_days + (153 * month + 2) / 5 + t->day - 1 - 719468;
-}
-
 static int64_t seconds_from_time(const struct vcmos_time *t)
 {
-    return days_from_date(t) * DAY_SECONDS + t->hour * 3600 + t->minute * 60 + t->second;
+    return calendar_days(t->year, t->month, t->day) * DAY_SECONDS + t->hour * 3600 +
+           t->minute * 60 + t->second;
 }
 
 static struct vcmos_time time_from_seconds(int64_t seconds)
