@@ -77,7 +77,7 @@ build/acpi/%.hex: vcpu/%.asl Makefile
 $O/vcpu/guest_acpi.c.o $(HOST)/unit/vcpu/guest_acpi.c.o: build/acpi/guest_acpi.hex
 
 # What runs once, at the start of the machine or of a VM, is compiled for size.
-COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader.c vcpu/report.c vcpu/vm.c \
+COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader% vcpu/report.c vcpu/vm.c \
           vcpu/vm_cmd.c kernel/fdt% kernel/fmt.c kernel/panic.c kernel/shell.c mm/memmap.c \
           $(addprefix arch/%/,cpu.c ioapic.c power.c smp.c trap.c) arch/%_check.c arch/%_print.c \
           arch/%_regs.c,$(SRCS))

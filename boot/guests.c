@@ -17,8 +17,6 @@
 #include "vcpu/machine_ops.h"
 #include "vcpu/vm.h"
 
-extern const struct machine_ops ARCH_MACHINE;
-
 static struct config config; /* Large, and VMs point into it. */
 
 static void guests_mistake([[maybe_unused]] struct config_report *report, const char *path,
@@ -59,7 +57,7 @@ void guests_init(void)
 void guests_start(const void *blob, uint64_t size, const struct memmap *map)
 {
     const struct config_context context = {
-        .machine = machine_find(ARCH_MACHINE.arch),
+        .machine = ARCH_MACHINE.layout,
         .cpu_count = pcpu_count,
         .ram_size = page_total_count() * PAGE_SIZE,
         .packed = true,

@@ -28,6 +28,7 @@ struct linux_header {
 _Static_assert(sizeof(struct linux_header) == 64, "as in the file");
 
 #define LINUX_BIG_ENDIAN 1u /* Of flags. */
+#define LINUX_MAGIC      offsetof(struct linux_header, magic2)
 
 const char *image_format_text(enum image_format format)
 {
@@ -61,9 +62,7 @@ static bool starts_with(const struct config_file *file, size_t offset, const cha
 static enum err unknown_format(struct planner *p)
 {
     const struct config_file *file = &p->vm->kernel;
-    const char *image = p->machine->elf_machine == 183   ? "an arm64 Image or ELF"
-                        : p->machine->elf_machine == 243 ? "a riscv Image or ELF"
-                                                         : "a bzImage or ELF";
+    const char *image = p->machine->images->known;
 
     if (starts_with(file, 0, "\x1f\x8b", 2))
         return image_refuse(p, E_UNSUPPORTED, file->name,
@@ -72,7 +71,8 @@ static enum err unknown_format(struct planner *p)
         return image_refuse(
             p, E_UNSUPPORTED, file->name,
             "is a compressed EFI zboot image; use the Image inside it: it must be %s", image);
-    if (starts_with(file, 0x38, "ARM\x64", 4) || starts_with(file, 0x38, "RSC\x05", 4))
+    if (starts_with(file, LINUX_MAGIC, "ARM\x64", 4) ||
+        starts_with(file, LINUX_MAGIC, "RSC\x05", 4))
         return image_refuse(p, E_UNSUPPORTED, file->name,
                             "is a kernel for another architecture than %s", p->machine->arch);
     if (starts_with(file, 0x202, "HdrS", 4))
@@ -82,11 +82,6 @@ static enum err unknown_format(struct planner *p)
         return image_refuse(p, E_UNSUPPORTED, file->name, "is an EFI program, not %s", image);
     return image_refuse(p, E_INVALID, file->name, "is not %s; format = \"raw\" takes any file",
                         image);
-}
-
-static bool is_x86(const struct planner *p)
-{
-    return p->machine->elf_machine == 62;
 }
 
 static enum err plan_linux(struct planner *p)
@@ -107,6 +102,29 @@ static enum err plan_linux(struct planner *p)
     plan->kernel_size = MAX(h.image_size, p->vm->kernel.size);
     plan->entry = plan->kernel;
     return OK;
+}
+
+static enum err plan_if_linux(struct planner *p, enum image_format format, const char *magic,
+                              bool *known)
+{
+    const struct config_file *file = &p->vm->kernel;
+
+    *known = !p->vm->raw && !elf_is(file->data, file->size) &&
+             file->size >= sizeof(struct linux_header) && starts_with(file, LINUX_MAGIC, magic, 4);
+    if (!*known)
+        return OK;
+    p->plan->format = format;
+    return plan_linux(p);
+}
+
+static enum err plan_arm64(struct planner *p, bool *known)
+{
+    return plan_if_linux(p, IMAGE_ARM64, "ARM\x64", known);
+}
+
+static enum err plan_riscv(struct planner *p, bool *known)
+{
+    return plan_if_linux(p, IMAGE_RISCV, "RSC\x05", known);
 }
 
 static enum err plan_elf(struct planner *p)
@@ -131,8 +149,7 @@ static enum err plan_kernel(struct planner *p)
 
     if (!file->data || file->size == 0)
         return image_refuse(p, E_INVALID, file->name, "is empty");
-    if (is_x86(p))
-        TRY(image_plan_x86(p, &known));
+    TRY(p->machine->images->kernel(p, &known));
     if (known)
         return OK;
     if (p->vm->raw) {
@@ -146,12 +163,6 @@ static enum err plan_kernel(struct planner *p)
     plan->format = IMAGE_ELF;
     if (elf_is(file->data, file->size))
         return plan_elf(p);
-    plan->format = IMAGE_ARM64;
-    if (p->machine->elf_machine == 183 && file->size >= 64 && starts_with(file, 0x38, "ARM\x64", 4))
-        return plan_linux(p);
-    plan->format = IMAGE_RISCV;
-    if (p->machine->elf_machine == 243 && file->size >= 64 && starts_with(file, 0x38, "RSC\x05", 4))
-        return plan_linux(p);
     return unknown_format(p);
 }
 
@@ -179,12 +190,31 @@ static bool try_tree(struct planner *p, uint64_t tree)
     return true;
 }
 
+static enum err place_with_tree(struct planner *p)
+{
+    const struct config_vm *vm = p->vm;
+    struct image_plan *plan = p->plan;
+    uint64_t kernel_end = plan->kernel + plan->kernel_size;
+
+    plan->tree_room = MAX(IMAGE_TREE_SIZE, ALIGN_UP(vm->fdt.name ? vm->fdt.size : 0, PAGE_SIZE));
+    if (try_tree(p, ALIGN_UP(kernel_end, LINUX_ALIGN)) || try_tree(p, p->machine->ram_base) ||
+        try_tree(p, ALIGN_UP(kernel_end, PAGE_SIZE)))
+        return OK;
+    return image_refuse(
+        p, E_RANGE, vm->kernel.name,
+        "with %lluK, its initrd with %lluK and the device tree do not fit into %lluM",
+        (unsigned long long)(plan->kernel_size / KIB),
+        (unsigned long long)(plan->initrd_size / KIB), (unsigned long long)(vm->memory_size / MIB));
+}
+
+const struct image_rules image_rules_arm64 = {"an arm64 Image or ELF", plan_arm64, place_with_tree};
+const struct image_rules image_rules_riscv = {"a riscv Image or ELF", plan_riscv, place_with_tree};
+
 enum err image_plan(const struct config_vm *vm, const struct machine_layout *machine,
                     struct image_plan *plan, char *why, size_t why_size)
 {
     struct planner p = {vm, machine, plan, why, why_size};
     const struct machine_ram ram = machine_ram(machine, vm->memory_size, 0);
-    uint64_t kernel_end;
 
     memset(plan, 0, sizeof(*plan));
     TRY(plan_kernel(&p));
@@ -196,18 +226,7 @@ enum err image_plan(const struct config_vm *vm, const struct machine_layout *mac
                             (unsigned long long)ram.base,
                             (unsigned long long)(ram.base + ram.size - 1));
     plan->initrd_size = vm->initrd.name ? vm->initrd.size : 0;
-    if (is_x86(&p))
-        return image_place_x86(&p);
-    plan->tree_room = MAX(IMAGE_TREE_SIZE, ALIGN_UP(vm->fdt.name ? vm->fdt.size : 0, PAGE_SIZE));
-    kernel_end = plan->kernel + plan->kernel_size;
-    if (try_tree(&p, ALIGN_UP(kernel_end, LINUX_ALIGN)) || try_tree(&p, machine->ram_base) ||
-        try_tree(&p, ALIGN_UP(kernel_end, PAGE_SIZE)))
-        return OK;
-    return image_refuse(
-        &p, E_RANGE, vm->kernel.name,
-        "with %lluK, its initrd with %lluK and the device tree do not fit into %lluM",
-        (unsigned long long)(plan->kernel_size / KIB),
-        (unsigned long long)(plan->initrd_size / KIB), (unsigned long long)(vm->memory_size / MIB));
+    return machine->images->place(&p);
 }
 
 bool image_segment(const struct config_vm *vm, const struct image_plan *plan, unsigned index,

@@ -73,7 +73,7 @@ static enum err plan_elf(struct planner *p)
     return OK;
 }
 
-enum err image_plan_x86(struct planner *p, bool *known)
+static enum err plan_x86(struct planner *p, bool *known)
 {
     const struct config_file *file = &p->vm->kernel;
 
@@ -119,7 +119,7 @@ static uint64_t initrd_max(const struct planner *p)
     return UINT32_MAX;
 }
 
-enum err image_place_x86(struct planner *p)
+static enum err place_x86(struct planner *p)
 {
     struct image_plan *plan = p->plan;
     uint64_t ram = machine_ram(p->machine, p->vm->memory_size, 0).size;
@@ -146,3 +146,5 @@ enum err image_place_x86(struct planner *p)
                             ull(ram / MIB));
     return OK;
 }
+
+const struct image_rules image_rules_x86 = {"a bzImage or ELF", plan_x86, place_x86};

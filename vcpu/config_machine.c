@@ -3,6 +3,7 @@
 #include "vcpu/machine.h"
 
 #include "kernel/string.h"
+#include "vcpu/config_image.h"
 
 static const struct machine_device aarch64_devices[] = {
     {.name = "flash", .base = 0x00000000, .size = 0x08000000, .reserved = true},
@@ -47,49 +48,55 @@ static const struct machine_device x86_64_devices[] = {
     {.name = "pci-config", .base = 0xcf8, .size = 8, .ports = true},
 };
 
-static const struct machine_layout layouts[] = {
-    {
-        .arch = "aarch64",
-        .ram_base = 0x40000000,
-        .ram_max = 255 * GIB,
-        .gpa_end = (uint64_t)1 << 40,
-        .raw_offset = 0x80000, /* Where programs without an Image header expect to be. */
-        .elf_machine = 183,
-        .device_count = ARRAY_SIZE(aarch64_devices),
-        .devices = aarch64_devices,
-    },
-    {
-        .arch = "riscv64",
-        .ram_base = 0x80000000,
-        .ram_max = 255 * GIB,
-        .gpa_end = (uint64_t)1 << 41, /* Sv39x4. */
-        .elf_machine = 243,
-        .device_count = ARRAY_SIZE(riscv64_devices),
-        .devices = riscv64_devices,
-    },
-    {
-        .arch = "x86_64",
-        .ram_max = 63 * GIB, /* 3 GiB below the windows, the rest from 4 GiB to gpa_end. */
-        .hole_base = 3 * GIB,
-        .hole_end = 4 * GIB,
-        .gpa_end = (uint64_t)1 << 36,
-        .raw_offset = 0x100000,
-        .elf_machine = 62,
-        .device_count = ARRAY_SIZE(x86_64_devices),
-        .devices = x86_64_devices,
-    },
+const struct machine_layout machine_layout_aarch64 = {
+    .arch = "aarch64",
+    .images = &image_rules_arm64,
+    .ram_base = 0x40000000,
+    .ram_max = 255 * GIB,
+    .gpa_end = (uint64_t)1 << 40,
+    .raw_offset = 0x80000, /* Where programs without an Image header expect to be. */
+    .elf_machine = 183,
+    .device_count = ARRAY_SIZE(aarch64_devices),
+    .devices = aarch64_devices,
 };
+
+const struct machine_layout machine_layout_riscv64 = {
+    .arch = "riscv64",
+    .images = &image_rules_riscv,
+    .ram_base = 0x80000000,
+    .ram_max = 255 * GIB,
+    .gpa_end = (uint64_t)1 << 41, /* Sv39x4. */
+    .elf_machine = 243,
+    .device_count = ARRAY_SIZE(riscv64_devices),
+    .devices = riscv64_devices,
+};
+
+const struct machine_layout machine_layout_x86_64 = {
+    .arch = "x86_64",
+    .images = &image_rules_x86,
+    .ram_max = 63 * GIB, /* 3 GiB below the windows, the rest from 4 GiB to gpa_end. */
+    .hole_base = 3 * GIB,
+    .hole_end = 4 * GIB,
+    .gpa_end = (uint64_t)1 << 36,
+    .raw_offset = 0x100000,
+    .elf_machine = 62,
+    .device_count = ARRAY_SIZE(x86_64_devices),
+    .devices = x86_64_devices,
+};
+
+static const struct machine_layout *const layouts[] = {
+    &machine_layout_aarch64, &machine_layout_riscv64, &machine_layout_x86_64};
 
 const struct machine_layout *machine_at(unsigned index)
 {
-    return index < ARRAY_SIZE(layouts) ? &layouts[index] : NULL;
+    return index < ARRAY_SIZE(layouts) ? layouts[index] : NULL;
 }
 
 const struct machine_layout *machine_find(const char *arch)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++)
-        if (strcmp(layouts[i].arch, arch) == 0)
-            return &layouts[i];
+        if (strcmp(layouts[i]->arch, arch) == 0)
+            return layouts[i];
     return NULL;
 }
 

@@ -9,8 +9,6 @@
 #include "vcpu/config.h"
 #include "vcpu/machine.h"
 
-typedef void (*tree_writer)(struct fdt_writer *w, const struct guest_fdt_params *params);
-
 void guest_fdt_reg(struct fdt_writer *w, uint64_t base, uint64_t size)
 {
     uint64_t pair[1][2] = {{base, size}};
@@ -73,21 +71,11 @@ static void write_hypervisor(struct fdt_writer *w, const struct guest_fdt_params
     fdt_write_node_end(w);
 }
 
-static tree_writer guest_fdt_writer(const char *arch)
-{
-    if (strcmp(arch, "aarch64") == 0)
-        return guest_fdt_aarch64;
-    return strcmp(arch, "riscv64") == 0 ? guest_fdt_riscv64 : NULL;
-}
-
 enum err guest_fdt_write(const struct guest_fdt_params *params, void *buf, size_t room,
                          size_t *size)
 {
-    tree_writer write_machine = guest_fdt_writer(params->machine->arch);
     struct fdt_writer w;
 
-    if (!write_machine)
-        return E_UNSUPPORTED;
     fdt_write_begin(&w, buf, room);
     fdt_write_node(&w, "%s", "");
     if (machine_device(params->machine,
@@ -99,7 +87,7 @@ enum err guest_fdt_write(const struct guest_fdt_params *params, void *buf, size_
     fdt_write_u32(&w, "#size-cells", 2);
     write_chosen(&w, params);
     write_memory(&w, params->machine->ram_base, params->ram_size);
-    write_machine(&w, params);
+    params->write_machine(&w, params);
     for (unsigned i = 0; i < params->region_count; i++)
         write_region(&w, &params->regions[i]);
     write_hypervisor(&w, params);

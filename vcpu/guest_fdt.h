@@ -10,10 +10,12 @@
 #include "vcpu/config.h"
 
 struct config_region;
+struct fdt_writer;
 struct machine_layout;
 
 struct guest_fdt_params {
     const struct machine_layout *machine;
+    void (*write_machine)(struct fdt_writer *w, const struct guest_fdt_params *params);
     const char *name; /* Of the VM. */
     unsigned cpu_count;
     uint64_t ram_size;
@@ -31,7 +33,6 @@ struct guest_fdt_params {
     const struct config_region *regions;
 };
 
-/* E_NOMEM: buf is too small; E_UNSUPPORTED: not this architecture. *size: of the tree. buf: aligned
- * to 8. */
+/* E_NOMEM: buf is too small. *size: of the tree. buf: aligned to 8. */
 enum err guest_fdt_write(const struct guest_fdt_params *params, void *buf, size_t room,
                          size_t *size);

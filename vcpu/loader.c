@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Places kernel, initrd and device tree, or what stands for a tree on x86; see loader.h. Where they
- * go is decided in config_image.c.
+/* Places kernel, initrd and device tree; see loader.h. Where they go is decided in config_image.c.
  */
 #include "vcpu/loader.h"
 
@@ -9,19 +7,16 @@
 #include "kernel/string.h"
 #include "mm/guestmap.h"
 #include "vcpu/config.h"
-#include "vcpu/guest_acpi.h"
-#include "vcpu/guest_boot.h"
 #include "vcpu/guest_fdt.h"
-#include "vcpu/machine.h"
+#include "vcpu/machine_ops.h"
 
-static enum err loader_fail(const struct loader_job *job, enum err err, const char *what)
+enum err loader_fail(const struct loader_job *job, enum err err, const char *what)
 {
     log_error("/vms/%s/boot: %s: %s", job->vm->name, what, err_text(err));
     return err;
 }
 
-static enum err loader_put(const struct loader_job *job, uint64_t address, const void *data,
-                           size_t size)
+enum err loader_put(const struct loader_job *job, uint64_t address, const void *data, size_t size)
 {
     if (size == 0)
         return OK;
@@ -52,7 +47,8 @@ static enum err loader_tree(const struct loader_job *job, const struct image_pla
 {
     const struct config_vm *vm = job->vm;
     const struct guest_fdt_params params = {
-        .machine = job->machine,
+        .machine = job->machine->layout,
+        .write_machine = job->machine->write_tree,
         .name = vm->name,
         .cpu_count = vm->cpu_count,
         .ram_size = vm->memory_size,
@@ -80,7 +76,7 @@ static enum err loader_tree(const struct loader_job *job, const struct image_pla
     return *size <= plan->tree_room ? OK : E_NOMEM;
 }
 
-static enum err loader_files(const struct loader_job *job, const struct image_plan *plan)
+enum err loader_files(const struct loader_job *job, const struct image_plan *plan)
 {
     enum err err = loader_kernel(job, plan);
 
@@ -90,7 +86,7 @@ static enum err loader_files(const struct loader_job *job, const struct image_pl
     return err == OK ? OK : loader_fail(job, err, "the initrd cannot be written");
 }
 
-static enum err loader_with_tree(const struct loader_job *job, struct loader_result *result)
+enum err loader_place_tree(const struct loader_job *job, struct loader_result *result)
 {
     struct image_plan *plan = &result->plan;
     const void *tree;
@@ -107,55 +103,14 @@ static enum err loader_with_tree(const struct loader_job *job, struct loader_res
     return OK;
 }
 
-static enum err loader_acpi(const struct loader_job *job)
-{
-    size_t size;
-
-    TRY(guest_acpi_write(job->machine, job->vm->cpu_count, IMAGE_ACPI_BASE, job->scratch,
-                         MIN(job->scratch_size, IMAGE_ACPI_END - IMAGE_ACPI_BASE), &size));
-    return loader_put(job, IMAGE_ACPI_BASE, job->scratch, size);
-}
-
-static enum err loader_boot(const struct loader_job *job, struct loader_result *result)
-{
-    const struct guest_boot_params params = {
-        .machine = job->machine,
-        .vm = job->vm,
-        .plan = &result->plan,
-        .rsdp = IMAGE_ACPI_BASE,
-    };
-
-    if (job->scratch_size < GUEST_BOOT_SIZE)
-        return E_NOMEM;
-    result->entry = guest_boot_write(&params, job->scratch);
-    return loader_put(job, IMAGE_BOOT_BASE, job->scratch, GUEST_BOOT_SIZE);
-}
-
-static enum err loader_x86(const struct loader_job *job, struct loader_result *result)
-{
-    enum err err;
-
-    TRY(loader_files(job, &result->plan));
-    if (result->plan.format == IMAGE_FIRMWARE) {
-        result->entry = arch_entry(gpa(result->plan.entry), 0);
-        return OK;
-    }
-    err = loader_acpi(job);
-    if (err == OK)
-        err = loader_boot(job, result);
-    return err == OK ? OK : loader_fail(job, err, "the tables cannot be made");
-}
-
 enum err loader_load(const struct loader_job *job, struct loader_result *result)
 {
     char why[200];
-    enum err err = image_plan(job->vm, job->machine, &result->plan, why, sizeof(why));
+    enum err err = image_plan(job->vm, job->machine->layout, &result->plan, why, sizeof(why));
 
     if (err != OK) {
         log_error("/vms/%s/boot: %s", job->vm->name, why);
         return err;
     }
-    if (strcmp(job->machine->arch, "x86_64") == 0)
-        return loader_x86(job, result);
-    return loader_with_tree(job, result);
+    return job->machine->place(job, result);
 }

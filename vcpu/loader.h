@@ -12,12 +12,12 @@
 
 struct config_vm;
 struct guestmap;
-struct machine_layout;
+struct machine_ops;
 
 struct loader_job {
     struct guestmap *map;       /* With the VM's RAM. */
     const struct config_vm *vm; /* Its files' data is known. */
-    const struct machine_layout *machine;
+    const struct machine_ops *machine;
     unsigned gic_version; /* aarch64. */
     const char *isa;      /* riscv64, and the four below: as in struct guest_fdt_params. */
     uint64_t timer_hz;
@@ -39,3 +39,12 @@ struct loader_result {
  * too small).
  */
 enum err loader_load(const struct loader_job *job, struct loader_result *result);
+
+/* For machine_ops.place: the files, and a tree; and on x86_64 what stands in its place. */
+enum err loader_place_tree(const struct loader_job *job, struct loader_result *result);
+enum err loader_place_x86(const struct loader_job *job, struct loader_result *result);
+
+/* Their parts. loader_fail() logs the sentence and returns err. */
+enum err loader_fail(const struct loader_job *job, enum err err, const char *what);
+enum err loader_put(const struct loader_job *job, uint64_t address, const void *data, size_t size);
+enum err loader_files(const struct loader_job *job, const struct image_plan *plan);

@@ -2,8 +2,8 @@
 /*
  * The machine that a guest sees, as a table: where RAM starts, what lies where, which interrupt a
  * device has. On aarch64 and riscv64 it is the map of QEMU's "virt". The parser, the loader, the
- * guest's device tree and the host tool all take it from here; the tables of all architectures are
- * in every build, so that the tool knows them all.
+ * guest's device tree and the host tool all take it from here. The tool knows all of them, a
+ * hypervisor its own.
  */
 #pragma once
 
@@ -21,8 +21,11 @@ struct machine_device {
     bool ports;          /* x86: base and size are of port numbers. */
 };
 
+struct image_rules;
+
 struct machine_layout {
     const char *arch; /* "aarch64" */
+    const struct image_rules *images;
     uint64_t ram_base, ram_max;
     /*
      * x86: where RAM never is; what does not fit below goes on behind it. What no device answers
@@ -35,6 +38,9 @@ struct machine_layout {
     unsigned device_count;
     const struct machine_device *devices; /* Sorted by base; ports behind addresses. */
 };
+
+extern const struct machine_layout machine_layout_aarch64, machine_layout_riscv64,
+    machine_layout_x86_64;
 
 /* NULL: no such architecture. */
 const struct machine_layout *machine_find(const char *arch);

@@ -12,7 +12,9 @@
 #include "kernel/platform.h"
 #include "vcpu/chips/vpl011.h"
 #include "vcpu/chips/vpl031.h"
+#include "vcpu/guest_fdt_impl.h"
 #include "vcpu/irqchip/vgic.h"
+#include "vcpu/loader.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
 #include "vcpu/vm.h"
@@ -463,7 +465,9 @@ static struct console_port *machine_console(struct vm *vm)
 }
 
 const struct machine_ops machine_aarch64 = {
-    .arch = "aarch64",
+    .layout = &machine_layout_aarch64,
+    .place = loader_place_tree,
+    .write_tree = guest_fdt_aarch64,
     .state_size = sizeof(struct machine_aarch64),
     .init = machine_init,
     .create = machine_create,

@@ -10,11 +10,16 @@
 #include "vcpu/exit.h"
 
 struct console_port;
+struct fdt_writer;
+struct guest_fdt_params;
+struct loader_job;
+struct loader_result;
+struct machine_layout;
 struct vcpu;
 struct vm;
 
 struct machine_ops {
-    const char *arch;
+    const struct machine_layout *layout;
     size_t state_size; /* Of vm->machine_state, which the VM allocates zeroed. */
 
     /* Once, on the boot processor: host interrupts that belong to guests. */
@@ -30,6 +35,11 @@ struct machine_ops {
      * reset, or freed, from any pCPU. Unbound, own pCPU. NULL: it has none.
      */
     void (*parked)(struct vcpu *vcpu);
+
+    /* Puts what goes beside a guest's files into its memory: loader_place_tree(), or its like. */
+    enum err (*place)(const struct loader_job *job, struct loader_result *result);
+    /* Where that is a tree: its processors, firmware, interrupt controller and devices. */
+    void (*write_tree)(struct fdt_writer *w, const struct guest_fdt_params *params);
 
     /* The vCPU has been bound, is about to be unbound. */
     void (*bound)(struct vcpu *vcpu);
@@ -69,3 +79,6 @@ struct machine_ops {
     /* Index of the vCPU that exit->cpu.target names; false: none. */
     bool (*cpu_find)(const struct vm *vm, uint64_t target, unsigned *index);
 };
+
+/* One of these is ARCH_MACHINE. */
+extern const struct machine_ops machine_aarch64, machine_riscv64, machine_x86_64;

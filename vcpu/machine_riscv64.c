@@ -13,10 +13,12 @@
 #include "mm/hostmap.h"
 #include "vcpu/chips/vgoldfish_rtc.h"
 #include "vcpu/chips/vns16550.h"
+#include "vcpu/guest_fdt_impl.h"
 #include "vcpu/guest_files.h"
 #include "vcpu/irqchip/vaplic.h"
 #include "vcpu/irqchip/vimsic.h"
 #include "vcpu/irqchip/vplic.h"
+#include "vcpu/loader.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
 #include "vcpu/vm.h"
@@ -520,7 +522,9 @@ static struct console_port *machine_console(struct vm *vm)
 }
 
 const struct machine_ops machine_riscv64 = {
-    .arch = "riscv64",
+    .layout = &machine_layout_riscv64,
+    .place = loader_place_tree,
+    .write_tree = guest_fdt_riscv64,
     .state_size = sizeof(struct machine_riscv64),
     .init = guest_files_init,
     .create = machine_create,

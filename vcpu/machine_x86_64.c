@@ -21,6 +21,7 @@
 #include "vcpu/hypercall.h"
 #include "vcpu/irqchip/vioapic.h"
 #include "vcpu/irqchip/vlapic.h"
+#include "vcpu/loader.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
 #include "vcpu/vkvmclock.h"
@@ -538,7 +539,8 @@ static enum err machine_init(void)
 }
 
 const struct machine_ops machine_x86_64 = {
-    .arch = "x86_64",
+    .layout = &machine_layout_x86_64,
+    .place = loader_place_x86,
     .state_size = sizeof(struct machine_x86_64),
     .init = machine_init,
     .create = machine_create,

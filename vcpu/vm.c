@@ -22,8 +22,6 @@
 #define RESTART_FREE         3u     /* wait like crashes. */
 #define RESTART_FORGET_MS    60000u /* A VM that ran so long crashes "for the first time". */
 
-extern const struct machine_ops ARCH_MACHINE;
-
 struct vm *vms[CONFIG_VMS_MAX];
 unsigned vm_count;
 
@@ -219,7 +217,7 @@ enum err vm_create(const struct config_vm *config, struct vm **result)
     if (vm) {
         vm->config = config;
         vm->machine = &ARCH_MACHINE;
-        vm->layout = machine_find(vm->machine->arch);
+        vm->layout = vm->machine->layout;
         lock_init(&vm->lock, RANK_VM, config->name);
         vm->stopped_work.fn = vm_stopped;
         vm->restart_work.fn = vm_restart_work;
@@ -245,7 +243,7 @@ static enum err vm_load(struct vm *vm, struct loader_result *result)
     struct loader_job job = {
         .map = &vm->map,
         .vm = vm->config,
-        .machine = vm->layout,
+        .machine = vm->machine,
         .gic_version = virt_caps.gic_version,
         .isa = virt_caps.isa,
         .timer_hz = platform.timer_hz,

@@ -9,6 +9,7 @@
 #include "vcpu/config.h"
 #include "vcpu/loader.h"
 #include "vcpu/machine.h"
+#include "vcpu/machine_ops.h"
 
 #define RAM 0x40000000ull
 
@@ -304,7 +305,7 @@ static enum err load(const struct config_vm *vm, struct loader_result *result)
     const struct loader_job job = {
         .map = &map,
         .vm = vm,
-        .machine = machine_find("aarch64"),
+        .machine = &machine_aarch64,
         .gic_version = 3,
         .scratch = scratch,
         .scratch_size = sizeof(scratch),

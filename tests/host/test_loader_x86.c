@@ -8,6 +8,7 @@
 #include "vcpu/guest_boot.h"
 #include "vcpu/loader.h"
 #include "vcpu/machine.h"
+#include "vcpu/machine_ops.h"
 
 static char why[200];
 static struct image_plan plan;
@@ -423,7 +424,7 @@ TEST(the_loader_places_an_x86_guest)
     uint8_t scratch[LOADER_SCRATCH_SIZE], bytes[16];
     const struct loader_job job = {.map = &map,
                                    .vm = &vm,
-                                   .machine = machine_find("x86_64"),
+                                   .machine = &machine_x86_64,
                                    .scratch = scratch,
                                    .scratch_size = sizeof(scratch)};
 

@@ -12,8 +12,6 @@
 #define CNTP_CVAL ISS(3, 3, 14, 2, 2)
 #define PTIMER    30u
 
-extern const struct machine_ops machine_aarch64;
-
 static struct vcpu_exit msr(uint32_t addr, uint64_t value)
 {
     return (struct vcpu_exit){

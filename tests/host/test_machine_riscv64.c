@@ -24,8 +24,6 @@ enum { BASE = 0x10, TIME = 0x54494d45, IPI = 0x735049, RFENCE = 0x52464e43, HSM 
 enum { SRST = 0x53525354, DBCN = 0x4442434e };
 enum { FAILED = -1, NOT_SUPPORTED = -2, INVALID_PARAM = -3, INVALID_ADDRESS = -5, ALREADY = -6 };
 
-extern const struct machine_ops machine_riscv64;
-
 static struct vm vm;
 static struct config_vm config;
 static struct vcpu vcpus[VCPUS];

@@ -24,8 +24,6 @@ enum { SLOT_VECTOR = BIT(VIRQ_SLOT_VECTOR), SLOT_NMI = BIT(VIRQ_SLOT_NMI) };
 /* Modes of an IPI, in the ICR. */
 enum { NMI = 4 << 8, INIT = 5 << 8, SIPI = 6 << 8, ASSERTED = 1 << 14 };
 
-extern const struct machine_ops machine_x86_64;
-
 static struct vm vm;
 static struct config_vm config;
 static struct vcpu vcpus[VCPUS];
