@@ -52,7 +52,7 @@ struct image_plan {
 #define IMAGE_ACPI_BASE    0xe0000u
 #define IMAGE_ACPI_END     0x100000u
 #define IMAGE_FIRMWARE_END ((uint64_t)4 << 30)
-#define IMAGE_FIRMWARE_LOW ((uint64_t)128 << 10) /* So much of it is below 1 MiB, too. */
+#define IMAGE_FIRMWARE_LOW ((uint64_t)256 << 10) /* So much of it is below 1 MiB, too. */
 
 /*
  * Plans from vm->kernel, initrd and fdt, whose data and size are known. E_INVALID, E_RANGE,

@@ -13,6 +13,7 @@
 #include "kernel/platform.h"
 #include "kernel/string.h"
 #include "vcpu/chips/vcmos.h"
+#include "vcpu/chips/vdebugcon.h"
 #include "vcpu/chips/vns16550.h"
 #include "vcpu/chips/vpci_host.h"
 #include "vcpu/chips/vpic.h"
@@ -31,6 +32,7 @@
 #define MSR_TSC_ADJUST 0x3bu
 
 #define UART_PORTS     8u
+#define DEBUGCON_PORT  0x402u
 #define SIPI_SHIFT     12 /* A SIPI's vector is a page. [SDM 3, 10.4.4] */
 
 struct x86_cpu {
@@ -56,6 +58,7 @@ struct machine_x86_64 {
     struct vpm pm;
     struct vpci_host pci;
     struct vns16550 uart;
+    struct vdebugcon debugcon;
     struct x86_cpu cpus[VLAPICS_MAX];
 };
 
@@ -467,6 +470,10 @@ static enum err machine_create(struct vm *vm)
     TRY(machine_add(vm, &vm->bus, &m->pci.ecam));
     for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
         TRY(machine_add(vm, &vm->ports, ports[i]));
+    if (vm->config->firmware) {
+        vdebugcon_init(&m->debugcon, DEBUGCON_PORT, &m->uart.port);
+        TRY(machine_add(vm, &vm->ports, &m->debugcon.vdev));
+    }
     return console_add(&m->uart.port, vm->config->name);
 }
 

@@ -4,6 +4,7 @@
 Each looks at what it was handed, prints the command line (a firmware: its own words) and powers
 off.
 """
+import shutil
 import subprocess
 
 import pytest
@@ -103,6 +104,16 @@ def assemble(folder, name, text, bits, base, flat=False):
     if flat:
         subprocess.run(["objcopy", "-O", "binary", out, folder / f"{name}.bin"], check=True,
                        timeout=60)
+
+
+def test_seabios_comes_up_to_its_boot_menu(arch, folder):
+    shutil.copy("/usr/share/seabios/bios-256k.bin", folder / "bios.bin")  # QEMU brings it.
+    node = vm("guest", "bios.bin", "16M").replace("boot { ", 'boot { format = "firmware"; ')
+    with Machine(arch, config(node), folder, limit=60) as machine:
+        machine.expect("guest: started", 60)
+        machine.expect(r"RamSize: 0x01000000 \[cmos\]", 20)
+        machine.expect("Found 1 PCI devices", 20)
+        machine.expect("Press ESC for boot menu", 20)
 
 
 @pytest.mark.parametrize("name, text, bits, base, words", [

@@ -64,7 +64,7 @@ static void make_guest(void)
     machine_x86_64.reset(&vm);
 }
 
-static void start(void)
+static void start_as(bool firmware)
 {
     fake_ram(16 * MIB);
     console_init(NULL);
@@ -75,11 +75,16 @@ static void start(void)
         pcpus[i].online = true;
     }
     fake_be_cpu(0);
-    config = (struct config_vm){.name = "a", .cpu_count = VCPUS};
+    config = (struct config_vm){.name = "a", .cpu_count = VCPUS, .firmware = firmware};
     fake_advance(5000000);
     make_guest();
     vm.started_ticks = arch_ticks();
     vcpu_bind(&vcpus[0]);
+}
+
+static void start(void)
+{
+    start_as(false);
 }
 
 static void finish(void)
@@ -455,6 +460,20 @@ TEST(a_firmware_finds_the_size_of_memory_in_cmos)
     ASSERT_EQ(port(false, 0x71, 1, 0), (3 * GIB - 16 * MIB) / (64 * KIB) >> 8);
     port(true, 0x70, 1, 0x5c);
     ASSERT_EQ(port(false, 0x71, 1, 0), 2 * GIB / (64 * KIB) >> 8);
+    finish();
+}
+
+TEST(a_firmware_has_a_port_for_what_it_says)
+{
+    struct bus_hint hint = {};
+
+    start();
+    ASSERT(bus_find(&vm.ports, 0x402, 1, &hint) == NULL);
+    finish();
+    start_as(true);
+    ASSERT_EQ(port(false, 0x402, 1, 0), 0xe9);
+    port(true, 0x402, 1, 'x');
+    ASSERT_EQ(machine_x86_64.console(&vm)->written, 1);
     finish();
 }
 
