@@ -21,7 +21,7 @@
 #define B_24H              BIT(1)
 #define PM                 0x80u
 #define TRIES_MAX          5u
-#define SPINS_MAX          100000u /* An update takes 2 ms, and a read of a port no less than 100 ns. */
+#define SPINS_MAX          100000u /* An update takes 2 ms, a read of a port 100 ns at least. */
 
 #define GOLDFISH_TIME_LOW  0u /* Latches the other half. */
 #define GOLDFISH_TIME_HIGH 4u

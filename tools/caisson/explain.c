@@ -211,7 +211,7 @@ static void vm_print(const struct config_vm *vm)
     regions_add(vm);
     qsort(rows, row_count, sizeof(rows[0]), row_compare);
     for (unsigned i = 0; i < row_count; i++)
-        printf("  %#012llx-%#012llx %7s  %s\n", (unsigned long long)rows[i].base,
+        printf("  0x%010llx-0x%010llx %7s  %s\n", (unsigned long long)rows[i].base,
                (unsigned long long)(rows[i].base + rows[i].size - 1),
                rows[i].size % KIB ? "" : size_text(rows[i].size), rows[i].text);
     ports_print();
