@@ -45,7 +45,7 @@ BOOT_ELF := $(patsubst boot/elf_$(ARCH).S,$O/caisson-boot.elf,$(wildcard boot/el
 # What tools/setup provides; its presence in the cache lets a build work without it.
 READY  := $(CACHE)/libfdt/libfdt.h $(CACHE)/$(ARCH)/gnu-efi.done
 
-.PHONY: all setup run test host-test tool-test boot-test bench tidy format image disk debug \
+.PHONY: all setup run test host-test tool-test boot-test soak bench tidy format image disk debug \
         clean help guests
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
@@ -233,6 +233,9 @@ tool-test: $(HOST)/caisson ## the program `caisson`, as people call it
 
 boot-test: all guests $O/vmlinuz ## boot the guests in an emulator
 	@$(PYTEST) tests/boot --arch $(ARCH) --machine=$(MACHINE)
+
+soak: all guests $O/vmlinuz ## the boot tests that find more the longer they run: an hour or so
+	@$(PYTEST) tests/boot --arch $(ARCH) --soak -m soak
 
 bench: $(TEST_ARCHS:%=bench-%) ## measure the costs, in instructions, of all or of ARCH
 	@$(PYTHON) -B tests/bench/bench.py --arch $(subst $(SPACE),$(COMMA),$(TEST_ARCHS))

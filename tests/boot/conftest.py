@@ -14,10 +14,12 @@ checks = {"ok": 0}
 def pytest_addoption(parser):
     parser.addoption("--arch", default="aarch64", help="which architecture to boot")
     parser.addoption("--machine", default="", help="only the tests of this machine, as in MACHINE")
+    parser.addoption("--soak", action="store_true", help="as often as takes long")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "only(arch, ...): a test for these architectures alone")
+    config.addinivalue_line("markers", "soak: one that --soak makes long")
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter:
         reporter._show_progress_info = False  # pylint: disable=protected-access
@@ -63,6 +65,11 @@ def arch(request):
     if "MAKELEVEL" not in os.environ and subprocess.run(command, check=False).returncode != 0:
         pytest.exit("the build failed", 1)
     return name
+
+
+@pytest.fixture(scope="session")
+def soak(request):
+    return request.config.getoption("--soak")
 
 
 @pytest.fixture(scope="module")

@@ -203,3 +203,40 @@ static inline uint64_t bench_read(uint64_t address)
     mmio_read(address);
     return bench_stop() - start;
 }
+
+/* --- <arch>/hostile_attacks.c: for the guest hostile. --- */
+
+struct hostile_attack {
+    void (*run)(void); /* The last has none. */
+    unsigned weight;
+};
+/* Of the architecture alone. */
+const struct hostile_attack *hostile_attacks(void);
+/* Runs it; a fault of its own ends it, or is stepped over. */
+void hostile_attempt(void (*run)(void));
+/* A window of a device, any number for it. */
+void hostile_window(uint64_t number, uint64_t *base, uint64_t *size);
+/* A CPU that is off, or wherever it was sent, starts again. */
+void hostile_restart(unsigned cpu);
+/* This CPU's registers and controller as the runtime needs them. */
+void hostile_repair(void);
+
+/* --- hostile_numbers.c --- */
+
+void hostile_seed(uint64_t seed);
+uint64_t hostile_random(void);
+/* What waits from here on comes back soon, for a CPU that sleeps attacks nobody. */
+void hostile_wake(void);
+/* One of the first count numbers. */
+unsigned hostile_below(unsigned count);
+/*
+ * Command line: counted=1. Vectors that cannot be fetched are exceptions without end: where an
+ * emulator counts instructions, time stands still then, for everybody.
+ */
+extern bool hostile_counted;
+/* For what is the end of the VM: a life is thousands of attacks. */
+bool hostile_seldom(void);
+/* Of the kinds that programs forget. */
+uint64_t hostile_number(void);
+/* Within a device. */
+uint64_t hostile_address(void);
