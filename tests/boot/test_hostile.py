@@ -21,7 +21,6 @@ MORE_HOSTS = {  # Only for the soak.
         "AIA by software": ({"aia": "aia=aplic-imsic"}, {"interrupt_controller": "aia"}),
         "Sstc, vectors": ({"cpu": "rva22s64,h=true,sstc=true,v=true,sv57=true"}, {}),
     },
-    "x86_64": {"x2APIC": ({"cpu": "+x2apic"}, {})},
 }
 MS = {"aarch64": 400, "riscv64": 250, "x86_64": 250}  # Of the machine's own time.
 SOAK_MS = 2000
