@@ -5,6 +5,7 @@
  * [AMD APM 2, 15.6 to 15.14, appendix C]
  */
 #include "arch/x86_64/backend.h"
+#include "arch/x86_64/vcpu_exit.h"
 #include "kernel/fmt.h"
 #include "kernel/percpu.h"
 
@@ -18,21 +19,13 @@
 
 /* --- Lengths. --- */
 
-/* It is gone: the guest's tables, or its code, changed under it. It runs what is there now. */
-static bool exit_gone(struct vcpu_exit *exit)
-{
-    exit->kind = EXIT_NOTHING;
-    exit->advance = false;
-    return false;
-}
-
 [[gnu::noinline]] static bool exit_length_read(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
                                                enum insn_known known)
 {
     unsigned length = code_length(vcpu, known);
 
     vcpu->insn_length = (uint8_t)length;
-    return length != 0 || exit_gone(exit);
+    return length != 0 || vcpu_exit_gone(exit);
 }
 
 /* Sets insn_length. False: there is no such instruction any more, and *exit says so. */
@@ -86,54 +79,16 @@ void svm_step_flags(struct vmcb *vmcb)
 
 static void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    static const uint8_t regs[] = {INSN_RBX, INSN_RCX, INSN_RDX, INSN_RSI, INSN_RDI, INSN_RBP};
-
     if (unlikely(svm_vmcb(vcpu)->save.cpl != 0)) {
-        exit_gone(exit);
+        vcpu_exit_gone(exit);
         vcpu_inject(vcpu, VECTOR_UD);
         return;
     }
     if (unlikely(!exit_length(vcpu, exit, INSN_KNOWN_VMMCALL, PLAIN_VMMCALL, 3)))
         return;
-    exit->kind = EXIT_HYPERCALL;
+    vcpu_exit_call(vcpu, exit);
     exit->advance = false;
     svm_step_over(vcpu, vcpu->insn_length);
-    exit->call.nr = vcpu->gpr[INSN_RAX];
-#pragma GCC unroll 6
-    for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
-        exit->call.args[i] = vcpu->gpr[regs[i]];
-    exit->call.firmware = false;
-}
-
-/* The way of drivers' loads and stores. The guest may have changed the instruction since: then it
- * must still be of the kind that faulted, and go to where the fault was. */
-static inline bool exit_mmio(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t info,
-                             uint64_t addr)
-{
-    const struct vmcb *vmcb = svm_vmcb(vcpu);
-    const uint8_t *code = code_known(vcpu, vmcb->save.cr0, vmcb->save.cr3);
-    alignas(16) uint8_t bytes[16];
-    struct insn_mov mov;
-
-    if (unlikely(!code))
-        code = code_seek(vcpu);
-    if (unlikely(!code || ((uintptr_t)code & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(bytes)))
-        return false;
-    __builtin_memcpy(bytes, code, sizeof(bytes));
-    if (unlikely(!insn_decode_mov(bytes, vcpu->gpr, vcpu->rip, &mov) ||
-                 mov.page_offset != (addr & (PAGE_SIZE - 1)) || (addr & (mov.width - 1u)) ||
-                 mov.store != ((info & VMEXIT_NPF_WRITE) != 0)))
-        return false;
-    vcpu->insn_length = mov.length;
-    exit->kind = mov.store ? EXIT_MMIO_WRITE : EXIT_MMIO_READ;
-    exit->advance = true;
-    exit->mmio.gpa = gpa(addr);
-    exit->mmio.data = mov.data;
-    exit->mmio.width = mov.width;
-    exit->mmio.reg = mov.reg;
-    exit->mmio.reg_width = mov.reg_width;
-    exit->mmio.sign_extend = false;
-    return true;
 }
 
 static bool exit_in_long_code(const struct vmcb *vmcb)
@@ -151,7 +106,7 @@ static void exit_npf(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 
     if (likely(!(info & (VMEXIT_NPF_FETCH | VMEXIT_NPF_TABLE)) && !delivery &&
                exit_in_long_code(vmcb)) &&
-        exit_mmio(vcpu, exit, info, addr))
+        vcpu_exit_mov(vcpu, exit, vmcb->save.cr0, vmcb->save.cr3, addr, info & VMEXIT_NPF_WRITE))
         return;
     exit->advance = false;
     vcpu->port_string = false;
@@ -171,36 +126,23 @@ static void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     if (unlikely(!exit_length(vcpu, exit, write ? INSN_KNOWN_WRMSR : INSN_KNOWN_RDMSR,
                               write ? PLAIN_WRMSR : PLAIN_RDMSR, 2)))
         return;
-    exit->kind = write ? EXIT_SYSREG_WRITE : EXIT_SYSREG_READ;
-    exit->advance = true;
-    exit->sysreg.addr = (uint32_t)vcpu->gpr[INSN_RCX];
-    exit->sysreg.reg = INSN_RAX;
-    exit->sysreg.both = false;
-    exit->sysreg.value = vcpu->gpr[INSN_RDX] << 32 | (uint32_t)vcpu->gpr[INSN_RAX];
+    vcpu_exit_msr(vcpu, exit, write);
 }
 
-/* The hardware says where the next instruction is. Strings are carried out by vcpu_insn.c. */
+/* The hardware says where the next instruction is. */
 static void exit_io(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     const struct vmcb *vmcb = svm_vmcb(vcpu);
     uint64_t info = vmcb->control.exit_info[0];
+    uint16_t port = (uint16_t)field_get(VMEXIT_IO_PORT, info);
 
     if (unlikely(info & VMEXIT_IO_STRING)) {
-        vcpu->port_string = true;
-        exit->kind = EXIT_STAGE2_FAULT;
-        exit->advance = false;
-        exit->fault.gpa = gpa(field_get(VMEXIT_IO_PORT, info));
-        exit->fault.gva_valid = false;
-        exit->fault.write = exit->fault.execute = false;
-        exit->fault.table_walk = exit->fault.delivery = false;
+        vcpu_exit_port_string(vcpu, exit, port);
         return;
     }
     vcpu->insn_length = (uint8_t)(vmcb->control.exit_info[1] - vcpu->rip);
-    exit->kind = info & VMEXIT_IO_IN ? EXIT_PIO_IN : EXIT_PIO_OUT;
-    exit->advance = true;
-    exit->pio.port = (uint16_t)field_get(VMEXIT_IO_PORT, info);
-    exit->pio.width = (uint8_t)field_get(VMEXIT_IO_WIDTH, info);
-    exit->pio.data = vcpu->gpr[INSN_RAX] & BITS(8 * exit->pio.width - 1, 0);
+    vcpu_exit_port(vcpu, exit, port, (uint8_t)field_get(VMEXIT_IO_WIDTH, info),
+                   info & VMEXIT_IO_IN);
 }
 
 /* --- The rare ones. --- */
@@ -219,7 +161,7 @@ static bool exit_mov_cr(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t
     count = code_fetch(vcpu, bytes);
     length = insn_length_known(bytes, count, vcpu_mode(vcpu), INSN_KNOWN_MOV_CR);
     if (length < 3)
-        return exit_gone(exit);
+        return vcpu_exit_gone(exit);
     reg = bytes[length - 1] & 7;
     if (length > 3 && vcpu_mode(vcpu) == INSN_MODE_64 && (bytes[length - 4] & 0xf1) == 0x41)
         reg |= 8; /* REX.B */
@@ -251,15 +193,10 @@ static void exit_cr8(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 
     if (!exit_mov_cr(vcpu, exit, &value))
         return;
-    exit->kind = EXIT_SYSREG_WRITE;
-    exit->advance = true;
-    exit->sysreg.addr = ARCH_SYSREG_CR8;
-    exit->sysreg.both = false;
-    exit->sysreg.value = value << 4;
     if (value <= 15)
-        return;
-    exit_gone(exit);
-    vcpu_inject_error(vcpu, VECTOR_GP, 0);
+        vcpu_exit_cr8(exit, value);
+    else
+        vcpu_inject_error(vcpu, VECTOR_GP, 0);
 }
 
 static void exit_xsetbv(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
@@ -410,7 +347,7 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
             return;
         sysreg_cpuid(vcpu);
         svm_step_over(vcpu, vcpu->insn_length);
-        exit_gone(exit);
+        vcpu_exit_gone(exit);
         return;
     case VMEXIT_PAUSE:
         exit_simple(vcpu, exit, EXIT_WFE, INSN_KNOWN_PAUSE, PLAIN_PAUSE, 2);

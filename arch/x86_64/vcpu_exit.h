@@ -30,9 +30,10 @@ static inline void vcpu_exit_call(const struct arch_vcpu *vcpu, struct vcpu_exit
 
 /* The way of drivers' loads and stores. The guest may have changed the instruction since: then it
  * must still be of the kind that faulted, and go to where the fault was. In 64-bit code. */
-static inline bool vcpu_exit_mov(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                                 const uint8_t *code, uint64_t addr, bool store)
+static inline bool vcpu_exit_mov(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cr0,
+                                 uint64_t cr3, uint64_t addr, bool store)
 {
+    const uint8_t *code = code_known(vcpu, cr0, cr3);
     alignas(16) uint8_t bytes[16];
     struct insn_mov mov;
 

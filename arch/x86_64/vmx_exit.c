@@ -84,8 +84,8 @@ static void exit_violation(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->cause[1] = info;
     if (likely((info & (VMX_EPT_FETCH | VMX_EPT_TRANSLATED)) == VMX_EPT_TRANSLATED && !delivery &&
                vmx_in_long_code()) &&
-        vcpu_exit_mov(vcpu, exit, code_known(vcpu, vmx_reg(vcpu, REG_CR0), vmread(VMCS_GUEST_CR3)),
-                      addr, info & VMX_EPT_WRITE))
+        vcpu_exit_mov(vcpu, exit, vmx_reg(vcpu, REG_CR0), vmread(VMCS_GUEST_CR3), addr,
+                      info & VMX_EPT_WRITE))
         return;
     if (unlikely(info & VMX_EPT_IRET) && !delivery)
         exit_block_nmi();
