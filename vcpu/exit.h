@@ -48,10 +48,11 @@ struct vcpu_exit {
         cause[2]; /* The hardware's words: ESR and FAR; scause and stval; exit code and info. */
     union {
         struct {
-            uint64_t nr, args[6]; /* Arm: x0, x1-x6. RISC-V: a7 (extension), a0-a5. */
-            uint64_t function;    /* RISC-V: a6. */
-            uint16_t imm;         /* Immediate of HVC or SMC. */
-            bool firmware;        /* SMC rather than HVC. */
+            uint64_t nr;       /* Arm: x0. RISC-V: a7 (extension). x86: rax. */
+            uint64_t args[6];  /* x1-x6; a0-a5. x86: in registers yet, no call has any. */
+            uint64_t function; /* RISC-V: a6. */
+            uint16_t imm;      /* Immediate of HVC or SMC. */
+            bool firmware;     /* SMC rather than HVC. */
         } call;
         struct {
             gpa_t gpa;

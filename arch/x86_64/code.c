@@ -50,16 +50,33 @@ static enum err code_read_entry(void *arg, gpa_t addr, uint64_t *entry)
     return OK;
 }
 
+/* CR3 is never all ones. */
+static const struct arch_code code_none = {.cr3 = ~(uint64_t)0};
+
+/* Of that page, or all (NULL). */
+static void code_forget_insns(struct arch_vcpu *vcpu, const struct arch_code *code)
+{
+    for (unsigned i = 0; i < ARCH_CODE_INSNS; i++)
+        if (!code || vcpu->insns[i].code == code)
+            vcpu->insns[i].code = &code_none;
+}
+
 void code_forget(struct arch_vcpu *vcpu)
 {
     for (unsigned i = 0; i < ARCH_CODE_PAGES; i++)
         vcpu->code[i].page = 1;
+    code_forget_insns(vcpu, NULL);
 }
 
-/* The page that holds the linear address, remembered; NULL: the guest has none there. */
+static struct arch_code *code_place(struct arch_vcpu *vcpu, uint64_t linear)
+{
+    return &vcpu->code[linear / PAGE_SIZE % ARCH_CODE_PAGES];
+}
+
+/* The page that holds the linear address, found and remembered; NULL: the guest has none there. */
 static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
 {
-    struct arch_code *code = &vcpu->code[code_index(linear)];
+    struct arch_code *code = code_place(vcpu, linear);
     struct code_walk walk = {.vcpu = vcpu};
     const struct arch_guest_memory memory = {.read = code_read_entry, .arg = &walk};
     const struct guest_paging paging = vcpu_paging(vcpu);
@@ -67,6 +84,7 @@ static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
     gpa_t addr;
 
     code->page = 1;
+    code_forget_insns(vcpu, code);
     if (guest_walk(&paging, gva(linear & ~(PAGE_SIZE - 1)), ACCESS_FETCH, &memory, &addr, &error) !=
         OK)
         return NULL;
@@ -83,31 +101,54 @@ static const uint8_t *code_find(struct arch_vcpu *vcpu, uint64_t linear)
     return code->host;
 }
 
-const uint8_t *code_seek(struct arch_vcpu *vcpu)
+/* The same, remembered or not. */
+static const uint8_t *code_page(struct arch_vcpu *vcpu, uint64_t linear)
 {
-    uint64_t linear = vcpu_pc(vcpu);
-    const uint8_t *page = code_find(vcpu, linear);
+    const struct arch_code *code = code_place(vcpu, linear);
 
-    return page ? page + (linear & (PAGE_SIZE - 1)) : NULL;
+    if (code->page == (linear & ~(PAGE_SIZE - 1)) &&
+        code_is_same(code, virt_backend->reg(vcpu, REG_CR0), virt_backend->reg(vcpu, REG_CR3)))
+        return code->host;
+    return code_find(vcpu, linear);
+}
+
+bool code_seek(struct arch_vcpu *vcpu, const uint8_t **code)
+{
+    uint64_t linear = vcpu_pc(vcpu), offset = linear & (PAGE_SIZE - 1);
+    const uint8_t *page = code_page(vcpu, linear);
+
+    if (!page || offset > PAGE_SIZE - ARCH_CODE_INSN_SIZE)
+        return false;
+    *code = page + offset;
+    if (vcpu->code_base == 0)
+        *code_insn(vcpu) = (struct arch_code_insn){
+            .rip = vcpu->rip,
+            .code = code_place(vcpu, linear),
+            .host = *code,
+        };
+    return true;
 }
 
 unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX])
 {
-    uint64_t linear = arch_vcpu_pc(vcpu), offset = linear & (PAGE_SIZE - 1);
-    unsigned first = (unsigned)MIN((uint64_t)INSN_LENGTH_MAX, PAGE_SIZE - offset);
-    const uint8_t *known =
-        code_known(vcpu, virt_backend->reg(vcpu, REG_CR0), virt_backend->reg(vcpu, REG_CR3));
-    const uint8_t *page = known ? known - offset : code_find(vcpu, linear);
+    uint64_t linear = arch_vcpu_pc(vcpu), first = PAGE_SIZE - linear % PAGE_SIZE;
+    const uint8_t *code;
 
-    if (!page)
+    if (code_seek(vcpu, &code)) {
+        memcpy(bytes, code, INSN_LENGTH_MAX);
+        return INSN_LENGTH_MAX;
+    }
+    code = code_page(vcpu, linear);
+    if (!code)
         return 0;
-    memcpy(bytes, page + offset, first);
+    first = MIN(first, (uint64_t)INSN_LENGTH_MAX);
+    memcpy(bytes, code + linear % PAGE_SIZE, first);
     if (first == INSN_LENGTH_MAX)
-        return first;
-    page = code_find(vcpu, linear + first);
-    if (!page)
-        return first;
-    memcpy(bytes + first, page, INSN_LENGTH_MAX - first);
+        return INSN_LENGTH_MAX;
+    code = code_page(vcpu, linear + first);
+    if (!code)
+        return (unsigned)first;
+    memcpy(bytes + first, code, INSN_LENGTH_MAX - first);
     return INSN_LENGTH_MAX;
 }
 

@@ -17,6 +17,8 @@
 _Static_assert(offsetof(struct arch_vcpu, block) == VCPU_BLOCK, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, rip) == VCPU_RIP, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, code_base) == VCPU_CODE_BASE, "known to assembly");
+_Static_assert(offsetof(struct pcpu, arch.virt.bound) == PCPU_BOUND, "known to assembly");
+_Static_assert(offsetof(struct vmcb, control.host) == VMCB_HOST, "known to assembly");
 _Static_assert(offsetof(struct vmcb, save.segment[SEGMENT_CS].base) == VMCB_CS_BASE,
                "known to assembly");
 _Static_assert(offsetof(struct vmcb, save.rip) == VMCB_RIP, "known to assembly");
@@ -209,7 +211,7 @@ void svm_renew_asid(struct arch_vcpu *vcpu)
     struct arch_virt_pcpu *cpu = &this_cpu()->arch.virt;
     struct vmcb *vmcb = svm_vmcb(vcpu);
 
-    vcpu->flushes = virt_flushes(vcpu->vmid);
+    vcpu->flushes = virt_flushes(vcpu);
     if (cpu->asid_next >= svm_host.limits.asids) {
         cpu->asid_generation++;
         cpu->asid_next = 1;
@@ -230,6 +232,7 @@ static void svm_bind(struct arch_vcpu *vcpu)
 
     if (vcpu->asid_cpu != this_cpu()->id)
         svm_vmcb(vcpu)->control.clean = 0;
+    svm_vmcb(vcpu)->control.host[0] = ptr_to_phys(cpu->host_block).v;
     if (vcpu->asid_cpu != this_cpu()->id || vcpu->asid_generation != cpu->asid_generation) {
         code_forget(vcpu); /* A flush in between is seen as done. */
         svm_renew_asid(vcpu);

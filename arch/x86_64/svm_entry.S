@@ -8,23 +8,21 @@
  * it: with V_INTR_MASKING it is our IF that lets interrupts end the guest's run. [AMD APM 2, 15.5,
  * 15.17, 15.21.1]
  */
+#include "asm.h"
 #include "vcpu_asm.h"
 
         .text
 
 /*
- * Runs the guest until #VMEXIT. rdi: vCPU, rsi: its block, rdx: the host's block for VMLOAD. After
- * it, rax: vCPU, rsi: its block; only rbp and rsp are kept.
+ * Runs the guest until #VMEXIT. rdi: the vCPU that is bound, rax: its block. After it, rax: vCPU,
+ * rsi: its block; only rbp and rsp are kept.
  */
         .balign 16
         .global svm_enter
 svm_enter:
         push    %rbp
-        push    %rdi                    /* vCPU */
-        push    %rdx                    /* host */
         clgi
-        sti
-        mov     %rsi, %rax              /* VMRUN, VMLOAD and VMSAVE take the block in rax. */
+        sti                             /* VMRUN, VMLOAD and VMSAVE take the block in rax, */
         mov     0(%rdi), %rcx
         mov     %rcx, VMCB_RAX(%rax)
         mov     32(%rdi), %rcx
@@ -46,13 +44,13 @@ svm_enter:
         mov     120(%rdi), %r15
         mov     56(%rdi), %rdi
         vmload  %rax
-        vmrun   %rax
+        vmrun   %rax                    /* which #VMEXIT restores. */
         vmsave  %rax
-        mov     (%rsp), %rax
+        mov     VMCB_HOST(%rax), %rax
         vmload  %rax
         cli
         stgi
-        mov     8(%rsp), %rax
+        mov     %gs:PCPU_BOUND, %rax
         mov     %rcx, 8(%rax)
         mov     %rdx, 16(%rax)
         mov     %rbx, 24(%rax)
@@ -76,6 +74,5 @@ svm_enter:
         mov     %rcx, VCPU_RIP(%rax)
         mov     VMCB_CS_BASE(%rsi), %rcx
         mov     %rcx, VCPU_CODE_BASE(%rax)
-        add     $16, %rsp
         pop     %rbp
         ret

@@ -7,7 +7,6 @@
 #include "arch/x86_64/backend.h"
 #include "arch/x86_64/vcpu_exit.h"
 #include "kernel/fmt.h"
-#include "kernel/percpu.h"
 
 /* What an instruction looks like when nobody has put prefixes before it. */
 #define PLAIN_VMMCALL 0xd9010fu
@@ -19,44 +18,41 @@
 
 /* --- Lengths. --- */
 
-[[gnu::noinline]] static bool exit_length_read(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                                               enum insn_known known)
+/* How long it is; 0: there is no such instruction any more, and *exit says so. */
+[[gnu::noinline]] static unsigned exit_length_read(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                                   enum insn_known known)
 {
     unsigned length = code_length(vcpu, known);
 
-    vcpu->insn_length = (uint8_t)length;
-    return length != 0 || vcpu_exit_gone(exit);
+    if (length == 0)
+        vcpu_exit_gone(exit);
+    return length;
 }
 
-/* Sets insn_length. False: there is no such instruction any more, and *exit says so. */
-static inline bool exit_length(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                               enum insn_known known, uint32_t plain, unsigned plain_length)
+static inline unsigned exit_length(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                   enum insn_known known, uint32_t plain, unsigned plain_length)
 {
     const struct vmcb *vmcb = svm_vmcb(vcpu);
     const uint8_t *code;
     uint32_t bytes;
 
-    if (svm_host.features & SVM_NEXT_RIP) {
-        vcpu->insn_length = (uint8_t)(vmcb->control.next_rip - vcpu->rip);
-        return true;
-    }
-    code = code_known(vcpu, vmcb->save.cr0, vmcb->save.cr3);
-    if (likely(code && ((uintptr_t)code & (PAGE_SIZE - 1)) <= PAGE_SIZE - sizeof(bytes))) {
+    if (svm_host.features & SVM_NEXT_RIP)
+        return (uint8_t)(vmcb->control.next_rip - vcpu->rip);
+    if (likely(code_known(vcpu, vmcb->save.cr0, vmcb->save.cr3, &code))) {
         __builtin_memcpy(&bytes, code, sizeof(bytes)); /* One load. */
-        if (likely((bytes & (uint32_t)BITS(8 * plain_length - 1, 0)) == plain)) {
-            vcpu->insn_length = (uint8_t)plain_length;
-            return true;
-        }
+        if (likely((bytes & (uint32_t)BITS(8 * plain_length - 1, 0)) == plain))
+            return plain_length;
     }
     return exit_length_read(vcpu, exit, known);
 }
 
 static bool exit_length_any(struct arch_vcpu *vcpu, struct vcpu_exit *exit, enum insn_known known)
 {
-    if (!(svm_host.features & SVM_NEXT_RIP))
-        return exit_length_read(vcpu, exit, known);
-    vcpu->insn_length = (uint8_t)(svm_vmcb(vcpu)->control.next_rip - vcpu->rip);
-    return true;
+    if (svm_host.features & SVM_NEXT_RIP)
+        vcpu->insn_length = (uint8_t)(svm_vmcb(vcpu)->control.next_rip - vcpu->rip);
+    else
+        vcpu->insn_length = (uint8_t)exit_length_read(vcpu, exit, known);
+    return vcpu->insn_length != 0;
 }
 
 /* The injection leaves to us what else delivery does. [AMD APM 2, 13.1.1, 15.20] */
@@ -77,18 +73,20 @@ void svm_step_flags(struct vmcb *vmcb)
 
 /* --- The frequent ones. --- */
 
-static void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+[[gnu::always_inline]] static inline void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
+    unsigned length;
+
     if (unlikely(svm_vmcb(vcpu)->save.cpl != 0)) {
         vcpu_exit_gone(exit);
         vcpu_inject(vcpu, VECTOR_UD);
         return;
     }
-    if (unlikely(!exit_length(vcpu, exit, INSN_KNOWN_VMMCALL, PLAIN_VMMCALL, 3)))
+    length = exit_length(vcpu, exit, INSN_KNOWN_VMMCALL, PLAIN_VMMCALL, 3);
+    if (unlikely(!length))
         return;
-    vcpu_exit_call(vcpu, exit);
-    exit->advance = false;
-    svm_step_over(vcpu, vcpu->insn_length);
+    vcpu_exit_call(vcpu, exit, false);
+    svm_step_over(vcpu, length);
 }
 
 static bool exit_in_long_code(const struct vmcb *vmcb)
@@ -98,7 +96,7 @@ static bool exit_in_long_code(const struct vmcb *vmcb)
 }
 
 /* While the guest was taking an event, it is not the instruction at RIP that made the access. */
-static void exit_npf(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+[[gnu::always_inline]] static inline void exit_npf(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     const struct vmcb *vmcb = svm_vmcb(vcpu);
     uint64_t info = vmcb->control.exit_info[0], addr = vmcb->control.exit_info[1];
@@ -119,12 +117,14 @@ static void exit_npf(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->fault.delivery = delivery;
 }
 
-static void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+[[gnu::always_inline]] static inline void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     bool write = svm_vmcb(vcpu)->control.exit_info[0];
 
-    if (unlikely(!exit_length(vcpu, exit, write ? INSN_KNOWN_WRMSR : INSN_KNOWN_RDMSR,
-                              write ? PLAIN_WRMSR : PLAIN_RDMSR, 2)))
+    vcpu->insn_length =
+        (uint8_t)exit_length(vcpu, exit, write ? INSN_KNOWN_WRMSR : INSN_KNOWN_RDMSR,
+                             write ? PLAIN_WRMSR : PLAIN_RDMSR, 2);
+    if (unlikely(!vcpu->insn_length))
         return;
     vcpu_exit_msr(vcpu, exit, write);
 }
@@ -317,10 +317,22 @@ static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t 
 static void exit_simple(struct arch_vcpu *vcpu, struct vcpu_exit *exit, enum exit_kind kind,
                         enum insn_known known, uint32_t plain, unsigned length)
 {
-    if (!exit_length(vcpu, exit, known, plain, length))
+    vcpu->insn_length = (uint8_t)exit_length(vcpu, exit, known, plain, length);
+    if (!vcpu->insn_length)
         return;
     exit->kind = kind;
     exit->advance = true;
+}
+
+[[gnu::noinline]] static void exit_cpuid(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    unsigned length = exit_length(vcpu, exit, INSN_KNOWN_CPUID, PLAIN_CPUID, 2);
+
+    if (!length)
+        return;
+    sysreg_cpuid(vcpu);
+    svm_step_over(vcpu, length);
+    vcpu_exit_gone(exit);
 }
 
 static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t code)
@@ -343,11 +355,7 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
         exit_io(vcpu, exit);
         return;
     case VMEXIT_CPUID:
-        if (!exit_length(vcpu, exit, INSN_KNOWN_CPUID, PLAIN_CPUID, 2))
-            return;
-        sysreg_cpuid(vcpu);
-        svm_step_over(vcpu, vcpu->insn_length);
-        vcpu_exit_gone(exit);
+        exit_cpuid(vcpu, exit);
         return;
     case VMEXIT_PAUSE:
         exit_simple(vcpu, exit, EXIT_WFE, INSN_KNOWN_PAUSE, PLAIN_PAUSE, 2);
@@ -358,24 +366,32 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
     }
 }
 
-void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+/* svm_entry.S; it gives back what it was told, so that nobody need keep it. */
+static inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu)
 {
     struct vmcb *vmcb = svm_vmcb(vcpu);
-    void *host = this_cpu()->arch.virt.host_block;
-    struct arch_vcpu *entered = vcpu;
+    struct arch_vcpu *after;
+
+    __asm__ volatile("call svm_enter"
+                     : "=a"(after), "+D"(vcpu)
+                     : "a"(vmcb)
+                     : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "cc", "memory");
+    return after;
+}
+
+[[gnu::always_inline]] static inline void svm_round(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
     uint64_t interrupted;
+    struct vmcb *vmcb;
     uint32_t code;
 
-    if (unlikely(vcpu->flushes != virt_flushes(vcpu->vmid))) {
+    if (unlikely(vcpu->flushes != virt_flushes(vcpu))) {
         code_forget(vcpu);
         svm_renew_asid(vcpu);
     }
-    /* svm_entry.S; it gives back what it was told, so that nobody need keep it. */
-    __asm__ volatile("call svm_enter"
-                     : "=a"(vcpu), "+S"(vmcb), "+D"(entered), "+d"(host)
-                     :
-                     : "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
-                       "memory");
+    vcpu = svm_enter(vcpu);
+    vmcb = svm_vmcb(vcpu);
     code = (uint32_t)vmcb->control.exit_code;
     interrupted = vmcb->control.exit_int_info;
     vmcb->control.clean = VMCB_CLEAN_ALL;
@@ -383,13 +399,26 @@ void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     vmcb->control.event_inj =
         unlikely(interrupted & VMCB_EVENT_VALID) ? svm_event_again(interrupted) : 0;
     exit->cause[0] = code;
-    exit->cause[1] = vmcb->control.exit_info[0];
-    if (code == VMEXIT_VMMCALL)
+    if (code == VMEXIT_VMMCALL) {
         exit_call(vcpu, exit);
-    else if (code == VMEXIT_NPF)
+        return;
+    }
+    exit->cause[1] = vmcb->control.exit_info[0];
+    if (code == VMEXIT_NPF)
         exit_npf(vcpu, exit);
     else if (code == VMEXIT_MSR)
         exit_msr(vcpu, exit);
     else
         exit_decode(vcpu, exit, code);
+}
+
+inline void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    svm_round(vcpu, exit);
+}
+
+/* Apart, so that the other is called in one place and becomes part of that. */
+[[gnu::cold]] void svm_run_nested(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    svm_round(vcpu, exit);
 }

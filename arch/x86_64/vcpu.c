@@ -29,6 +29,7 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
     vcpu->count = config->vcpu_count;
     vcpu->vmid = config->vmid;
     vcpu->stage2_root = config->stage2_root;
+    vcpu->flush_count = &virt_flush_counts[config->vmid];
     vcpu->trap_wait = config->trap_wait;
     page = page_alloc_zeroed(0);
     if (!page)

@@ -20,9 +20,9 @@ extern _Atomic uint64_t virt_flush_counts[];
 
 /* How often translations of the VM's stage 2 were taken away: the TLB may hold them until it is
  * flushed for the vCPU. */
-static inline uint64_t virt_flushes(uint16_t vmid)
+static inline uint64_t virt_flushes(const struct arch_vcpu *vcpu)
 {
-    return atomic_load_explicit(&virt_flush_counts[vmid], memory_order_acquire);
+    return atomic_load_explicit(vcpu->flush_count, memory_order_acquire);
 }
 
 /* --- vcpu.c --- */
@@ -65,30 +65,44 @@ bool sysreg_has_aux(void); /* TSC_AUX. */
 /* Forgets the pages: CR4, EFER or stage 2 change, or it is another guest. */
 void code_forget(struct arch_vcpu *vcpu);
 
-/* Where the page of the linear address is remembered, if it is. */
-static inline unsigned code_index(uint64_t linear)
+/* Whether all that the page was found by is as it was, but for its address. */
+static inline bool code_is_same(const struct arch_code *code, uint64_t cr0, uint64_t cr3)
 {
-    return linear / PAGE_SIZE % ARCH_CODE_PAGES;
-}
-
-/* The instruction at RIP, up to the end of its page, or NULL: it is not known where that is. Valid
- * until the next entry; others may write to it: read once. */
-static inline const uint8_t *code_known(const struct arch_vcpu *vcpu, uint64_t cr0, uint64_t cr3)
-{
-    uint64_t linear = vcpu_pc(vcpu);
-    const struct arch_code *code = &vcpu->code[code_index(linear)];
-
-    if (unlikely(code->page != (linear & ~(PAGE_SIZE - 1)) || code->cr3 != cr3 || code->cr0 != cr0))
-        return NULL;
+    if (unlikely(code->cr3 != cr3 || code->cr0 != cr0))
+        return false;
 #pragma GCC unroll 4
     for (unsigned i = 0; i < ARCH_CODE_LEVELS; i++)
         if (unlikely(*(const volatile uint64_t *)code->slot[i] != code->entry[i]))
-            return NULL;
-    return code->host + (linear & (PAGE_SIZE - 1));
+            return false;
+    return true;
 }
 
-/* The same, found anew and remembered; NULL: it is nowhere. */
-const uint8_t *code_seek(struct arch_vcpu *vcpu);
+/* Where the instruction at RIP has its place: insns[rip / 4 % ARCH_CODE_INSNS], without shifting
+ * down and up again. */
+static inline struct arch_code_insn *code_insn(const struct arch_vcpu *vcpu)
+{
+    uint64_t at = vcpu->rip * (sizeof(struct arch_code_insn) / 4) &
+                  (sizeof(vcpu->insns) - sizeof(struct arch_code_insn));
+
+    return (struct arch_code_insn *)((char *)vcpu->insns + at);
+}
+
+/* The instruction at RIP, all that it can be long; false: it is not known where that is. Valid
+ * until the next entry; others may write to it: read once. */
+static inline bool code_known(const struct arch_vcpu *vcpu, uint64_t cr0, uint64_t cr3,
+                              const uint8_t **code)
+{
+    const struct arch_code_insn *insn = code_insn(vcpu);
+
+    if (unlikely(insn->rip != vcpu->rip || vcpu->code_base != 0 ||
+                 !code_is_same(insn->code, cr0, cr3)))
+        return false;
+    *code = insn->host;
+    return true;
+}
+
+/* The same, looked for and remembered. False: it is nowhere, or may reach into another page. */
+bool code_seek(struct arch_vcpu *vcpu, const uint8_t **code);
 /* Where memory of the guest is; NULL: it is no RAM or ROM. Valid until the next entry. */
 const void *code_memory(const struct arch_vcpu *vcpu, gpa_t addr);
 /* Copies the bytes at RIP, across the end of a page too: how many there are. */

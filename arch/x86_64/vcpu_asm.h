@@ -7,6 +7,7 @@
 #define VCPU_CODE_BASE      144
 #define VCPU_HOST_RSP       152
 
+#define VMCB_HOST           0x3e0
 #define VMCB_CS_BASE        0x418
 #define VMCB_RIP            0x578
 #define VMCB_RSP            0x5d8

@@ -15,17 +15,13 @@ static inline bool vcpu_exit_gone(struct vcpu_exit *exit)
     return false;
 }
 
-static inline void vcpu_exit_call(const struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+/* Arguments stay in the registers: no call has any. */
+static inline void vcpu_exit_call(const struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                  bool advance)
 {
-    static const uint8_t regs[] = {INSN_RBX, INSN_RCX, INSN_RDX, INSN_RSI, INSN_RDI, INSN_RBP};
-
     exit->kind = EXIT_HYPERCALL;
-    exit->advance = true;
+    exit->advance = advance;
     exit->call.nr = vcpu->gpr[INSN_RAX];
-#pragma GCC unroll 6
-    for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
-        exit->call.args[i] = vcpu->gpr[regs[i]];
-    exit->call.firmware = false;
 }
 
 /* The way of drivers' loads and stores. The guest may have changed the instruction since: then it
@@ -33,13 +29,11 @@ static inline void vcpu_exit_call(const struct arch_vcpu *vcpu, struct vcpu_exit
 static inline bool vcpu_exit_mov(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cr0,
                                  uint64_t cr3, uint64_t addr, bool store)
 {
-    const uint8_t *code = code_known(vcpu, cr0, cr3);
-    alignas(16) uint8_t bytes[16];
+    alignas(16) uint8_t bytes[ARCH_CODE_INSN_SIZE];
+    const uint8_t *code;
     struct insn_mov mov;
 
-    if (unlikely(!code))
-        code = code_seek(vcpu);
-    if (unlikely(!code || ((uintptr_t)code & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(bytes)))
+    if (unlikely(!code_known(vcpu, cr0, cr3, &code)) && !code_seek(vcpu, &code))
         return false;
     __builtin_memcpy(bytes, code, sizeof(bytes));
     if (unlikely(!insn_decode_mov(bytes, vcpu->gpr, vcpu->rip, &mov) ||

@@ -55,6 +55,17 @@ struct arch_code {
     uint64_t entry[ARCH_CODE_LEVELS];
 };
 
+/* An instruction in such a page, by its address: one that exited of late. CS had no base, and so
+ * many bytes are at host. A place by the low bits of the address. */
+#define ARCH_CODE_INSNS     16u
+#define ARCH_CODE_INSN_SIZE 16u /* An instruction is shorter. */
+
+struct arch_code_insn {
+    alignas(32) uint64_t rip;
+    const struct arch_code *code; /* Its page; code_none: no instruction. */
+    const uint8_t *host;
+};
+
 struct insn_exec;
 
 /* Embedded in struct arch_pcpu. */
@@ -93,7 +104,9 @@ struct arch_vcpu {
     void *fpu;              /* ARCH_FPU_SIZE */
     struct insn_exec *exec; /* An instruction under way. */
     struct arch_code code[ARCH_CODE_PAGES];
-    uint64_t flushes;  /* Flushes of stage 2 that this vCPU has seen. */
+    struct arch_code_insn insns[ARCH_CODE_INSNS];
+    const _Atomic uint64_t *flush_count; /* Flushes of stage 2: all, */
+    uint64_t flushes;                    /* and those that this vCPU has seen. */
     unsigned asid_cpu; /* On which pCPU, and (SVM) in which generation, the TLB has nothing */
     uint64_t asid_generation; /* that is not its own under its number. */
 

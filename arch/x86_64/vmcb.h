@@ -147,7 +147,8 @@ struct vmcb_control {
     uint32_t clean, reserved_0c4;
     uint64_t next_rip;
     uint8_t insn_count, insn[15];
-    uint8_t reserved_0e0[800];
+    uint8_t reserved_0e0[768];
+    uint64_t host[4]; /* For our use; the first: physical address of the pCPU's host_block. */
 };
 
 struct vmcb_save {
@@ -187,6 +188,7 @@ _Static_assert(offsetof(struct vmcb_control, nested_cr3) == 0xb0, "[AMD APM 2, a
 _Static_assert(offsetof(struct vmcb_control, clean) == 0xc0, "[AMD APM 2, appendix B]");
 _Static_assert(offsetof(struct vmcb_control, next_rip) == 0xc8, "[AMD APM 2, appendix B]");
 _Static_assert(offsetof(struct vmcb_control, insn) == 0xd1, "[AMD APM 2, appendix B]");
+_Static_assert(offsetof(struct vmcb_control, host) == 0x3e0, "[AMD APM 2, appendix B]");
 _Static_assert(offsetof(struct vmcb, save) == 0x400, "[AMD APM 2, appendix B]");
 _Static_assert(offsetof(struct vmcb_save, cpl) == 0xcb, "[AMD APM 2, appendix B]");
 _Static_assert(offsetof(struct vmcb_save, efer) == 0xd0, "[AMD APM 2, appendix B]");

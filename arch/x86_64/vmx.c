@@ -475,7 +475,7 @@ void vmx_flush_stage2(struct arch_vcpu *vcpu)
                                     0};
     bool failed;
 
-    vcpu->flushes = virt_flushes(vcpu->vmid);
+    vcpu->flushes = virt_flushes(vcpu);
     code_forget(vcpu);
     __asm__ volatile("invept %1, %2"
                      : "=@ccbe"(failed)

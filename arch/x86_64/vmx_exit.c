@@ -66,7 +66,7 @@ static void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
         return;
     }
     exit_length(vcpu);
-    vcpu_exit_call(vcpu, exit);
+    vcpu_exit_call(vcpu, exit, true);
 }
 
 /* IRET had opened NMIs before it met the violation, and is done again. [SDM 3, 28.2.3] */
@@ -398,7 +398,7 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
 /* What has been asked for since the last run. The hardware forgets the event when it exits. */
 [[gnu::noinline]] static void vmx_prepare(struct arch_vcpu *vcpu)
 {
-    if (vcpu->flushes != virt_flushes(vcpu->vmid))
+    if (vcpu->flushes != virt_flushes(vcpu))
         vmx_flush_stage2(vcpu);
     if (vcpu->pdptes_stale)
         vmx_load_pdptes(vcpu);
@@ -414,7 +414,7 @@ void vmx_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     uint64_t interrupted;
     uint32_t reason;
 
-    if (unlikely(vcpu->event || vcpu->pdptes_stale || vcpu->flushes != virt_flushes(vcpu->vmid)))
+    if (unlikely(vcpu->event || vcpu->pdptes_stale || vcpu->flushes != virt_flushes(vcpu)))
         vmx_prepare(vcpu);
     if (unlikely(!vmx_enter(vcpu, vcpu->launched))) {
         exit_not_entered(exit);
