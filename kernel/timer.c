@@ -65,32 +65,52 @@ void timer_disarm(struct timer *timer)
     timer_arm(timer, TICKS_NEVER);
 }
 
+static bool timer_is_due(const struct timer_queue *queue, const struct list *pos, uint64_t now)
+{
+    return pos != &queue->timers && container_of(pos, struct timer, node)->deadline <= now;
+}
+
+static void timer_fire(struct list *pos)
+{
+    struct timer *timer = container_of(pos, struct timer, node);
+
+    list_remove(&timer->node);
+    timer->armed = false;
+    timer->fn(timer);
+}
+
 /*
  * Timers due now move to a list of their own before any fires: one that arms itself again, for the
  * past even, waits for the next interrupt, while one that disarms another which is due, does so.
  */
+[[gnu::noinline]] static void timer_fire_all(struct timer_queue *queue, uint64_t now)
+{
+    struct list due;
+
+    list_init(&due);
+    while (timer_is_due(queue, queue->timers.next, now)) {
+        struct list *first = queue->timers.next;
+
+        list_remove(first);
+        list_push_back(&due, first);
+    }
+    while (!list_empty(&due))
+        timer_fire(due.next);
+}
+
 void timer_expire(void)
 {
     struct timer_queue *queue = &this_cpu()->timers;
+    struct list *first = queue->timers.next;
     uint64_t now = arch_ticks();
-    struct list due;
-    struct timer *timer;
 
-    list_init(&due);
     assert(!queue->expiring);
     queue->expiring = true;
-    while (!list_empty(&queue->timers)) {
-        timer = list_first(&queue->timers, struct timer, node);
-        if (timer->deadline > now)
-            break;
-        list_remove(&timer->node);
-        list_push_back(&due, &timer->node);
-    }
-    while (!list_empty(&due)) {
-        timer = list_first(&due, struct timer, node);
-        list_remove(&timer->node);
-        timer->armed = false;
-        timer->fn(timer);
+    if (timer_is_due(queue, first, now)) { /* Mostly one alone. */
+        if (unlikely(timer_is_due(queue, first->next, now)))
+            timer_fire_all(queue, now);
+        else
+            timer_fire(first);
     }
     queue->expiring = false;
     /* Hardware that fires early, or once, must be set again even to the same deadline. */
