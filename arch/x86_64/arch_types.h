@@ -33,6 +33,7 @@ struct arch_pcpu {
     void *trap_stack_top; /* Of the highest of the stacks for traps of our own. */
     uint8_t vector;       /* Recorded by the interrupt's stub, to be taken; 0: none. */
     bool apic_on;         /* Its local APIC is set up. */
+    bool timer_off;       /* The timer has fired and was not set since. */
     alignas(16) uint64_t gdt[6];
     struct arch_tss tss;
     struct arch_virt_pcpu virt;

@@ -17,26 +17,27 @@
 #include "kernel/timer.h"
 #include "mm/hostmap.h"
 
-#define PM_TIMER_HZ   3579545u
-#define PM_TIMER_MASK BITS(23, 0) /* 24 bits are always there. */
+#define PM_TIMER_HZ       3579545u
+#define PM_TIMER_MASK     BITS(23, 0) /* 24 bits are always there. */
 
-#define PIT_HZ        1193182u
-#define PIT_MASK      BITS(15, 0)
-#define PIT_CHANNEL_2 ((volatile uint8_t *)0x42)
-#define PIT_COMMAND   ((volatile uint8_t *)0x43)
-#define PIT_GATE      ((volatile uint8_t *)0x61)
-#define PIT_MODE_2    0xb4u /* Channel 2, both bytes, rate generator. */
-#define PIT_LATCH     0x80u
+#define PIT_HZ            1193182u
+#define PIT_MASK          BITS(15, 0)
+#define PIT_CHANNEL_2     ((volatile uint8_t *)0x42)
+#define PIT_COMMAND       ((volatile uint8_t *)0x43)
+#define PIT_GATE          ((volatile uint8_t *)0x61)
+#define PIT_MODE_2        0xb4u /* Channel 2, both bytes, rate generator. */
+#define PIT_LATCH         0x80u
 
-#define HPET_PERIOD   0x04u /* Femtoseconds of a tick. */
-#define HPET_CONFIG   0x10u
-#define HPET_COUNTER  0xf0u
-#define HPET_ENABLE   BIT(0)
-#define FS_PER_S      1000000000000000ull
+#define HPET_PERIOD       0x04u /* Femtoseconds of a tick. */
+#define HPET_CONFIG       0x10u
+#define HPET_COUNTER      0xf0u
+#define HPET_ENABLE       BIT(0)
+#define FS_PER_S          1000000000000000ull
 
-#define MEASURE_HZ    40u /* A measurement takes 1 / 40 of a second, */
-#define MEASURE_COUNT 3u  /* and the middle one of so many is taken. */
-#define STUCK_READS   100000u
+#define MEASURE_PRECISION 4096u /* A measurement ends when its error is at most 1 / 4096, */
+#define MEASURE_HZ        4u    /* or after 1 / 4 of a second. */
+#define FIRST_EDGES       16u
+#define STUCK_READS       100000u
 
 /* A counter to measure against; counts up, modulo mask + 1. */
 struct reference {
@@ -141,62 +142,117 @@ static uint64_t apic_measured(void)
     return UINT32_MAX - apic_timer_left();
 }
 
-/* Ticks of a counter in a second; 0: the reference does not move. */
-static uint64_t measure_once(const struct reference *reference, uint64_t (*counter)(void))
-{
-    uint64_t first = reference->read(), from = counter(), passed = 0, before;
-    unsigned stuck = 0;
+/* A tick of the reference, and between which counts of the counter it came. */
+struct edge {
+    uint64_t ticks; /* Since the first look. */
+    uint64_t early, late;
+};
 
-    while (passed < reference->hz / MEASURE_HZ) {
-        before = passed;
-        passed = (reference->read() - first) & reference->mask;
-        stuck = passed == before ? stuck + 1 : 0;
-        if (stuck == STUCK_READS)
-            return 0;
+/* Who looks at the reference again and again, and at the counter between. */
+struct watch {
+    const struct reference *reference;
+    uint64_t (*counter)(void);
+    uint64_t value;         /* Of the reference when it was read last, */
+    uint64_t before, after; /* and of the counter then. */
+    uint64_t ticks;
+};
+
+/* Waits for a tick. False: the reference does not move. */
+static bool watch_edge(struct watch *watch, struct edge *edge)
+{
+    const struct reference *reference = watch->reference;
+
+    for (unsigned reads = 0; reads < STUCK_READS; reads++) {
+        uint64_t value = reference->read(), now = watch->counter();
+        uint64_t passed = (value - watch->value) & reference->mask;
+
+        *edge = (struct edge){watch->ticks += passed, watch->before, now};
+        watch->value = value;
+        watch->before = watch->after;
+        watch->after = now;
+        if (passed)
+            return true;
     }
-    return (counter() - from) * reference->hz / passed;
+    return false;
 }
 
-/* The middle one: an emulator may be stopped in the midst of one. */
+/* Whoever looks may be stopped in between, by an emulator's host or by firmware: of some, the edge
+ * that is known best. */
+static bool watch_first(struct watch *watch, struct edge *first)
+{
+    struct edge edge;
+
+    if (!watch_edge(watch, first))
+        return false;
+    for (unsigned i = 1; i < FIRST_EDGES; i++) {
+        if (!watch_edge(watch, &edge))
+            return false;
+        if (edge.late - edge.early < first->late - first->early)
+            *first = edge;
+    }
+    return true;
+}
+
+/*
+ * Ticks of a counter in a second; 0: the reference does not move. How long it takes follows from
+ * how well the edges are known: tens of nanoseconds or a microsecond, by what a read takes.
+ */
 static uint64_t measure(const struct reference *reference, uint64_t (*counter)(void))
 {
-    uint64_t hz[MEASURE_COUNT];
+    struct watch watch = {
+        .reference = reference,
+        .counter = counter,
+        .value = reference->read(),
+        .before = counter(),
+        .after = counter(),
+    };
+    uint64_t span, error, ticks;
+    struct edge first, edge;
 
-    for (unsigned i = 0; i < MEASURE_COUNT; i++) {
-        uint64_t now = measure_once(reference, counter);
-        unsigned at = i;
+    if (!watch_first(&watch, &first))
+        return 0;
+    do {
+        if (!watch_edge(&watch, &edge))
+            return 0;
+        ticks = edge.ticks - first.ticks;
+        span = (edge.early + edge.late - first.early - first.late) / 2;
+        error = (edge.late - edge.early + first.late - first.early) / 2 + 1;
+    } while (error * MEASURE_PRECISION > span && ticks < reference->hz / MEASURE_HZ);
+    return span * reference->hz / ticks;
+}
 
-        for (; at > 0 && hz[at - 1] > now; at--)
-            hz[at] = hz[at - 1];
-        hz[at] = now;
-    }
-    return hz[MEASURE_COUNT / 2];
+static enum err tsc_measure(void)
+{
+    struct reference reference = reference_choose();
+
+    tsc_hz = measure(&reference, tsc_measured);
+    tsc_from = "measured";
+    if (tsc_hz)
+        return OK;
+    log_error("the TSC cannot be measured: %s does not count", reference.name);
+    return E_IO;
+}
+
+static enum err apic_measure(void)
+{
+    const struct reference reference = {"the TSC", tsc_measured, tsc_hz, ~(uint64_t)0};
+
+    apic_timer_mode(APIC_TIMER_ONCE);
+    apic_timer_start(UINT32_MAX);
+    apic_hz = measure(&reference, apic_measured);
+    apic_timer_start(0);
+    if (apic_hz)
+        return OK;
+    log_error("the local APIC's timer does not count");
+    return E_IO;
 }
 
 /* Once, on the boot processor. */
 static enum err timer_measure(void)
 {
-    bool deadlines = cpuid(1, 0).ecx & CPUID1_ECX_DEADLINE;
-    struct reference reference;
-
-    if (tsc_hz && deadlines)
-        return OK;
-    reference = reference_choose();
-    if (!tsc_hz) {
-        tsc_hz = measure(&reference, tsc_measured);
-        tsc_from = "measured";
-    }
-    if (!deadlines) {
-        apic_timer_mode(APIC_TIMER_ONCE);
-        apic_timer_start(UINT32_MAX);
-        apic_hz = measure(&reference, apic_measured);
-        apic_timer_start(0);
-    }
-    if (!tsc_hz || (!deadlines && !apic_hz)) {
-        log_error("the timer cannot be measured: %s does not count", reference.name);
-        return E_IO;
-    }
-    return OK;
+    if (!tsc_hz)
+        TRY(tsc_measure());
+    return cpuid(1, 0).ecx & CPUID1_ECX_DEADLINE ? OK : apic_measure();
 }
 
 /* --- The timer --- */
@@ -215,8 +271,11 @@ static uint32_t timer_count(uint64_t deadline)
 
 void arch_timer_set(uint64_t deadline)
 {
-    if (!this_cpu()->arch.apic_on)
-        return; /* It does not run yet. */
+    struct arch_pcpu *cpu = &this_cpu()->arch;
+
+    if (!cpu->apic_on || (deadline == TICKS_NEVER && cpu->timer_off))
+        return; /* It does not run yet, or no more. */
+    cpu->timer_off = false;
     if (apic_hz)
         apic_timer_start(deadline == TICKS_NEVER ? 0 : timer_count(deadline));
     else
@@ -225,6 +284,7 @@ void arch_timer_set(uint64_t deadline)
 
 static enum irq_result timer_irq([[maybe_unused]] uint32_t irq, [[maybe_unused]] void *arg)
 {
+    this_cpu()->arch.timer_off = true;
     timer_expire();
     return IRQ_DONE;
 }
