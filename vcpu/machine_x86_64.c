@@ -37,6 +37,7 @@
 
 struct x86_cpu {
     struct vcpu *vcpu;
+    struct vlapic *lapic;
     _Atomic bool nmi; /* One waits. */
     bool can_take;    /* As of its unbinding: a vector ends its HLT. */
     bool window;      /* Asked of the backend, and perhaps not answered yet. */
@@ -69,12 +70,12 @@ static struct machine_x86_64 *machine_of(const struct vm *vm)
 
 static struct x86_cpu *cpu_of(const struct vcpu *vcpu)
 {
-    return &machine_of(vcpu->vm)->cpus[vcpu->index];
+    return vcpu->machine_cpu;
 }
 
 static struct vlapic *lapic_of(const struct vcpu *vcpu)
 {
-    return &machine_of(vcpu->vm)->lapics.cpu[vcpu->index];
+    return cpu_of(vcpu)->lapic;
 }
 
 /* --- Time --- */
@@ -100,7 +101,7 @@ static void cpu_timer(struct timer *timer)
     struct x86_cpu *cpu = container_of(timer, struct x86_cpu, timer);
 
     cpu->deadline = TICKS_NEVER;
-    vlapic_timer(lapic_of(cpu->vcpu), cpu_now(cpu));
+    vlapic_timer(cpu->lapic, cpu_now(cpu));
     vcpu_request(cpu->vcpu, VCPU_REQ_IRQ);
 }
 
@@ -131,6 +132,29 @@ static void cpu_set_adjust(struct x86_cpu *cpu, uint64_t adjust)
 
 /* --- Interrupts --- */
 
+/* An NMI waits: the windows that it needs. */
+[[gnu::noinline]] static uint64_t cpu_inject_nmi(struct vcpu *vcpu)
+{
+    if (!(arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_NMI)))
+        return BIT(VIRQ_SLOT_NMI);
+    if (atomic_exchange_explicit(&cpu_of(vcpu)->nmi, false, memory_order_acquire))
+        arch_virq_write(&vcpu->arch, VIRQ_SLOT_NMI, 1);
+    return 0;
+}
+
+/* The same for a vector. */
+static uint64_t cpu_inject_vector(struct vcpu *vcpu, unsigned vector)
+{
+    struct x86_cpu *cpu = cpu_of(vcpu);
+
+    if (!(arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR)))
+        return BIT(VIRQ_SLOT_VECTOR);
+    if (vlapic_accept(cpu->lapic, vector))
+        vlapic_timer_taken(cpu->lapic, cpu_now(cpu));
+    arch_virq_write(&vcpu->arch, VIRQ_SLOT_VECTOR, vector);
+    return 0;
+}
+
 /*
  * Gives the backend what the guest can take now, or asks for a window. Bound. An NMI first; both at
  * once do not fit into the hardware's one place for them.
@@ -138,23 +162,16 @@ static void cpu_set_adjust(struct x86_cpu *cpu, uint64_t adjust)
 static void cpu_inject(struct vcpu *vcpu)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
-    struct vlapic *lapic = lapic_of(vcpu);
+    unsigned vector = vlapic_highest(cpu->lapic);
     uint64_t wait = 0;
 
-    if (unlikely(atomic_load_explicit(&cpu->nmi, memory_order_relaxed))) {
-        if (!(arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_NMI)))
-            wait |= BIT(VIRQ_SLOT_NMI);
-        else if (atomic_exchange_explicit(&cpu->nmi, false, memory_order_acquire))
-            arch_virq_write(&vcpu->arch, VIRQ_SLOT_NMI, 1);
-    }
-    if (vlapic_highest(lapic) != 0) {
-        if (arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR))
-            arch_virq_write(&vcpu->arch, VIRQ_SLOT_VECTOR, vlapic_accept(lapic, cpu_now(cpu)));
-        else
-            wait |= BIT(VIRQ_SLOT_VECTOR);
-    }
-    if (unlikely(wait != 0 || cpu->window))
-        arch_virq_set_control(&vcpu->arch, wait);
+    if (unlikely(atomic_load_explicit(&cpu->nmi, memory_order_relaxed)))
+        wait = cpu_inject_nmi(vcpu);
+    if (vector != 0)
+        wait |= cpu_inject_vector(vcpu, vector);
+    if (likely(wait == 0 && !cpu->window))
+        return;
+    arch_virq_set_control(&vcpu->arch, wait);
     cpu->window = wait != 0;
 }
 
@@ -228,7 +245,8 @@ static void machine_accept(struct vcpu *vcpu)
 
 static void machine_refresh(struct vcpu *vcpu)
 {
-    machine_accept(vcpu);
+    if (unlikely(virq_waits(&vcpu->virq)))
+        machine_accept(vcpu);
     cpu_inject(vcpu);
 }
 
@@ -461,6 +479,8 @@ static enum err machine_create(struct vm *vm)
     };
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         m->cpus[i].vcpu = &vm->vcpus[i];
+        m->cpus[i].lapic = &m->lapics.cpu[i];
+        vm->vcpus[i].machine_cpu = &m->cpus[i];
         m->cpus[i].deadline = TICKS_NEVER;
         timer_init(&m->cpus[i].timer, cpu_timer);
     }

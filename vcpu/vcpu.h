@@ -38,6 +38,7 @@ struct vcpu_trace {
 struct vcpu {
     struct arch_vcpu arch;
     struct vm *vm;
+    void *machine_cpu; /* The machine's part of it, if it has one. */
     unsigned index;
     _Atomic uint32_t requests; /* enum vcpu_request */
     struct bus_hint bus_hint;

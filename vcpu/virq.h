@@ -29,3 +29,14 @@ void virq_post(struct virq_queue *queue, uint32_t irq, bool edge);
 void virq_drain(struct virq_queue *queue, void (*look)(void *arg, uint32_t irq, bool edge),
                 void *arg);
 void virq_clear(struct virq_queue *queue);
+
+/* Whether there is something to take out. The vCPU's own pCPU. */
+static inline bool virq_waits(const struct virq_queue *queue)
+{
+    uint64_t bits = 0;
+
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < VIRQ_WORDS; i++)
+        bits |= atomic_load_explicit(&queue->look[i], memory_order_relaxed);
+    return bits != 0;
+}

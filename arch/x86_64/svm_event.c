@@ -5,7 +5,6 @@
 #include "arch/x86_64/guest_msr.h"
 #include "arch/x86_64/guest_regs.h"
 #include "kernel/fmt.h"
-#include "vcpu/arch_vcpu.h"
 
 #define VECTOR_BP 3u
 #define VECTOR_OF 4u
@@ -37,19 +36,6 @@ bool svm_event_valid(uint64_t event)
     default:
         return false;
     }
-}
-
-uint64_t svm_event_open(const struct vmcb *vmcb, bool nmi_blocked)
-{
-    uint64_t open = 0;
-
-    if ((vmcb->control.event_inj & VMCB_EVENT_VALID) || (vmcb->control.int_state & VMCB_SHADOW))
-        return 0;
-    if (vmcb->save.rflags & RFLAGS_IF)
-        open |= BIT(VIRQ_SLOT_VECTOR);
-    if (!nmi_blocked)
-        open |= BIT(VIRQ_SLOT_NMI);
-    return open;
 }
 
 /* --- What VMRUN refuses. --- */

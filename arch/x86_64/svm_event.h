@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include "arch/x86_64/guest_regs.h"
 #include "arch/x86_64/vmcb.h"
+#include "vcpu/arch_vcpu.h"
 
 struct fmt_sink;
 
@@ -43,7 +45,14 @@ uint64_t svm_event_again(uint64_t exit_int_info);
 bool svm_event_valid(uint64_t event);
 
 /* Bits of enum arch_virq_slot that the guest would take now. */
-uint64_t svm_event_open(const struct vmcb *vmcb, bool nmi_blocked);
+static inline uint64_t svm_event_open(const struct vmcb *vmcb, bool nmi_blocked)
+{
+    uint64_t open = nmi_blocked ? 0 : BIT(VIRQ_SLOT_NMI);
+
+    if ((vmcb->control.event_inj & VMCB_EVENT_VALID) || (vmcb->control.int_state & VMCB_SHADOW))
+        return 0;
+    return vmcb->save.rflags & RFLAGS_IF ? open | BIT(VIRQ_SLOT_VECTOR) : open;
+}
 
 struct svm_limits {
     uint64_t cr4, efer; /* Bits that a guest can have; EFER with SVME. */

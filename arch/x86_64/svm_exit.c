@@ -335,21 +335,25 @@ static void exit_simple(struct arch_vcpu *vcpu, struct vcpu_exit *exit, enum exi
     vcpu_exit_gone(exit);
 }
 
+static inline void exit_interrupt(struct vcpu_exit *exit, enum exit_kind kind)
+{
+    exit->kind = kind;
+    exit->advance = false;
+}
+
 static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t code)
 {
     switch (code) {
     case VMEXIT_INTR:
         /* In the window's place it stays pending, and comes again at the next entry. */
-        exit->kind = unlikely(svm_virq_nmi_window(vcpu)) ? EXIT_INTERRUPT_WINDOW : EXIT_INTERRUPT;
-        exit->advance = false;
+        exit_interrupt(exit, svm_virq_nmi_window(vcpu) ? EXIT_INTERRUPT_WINDOW : EXIT_INTERRUPT);
         return;
     case VMEXIT_HLT:
         exit_simple(vcpu, exit, EXIT_HALT, INSN_KNOWN_HLT, PLAIN_HLT, 1);
         return;
     case VMEXIT_VINTR:
         svm_virq_window(vcpu, VIRQ_SLOT_VECTOR);
-        exit->kind = EXIT_INTERRUPT_WINDOW;
-        exit->advance = false;
+        exit_interrupt(exit, EXIT_INTERRUPT_WINDOW);
         return;
     case VMEXIT_IOIO:
         exit_io(vcpu, exit);
@@ -408,6 +412,8 @@ static inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu)
         exit_npf(vcpu, exit);
     else if (code == VMEXIT_MSR)
         exit_msr(vcpu, exit);
+    else if (code == VMEXIT_INTR && !(vcpu->wanted & BIT(VIRQ_SLOT_NMI)))
+        exit_interrupt(exit, EXIT_INTERRUPT);
     else
         exit_decode(vcpu, exit, code);
 }

@@ -32,7 +32,7 @@ void vmx_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
                                         : svm_event(SVM_EVENT_INTR, (uint8_t)value);
 }
 
-uint64_t vmx_virq_empty(const struct arch_vcpu *vcpu)
+[[gnu::noinline]] uint64_t vmx_virq_empty(const struct arch_vcpu *vcpu)
 {
     uint64_t open;
 

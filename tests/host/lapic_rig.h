@@ -124,7 +124,11 @@ static inline unsigned highest(unsigned cpu)
 /* What the vCPU takes next; 0: nothing. */
 static inline unsigned take(unsigned cpu)
 {
-    return highest(cpu) ? vlapic_accept(&rig.all.cpu[cpu], rig.now) : 0;
+    unsigned vector = highest(cpu);
+
+    if (vector != 0 && vlapic_accept(&rig.all.cpu[cpu], vector))
+        vlapic_timer_taken(&rig.all.cpu[cpu], rig.now);
+    return vector;
 }
 
 static inline void end(unsigned cpu)

@@ -33,7 +33,7 @@ void vlapic_init_reset(struct vlapic *lapic);
 bool vlapics_send(struct vlapics *all, const struct vlapic_message *message);
 bool vlapic_post(struct vlapic *lapic, uint8_t vector, bool level);
 void vlapic_write_cr8(struct vlapic *lapic, uint64_t value);
-unsigned vlapic_accept(struct vlapic *lapic, uint64_t now);
+bool vlapic_accept(struct vlapic *lapic, unsigned vector);
 #include "vcpu/irqchip/vlapic.c"
 
 #define LOOKER 0u
@@ -77,13 +77,14 @@ static void looker(void)
 {
     for (;;) {
         explorer_step();
-        if (vlapic_highest(lapic) == 0) {
+        unsigned vector = vlapic_highest(lapic);
+        if (vector == 0) {
             sleeps = true;
             explorer_step();
             sleeps = kicked = false;
             continue;
         }
-        unsigned vector = scene_lapic_accept(lapic, 0);
+        scene_lapic_accept(lapic, vector);
         seen[vector] = posted[vector];
         scene_lapic_end(lapic);
     }

@@ -48,10 +48,9 @@ void vlapic_write_cr8(struct vlapic *lapic, uint64_t value)
     vlapic_write_tpr(lapic, (uint32_t)(value & 0xf) << 4);
 }
 
-unsigned vlapic_accept(struct vlapic *lapic, uint64_t now)
+bool vlapic_accept(struct vlapic *lapic, unsigned vector)
 {
     struct vlapic_state *s = &lapic->state;
-    unsigned vector = vlapic_highest(lapic);
     uint64_t bit = BIT(vector % 64);
 
     assert(vector >= VECTOR_LEGAL);
@@ -59,9 +58,7 @@ unsigned vlapic_accept(struct vlapic *lapic, uint64_t now)
     s->isr[vector / 64] |= bit;
     s->isr_words |= 1u << vector / 64;
     vlapic_set(&s->ppr, vector & 0xf0); /* It was above all others. */
-    if (s->merging && vector == (vlapic_get(&s->lvt[LVT_TIMER]) & LVT_VECTOR))
-        vlapic_timer_taken(lapic, now);
-    return vector;
+    return unlikely(s->merging) && vector == (vlapic_get(&s->lvt[LVT_TIMER]) & LVT_VECTOR);
 }
 
 /* ["Signaling Interrupt Servicing Completion"] */

@@ -154,6 +154,7 @@ static inline unsigned vlapic_highest(const struct vlapic *lapic)
                                                                                             : 0;
 }
 
-/* The processor takes vlapic_highest(), which is not 0: it is in service at the return. Own pCPU.
- */
-unsigned vlapic_accept(struct vlapic *lapic, uint64_t now);
+/* The processor takes the vector, which is vlapic_highest() and not 0: it is in service at the
+ * return. True: vlapic_timer_taken() is to be told the time. Own pCPU. */
+bool vlapic_accept(struct vlapic *lapic, unsigned vector);
+void vlapic_timer_taken(struct vlapic *lapic, uint64_t now);

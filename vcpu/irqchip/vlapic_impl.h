@@ -72,5 +72,3 @@ uint32_t vlapic_timer_count(const struct vlapic *lapic, uint64_t now);
 uint64_t vlapic_timer_deadline(const struct vlapic *lapic, uint64_t now);
 /* Tells the owner when to call: the last step of every change. */
 void vlapic_timer_ask(struct vlapic *lapic);
-/* A tick has left the IRR. */
-void vlapic_timer_taken(struct vlapic *lapic, uint64_t now);

@@ -58,9 +58,9 @@ void vlapic_timer_ask(struct vlapic *lapic)
 static void timer_expire_by(struct vlapic *lapic, uint64_t now)
 {
     struct vlapic_state *s = &lapic->state;
-    uint64_t period = timer_period(s);
+    uint64_t period = timer_mode(s) == TIMER_PERIODIC ? timer_period(s) : 0;
 
-    if (timer_mode(s) == TIMER_PERIODIC && period != 0)
+    if (period != 0)
         s->expiry += ((now - s->expiry) / period + 1) * period;
     else
         s->expiry = TICKS_NEVER;
