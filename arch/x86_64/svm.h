@@ -38,8 +38,8 @@ void svm_renew_asid(struct arch_vcpu *vcpu);
 
 /* svm_exit.c */
 void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
-/* The same, by what came of an exit. */
-void svm_run_nested(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
+/* The same, where all that can be done without another event is an IRET. */
+void svm_run_iret(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 void svm_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out);
 
 /* svm_virq.c: see arch_virq_*(). */

@@ -73,7 +73,7 @@ void svm_step_flags(struct vmcb *vmcb)
 
 /* --- The frequent ones. --- */
 
-[[gnu::always_inline]] static inline void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+static inline void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     unsigned length;
 
@@ -96,28 +96,35 @@ static bool exit_in_long_code(const struct vmcb *vmcb)
 }
 
 /* While the guest was taking an event, it is not the instruction at RIP that made the access. */
-[[gnu::always_inline]] static inline void exit_npf(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+[[gnu::noinline]] static void exit_fault(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    const struct vmcb *vmcb = svm_vmcb(vcpu);
-    uint64_t info = vmcb->control.exit_info[0], addr = vmcb->control.exit_info[1];
-    bool delivery = vmcb->control.exit_int_info & VMCB_EVENT_VALID;
+    const struct vmcb_control *control = &svm_vmcb(vcpu)->control;
+    uint64_t info = control->exit_info[0];
 
-    if (likely(!(info & (VMEXIT_NPF_FETCH | VMEXIT_NPF_TABLE)) && !delivery &&
-               exit_in_long_code(vmcb)) &&
-        vcpu_exit_mov(vcpu, exit, vmcb->save.cr0, vmcb->save.cr3, addr, info & VMEXIT_NPF_WRITE))
-        return;
     exit->advance = false;
     vcpu->port_string = false;
     exit->kind = EXIT_STAGE2_FAULT;
-    exit->fault.gpa = gpa(addr);
+    exit->fault.gpa = gpa(control->exit_info[1]);
     exit->fault.gva_valid = false;
     exit->fault.write = info & VMEXIT_NPF_WRITE;
     exit->fault.execute = info & VMEXIT_NPF_FETCH;
     exit->fault.table_walk = info & VMEXIT_NPF_TABLE;
-    exit->fault.delivery = delivery;
+    exit->fault.delivery = control->exit_int_info & VMCB_EVENT_VALID;
 }
 
-[[gnu::always_inline]] static inline void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+static inline void exit_npf(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    const struct vmcb *vmcb = svm_vmcb(vcpu);
+    uint64_t info = vmcb->control.exit_info[0];
+
+    if (unlikely(info & (VMEXIT_NPF_FETCH | VMEXIT_NPF_TABLE)) ||
+        unlikely(vmcb->control.exit_int_info & VMCB_EVENT_VALID) || !exit_in_long_code(vmcb) ||
+        !vcpu_exit_mov(vcpu, exit, vmcb->save.cr0, vmcb->save.cr3, vmcb->control.exit_info[1],
+                       info & VMEXIT_NPF_WRITE))
+        exit_fault(vcpu, exit);
+}
+
+static inline void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     bool write = svm_vmcb(vcpu)->control.exit_info[0];
 
@@ -384,11 +391,11 @@ static inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu)
     return after;
 }
 
-[[gnu::always_inline]] static inline void svm_round(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+/* Until #VMEXIT; gives back what it was told, as svm_enter(). */
+static inline struct arch_vcpu *svm_round(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     uint64_t interrupted;
     struct vmcb *vmcb;
-    uint32_t code;
 
     if (unlikely(vcpu->flushes != virt_flushes(vcpu))) {
         code_forget(vcpu);
@@ -396,18 +403,27 @@ static inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu)
     }
     vcpu = svm_enter(vcpu);
     vmcb = svm_vmcb(vcpu);
-    code = (uint32_t)vmcb->control.exit_code;
     interrupted = vmcb->control.exit_int_info;
     vmcb->control.clean = VMCB_CLEAN_ALL;
     vmcb->control.tlb_control = VMCB_TLB_KEEP;
     vmcb->control.event_inj =
         unlikely(interrupted & VMCB_EVENT_VALID) ? svm_event_again(interrupted) : 0;
-    exit->cause[0] = code;
+    exit->cause[0] = (uint32_t)vmcb->control.exit_code;
+    return vcpu;
+}
+
+/* In one place called, it becomes part of that. */
+inline void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint32_t code;
+
+    vcpu = svm_round(vcpu, exit);
+    code = (uint32_t)exit->cause[0];
     if (code == VMEXIT_VMMCALL) {
         exit_call(vcpu, exit);
         return;
     }
-    exit->cause[1] = vmcb->control.exit_info[0];
+    exit->cause[1] = svm_vmcb(vcpu)->control.exit_info[0];
     if (code == VMEXIT_NPF)
         exit_npf(vcpu, exit);
     else if (code == VMEXIT_MSR)
@@ -418,13 +434,12 @@ static inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu)
         exit_decode(vcpu, exit, code);
 }
 
-inline void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+[[gnu::cold]] void svm_run_iret(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     svm_round(vcpu, exit);
-}
-
-/* Apart, so that the other is called in one place and becomes part of that. */
-[[gnu::cold]] void svm_run_nested(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
-{
-    svm_round(vcpu, exit);
+    exit->cause[1] = svm_vmcb(vcpu)->control.exit_info[0];
+    if (exit->cause[0] == VMEXIT_NPF)
+        exit_fault(vcpu, exit);
+    else
+        exit_decode(vcpu, exit, (uint32_t)exit->cause[0]);
 }

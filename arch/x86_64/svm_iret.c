@@ -46,7 +46,7 @@ void svm_iret(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     vmcb->control.intercept_exceptions |= IRET_FAULTS;
     svm_dirty(vmcb, VMCB_CLEAN_INTERCEPTS);
     vmcb->save.rflags |= RFLAGS_TF;
-    svm_run_nested(vcpu, exit);
+    svm_run_iret(vcpu, exit);
     vmcb->control.intercept_exceptions &= ~IRET_FAULTS;
     if (exit->cause[0] == VMEXIT_EXCEPTION + VECTOR_DB &&
         (vcpu->rip != before.rip || vcpu->gpr[INSN_RSP] != before.rsp)) {
