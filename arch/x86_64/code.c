@@ -53,6 +53,12 @@ static enum err code_read_entry(void *arg, gpa_t addr, uint64_t *entry)
 /* CR3 is never all ones. */
 static const struct arch_code code_none = {.cr3 = ~(uint64_t)0};
 
+void code_decode_mov(struct arch_code_insn *insn, const uint64_t words[2])
+{
+    memcpy(insn->words, words, sizeof(insn->words));
+    insn->mov = insn_decode_mov((const uint8_t *)insn->words);
+}
+
 /* Of that page, or all (NULL). */
 static void code_forget_insns(struct arch_vcpu *vcpu, const struct arch_code *code)
 {
@@ -120,12 +126,11 @@ bool code_seek(struct arch_vcpu *vcpu, const uint8_t **code)
     if (!page || offset > PAGE_SIZE - ARCH_CODE_INSN_SIZE)
         return false;
     *code = page + offset;
-    if (vcpu->code_base == 0)
-        *code_insn(vcpu) = (struct arch_code_insn){
-            .rip = vcpu->rip,
-            .code = code_place(vcpu, linear),
-            .host = *code,
-        };
+    if (vcpu->code_base == 0) {
+        code_insn(vcpu)->rip = vcpu->rip;
+        code_insn(vcpu)->code = code_place(vcpu, linear);
+        code_insn(vcpu)->host = *code;
+    }
     return true;
 }
 

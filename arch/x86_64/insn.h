@@ -114,23 +114,46 @@ enum insn_result insn_decode(const uint8_t *bytes, unsigned count, enum insn_mod
                              struct insn *insn);
 
 /*
- * The fast way for the loads and stores by which drivers reach registers: MOV of a register or an
- * immediate, and MOVZX, in 64-bit code, without prefixes but REX and 66. It is a shorter decoder of
- * the same, and gives the operand's place as its offset in the page alone.
+ * The loads and stores by which drivers reach registers: MOV of a register or an immediate, and
+ * MOVZX, in 64-bit code, where no segment has a base. What insn_decode() says of them, ready for
+ * use again and again.
  */
 struct insn_mov {
-    uint8_t length;
+    uint8_t length;    /* 0: it is no such instruction. */
     uint8_t width;     /* In memory. */
-    uint8_t reg_width; /* Of the register that is loaded: 4 clears the upper half. */
-    uint8_t reg;
+    uint8_t reg;       /* Loaded or stored, */
+    uint8_t reg_width; /* and its width; a load of 4 clears the upper half. */
     bool store;
-    uint16_t page_offset;
-    uint64_t data; /* Stores: what to store, cut to width. */
+    bool immediate;      /* imm is what is stored. */
+    bool plain;          /* The address is a register and disp. */
+    uint8_t base, index; /* enum insn_reg */
+    uint8_t scale;
+    int32_t disp;
+    uint64_t imm;
 };
 
-/* False: not such a one, decode it the long way. bytes: all of INSN_LENGTH_MAX. gpr: 16. */
-bool insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX], const uint64_t *gpr, uint64_t rip,
-                     struct insn_mov *mov);
+/* bytes: all of INSN_LENGTH_MAX. */
+struct insn_mov insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX]);
+
+/* Linear; rip is where the instruction is. */
+static inline uint64_t insn_mov_addr(const struct insn_mov *mov, const uint64_t *gpr, uint64_t rip)
+{
+    uint64_t addr = (uint64_t)(int64_t)mov->disp;
+
+    if (likely(mov->plain))
+        return addr + gpr[mov->base];
+    if (mov->base == INSN_RIP)
+        addr += rip + mov->length;
+    else if (mov->base != INSN_NO_REG)
+        addr += gpr[mov->base];
+    return mov->index == INSN_NO_REG ? addr : addr + (gpr[mov->index] << mov->scale);
+}
+
+/* What a store stores, cut to its width. */
+static inline uint64_t insn_mov_data(const struct insn_mov *mov, const uint64_t *gpr)
+{
+    return (mov->immediate ? mov->imm : gpr[mov->reg]) & (~(uint64_t)0 >> (64 - 8 * mov->width));
+}
 
 /* Loads a register with value, of which width bytes count: a part of it, or zero-extended to all.
  */

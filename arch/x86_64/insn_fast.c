@@ -1,196 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two short decoders: of the moves to and from device registers, for which insn_decode() costs too
- * much, and of the instructions that have an exit of their own, for their length.
+ * What is wanted of instructions of which more is known: the moves to and from device registers,
+ * and those that have an exit of their own, for their length.
  */
 #include "arch/x86_64/insn_decode.h"
 #include "kernel/bits.h"
 
-/* What an opcode is for insn_decode_mov(): one of the first three, or 0. */
-#define FAST_LOAD   1u
-#define FAST_STORE  2u
-#define FAST_IMM    4u
-#define FAST_BYTE   8u
-#define FAST_ESCAPE 16u
-#define FAST_ZX_8   32u /* MOVZX of bytes, */
-#define FAST_ZX_16  64u /* and of words. */
-
-static const uint8_t fast_opcodes[256] = {
-    [0x88] = FAST_STORE | FAST_BYTE,
-    [0x89] = FAST_STORE,
-    [0x8a] = FAST_LOAD | FAST_BYTE,
-    [0x8b] = FAST_LOAD,
-    [0xc7] = FAST_IMM,
-    [0xc6] = FAST_IMM | FAST_BYTE,
-    [0x0f] = FAST_ESCAPE,
-};
-
-static const uint8_t fast_opcodes_0f[256] = {
-    [0xb6] = FAST_LOAD | FAST_ZX_8,
-    [0xb7] = FAST_LOAD | FAST_ZX_16,
-};
-
-/* ModRM that names a register, a SIB, or an address relative to rip. */
-static const bool fast_is_rare[256] = {
-    [0x04] = true, [0x0c] = true, [0x14] = true,          [0x1c] = true, [0x24] = true,
-    [0x2c] = true, [0x34] = true, [0x3c] = true,          [0x44] = true, [0x4c] = true,
-    [0x54] = true, [0x5c] = true, [0x64] = true,          [0x6c] = true, [0x74] = true,
-    [0x7c] = true, [0x84] = true, [0x8c] = true,          [0x94] = true, [0x9c] = true,
-    [0xa4] = true, [0xac] = true, [0xb4] = true,          [0xbc] = true, [0x05] = true,
-    [0x0d] = true, [0x15] = true, [0x1d] = true,          [0x25] = true, [0x2d] = true,
-    [0x35] = true, [0x3d] = true, [0xc0 ... 0xff] = true,
-};
-
-static inline int32_t fast_i32(const uint8_t *at)
+static bool fast_is_mov(const struct insn *insn)
 {
-    return (int32_t)(at[0] | at[1] << 8 | at[2] << 16 | (uint32_t)at[3] << 24);
+    return (insn->op == INSN_MOV || insn->op == INSN_MOVZX) && !insn->reg_high &&
+           insn->seg < INSN_FS && insn->addr_size == 8 && insn->disp == (int32_t)insn->disp;
 }
 
-/* Base and index that SIB, at *at, names; *mod becomes 2 if 4 bytes take the place of the base. */
-static uint64_t fast_sib(unsigned sib, unsigned rex, const uint64_t *gpr, unsigned *mod)
+struct insn_mov insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX])
 {
-    unsigned index = (sib >> 3 & 7) | (rex << 2 & 8);
-    uint64_t address = index != INSN_RSP ? gpr[index] << (sib >> 6) : 0;
+    struct insn insn;
 
-    if ((sib & 7) != INSN_RBP || *mod != 0)
-        return address + gpr[(sib & 7) | (rex << 3 & 8)];
-    *mod = 2;
-    return address;
-}
-
-/* The data of stores; returns how many bytes of the instruction it takes. */
-static inline unsigned fast_data(const uint8_t *at, unsigned kind, const uint64_t *gpr,
-                                 struct insn_mov *mov)
-{
-    unsigned unused = 64 - 8u * mov->width;
-
-    if (kind & FAST_STORE) {
-        mov->data = gpr[mov->reg] << unused >> unused;
-        return 0;
-    }
-    if (mov->width == 1) {
-        mov->data = *at;
-        return 1;
-    }
-    mov->data = (uint64_t)fast_i32(at) << unused >> unused;
-    return mov->width == 2 ? 2 : 4;
-}
-
-/* MOVZX and bytes. False: AH, CH, DH, BH need more thought. */
-static bool fast_narrow(unsigned kind, unsigned rex, unsigned modrm, struct insn_mov *mov)
-{
-    mov->width = kind & FAST_ZX_16 ? 2 : 1;
-    if (!(kind & FAST_BYTE))
-        return true;
-    mov->reg_width = 1;
-    return rex != 0 || (kind & FAST_IMM) || (modrm & 0x20) == 0;
-}
-
-/* All of insn_decode_mov(). */
-[[gnu::noinline]] static bool fast_decode(const uint8_t *bytes, const uint64_t *gpr, uint64_t rip,
-                                          struct insn_mov *mov)
-{
-    const uint8_t *at = bytes;
-    unsigned rex = 0, kind, modrm, mod;
-    uint64_t address;
-
-    mov->reg_width = 4;
-    if (*at == 0x66) {
-        mov->reg_width = 2;
-        at++;
-    }
-    if ((*at & 0xf0) == 0x40) {
-        rex = *at++;
-        mov->reg_width = rex & 8 ? 8 : mov->reg_width;
-    }
-    kind = fast_opcodes[*at++];
-    if (kind == FAST_ESCAPE)
-        kind = fast_opcodes_0f[*at++];
-    modrm = *at++;
-    mod = modrm >> 6;
-    if (kind == 0 || mod == 3 || ((kind & FAST_IMM) && (modrm & 0x38) != 0))
-        return false;
-    mov->reg = (uint8_t)((modrm >> 3 & 7) | (rex << 1 & 8));
-    mov->store = !(kind & FAST_LOAD);
-    mov->width = mov->reg_width;
-    if (kind > FAST_IMM && !fast_narrow(kind, rex, modrm, mov))
-        return false;
-    if ((modrm & 7) == 4) {
-        address = fast_sib(*at++, rex, gpr, &mod);
-    } else if ((modrm & 0xc7) == 5) {
-        address = rip;
-        mod = 2;
-    } else {
-        address = gpr[(modrm & 7) | (rex << 3 & 8)];
-    }
-    if (mod == 1) {
-        address += (uint64_t)(int8_t)*at++;
-    } else if (mod == 2) {
-        address += (uint64_t)fast_i32(at);
-        at += 4;
-    }
-    if (mov->store)
-        at += fast_data(at, kind, gpr, mov);
-    mov->length = (uint8_t)(at - bytes);
-    if ((modrm & 0xc7) == 5)
-        address += mov->length;
-    mov->page_offset = address & (PAGE_SIZE - 1);
-    return true;
-}
-
-/* By way of a copy, so that the fields of the commonest can stay in registers. */
-static inline bool fast_decode_copy(const uint8_t *bytes, const uint64_t *gpr, uint64_t rip,
-                                    struct insn_mov *mov)
-{
-    struct insn_mov copy;
-
-    if (!fast_decode(bytes, gpr, rip, &copy))
-        return false;
-    *mov = copy;
-    return true;
-}
-
-/* MOV of 4 or 8 bytes: a register or an immediate; the address a register and a displacement. The
- * commonest of all, in half the instructions of the above. */
-bool insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX], const uint64_t *gpr, uint64_t rip,
-                     struct insn_mov *mov)
-{
-    const uint8_t *at = bytes;
-    unsigned rex = 0, opcode = *at, width = 4, modrm, reg;
-    uint64_t address, data;
-
-    if ((opcode & 0xf0) == 0x40) {
-        rex = opcode;
-        width += rex >> 1 & 4;
-        opcode = *++at;
-    }
-    modrm = at[1];
-    if (unlikely(fast_is_rare[modrm]))
-        return fast_decode_copy(bytes, gpr, rip, mov);
-    at += 2;
-    address = gpr[(modrm & 7) | (rex << 3 & 8)];
-    if (modrm & 0x40) {
-        address += (uint64_t)(int8_t)*at++;
-    } else if (modrm & 0x80) {
-        address += (uint64_t)fast_i32(at);
-        at += 4;
-    }
-    reg = (modrm >> 3 & 7) | (rex << 1 & 8);
-    if (likely((opcode & ~2u) == 0x89)) {
-        data = gpr[reg];
-    } else if (opcode == 0xc7 && (modrm & 0x38) == 0) {
-        data = (uint64_t)fast_i32(at);
-        at += 4;
-    } else {
-        return fast_decode_copy(bytes, gpr, rip, mov);
-    }
-    mov->length = (uint8_t)(at - bytes);
-    mov->width = mov->reg_width = (uint8_t)width;
-    mov->reg = (uint8_t)reg;
-    mov->store = opcode != 0x8b;
-    mov->data = width == 4 ? (uint32_t)data : data;
-    mov->page_offset = address & (PAGE_SIZE - 1);
-    return true;
+    if (insn_decode(bytes, INSN_LENGTH_MAX, INSN_MODE_64, &insn) != INSN_OK || !fast_is_mov(&insn))
+        return (struct insn_mov){};
+    return (struct insn_mov){
+        .length = insn.length,
+        .width = insn.width,
+        .reg = insn.reg,
+        .reg_width = insn.reg_width,
+        .store = insn.form != INSN_LOAD,
+        .immediate = insn.form == INSN_IMM,
+        .plain = insn.base < INSN_RIP && insn.index == INSN_NO_REG,
+        .base = insn.base,
+        .index = insn.index,
+        .scale = insn.scale,
+        .disp = (int32_t)insn.disp,
+        .imm = (uint64_t)insn.imm,
+    };
 }
 
 /* --- Lengths. --- */

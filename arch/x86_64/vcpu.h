@@ -103,6 +103,8 @@ static inline bool code_known(const struct arch_vcpu *vcpu, uint64_t cr0, uint64
 
 /* The same, looked for and remembered. False: it is nowhere, or may reach into another page. */
 bool code_seek(struct arch_vcpu *vcpu, const uint8_t **code);
+/* Takes note of what the words are as a move. */
+[[gnu::noinline]] void code_decode_mov(struct arch_code_insn *insn, const uint64_t words[2]);
 /* Where memory of the guest is; NULL: it is no RAM or ROM. Valid until the next entry. */
 const void *code_memory(const struct arch_vcpu *vcpu, gpa_t addr);
 /* Copies the bytes at RIP, across the end of a page too: how many there are. */

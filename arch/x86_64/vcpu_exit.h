@@ -29,25 +29,30 @@ static inline void vcpu_exit_call(const struct arch_vcpu *vcpu, struct vcpu_exit
 static inline bool vcpu_exit_mov(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cr0,
                                  uint64_t cr3, uint64_t addr, bool store)
 {
-    alignas(16) uint8_t bytes[ARCH_CODE_INSN_SIZE];
+    struct arch_code_insn *insn = code_insn(vcpu);
+    const struct insn_mov *mov = &insn->mov;
     const uint8_t *code;
-    struct insn_mov mov;
+    uint64_t words[2];
 
     if (unlikely(!code_known(vcpu, cr0, cr3, &code)) && !code_seek(vcpu, &code))
         return false;
-    __builtin_memcpy(bytes, code, sizeof(bytes));
-    if (unlikely(!insn_decode_mov(bytes, vcpu->gpr, vcpu->rip, &mov) ||
-                 mov.page_offset != (addr & (PAGE_SIZE - 1)) || (addr & (mov.width - 1u)) ||
-                 mov.store != store))
+    __builtin_memcpy(words, code, sizeof(words));
+    if (unlikely(words[0] != insn->words[0] || words[1] != insn->words[1]))
+        code_decode_mov(insn, words);
+    if (unlikely(mov->length == 0 || mov->store != store || (addr & (mov->width - 1u)) ||
+                 ((insn_mov_addr(mov, vcpu->gpr, vcpu->rip) ^ addr) & (PAGE_SIZE - 1))))
         return false;
-    vcpu->insn_length = mov.length;
-    exit->kind = mov.store ? EXIT_MMIO_WRITE : EXIT_MMIO_READ;
+    vcpu->insn_length = mov->length;
+    exit->kind = EXIT_MMIO_READ;
+    if (store) {
+        exit->kind = EXIT_MMIO_WRITE;
+        exit->mmio.data = insn_mov_data(mov, vcpu->gpr);
+    }
     exit->advance = true;
     exit->mmio.gpa = gpa(addr);
-    exit->mmio.data = mov.data;
-    exit->mmio.width = mov.width;
-    exit->mmio.reg = mov.reg;
-    exit->mmio.reg_width = mov.reg_width;
+    exit->mmio.width = mov->width;
+    exit->mmio.reg = mov->reg;
+    exit->mmio.reg_width = mov->reg_width;
     exit->mmio.sign_extend = false;
     return true;
 }

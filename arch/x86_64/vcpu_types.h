@@ -2,6 +2,7 @@
 /* What x86_64 keeps for each vCPU, and of virtualization for each processor; see arch_types.h. */
 #pragma once
 
+#include "arch/x86_64/insn.h"
 #include "arch/x86_64/segment.h"
 #include "kernel/types.h"
 
@@ -57,13 +58,16 @@ struct arch_code {
 
 /* An instruction in such a page, by its address: one that exited of late. CS had no base, and so
  * many bytes are at host. A place by the low bits of the address. */
-#define ARCH_CODE_INSNS     16u
+#define ARCH_CODE_INSNS     32u
 #define ARCH_CODE_INSN_SIZE 16u /* An instruction is shorter. */
 
 struct arch_code_insn {
-    alignas(32) uint64_t rip;
+    alignas(64) uint64_t rip;
     const struct arch_code *code; /* Its page; code_none: no instruction. */
     const uint8_t *host;
+    /* What was last at host, or elsewhere, when it was looked at as a move: and what it is then. */
+    uint64_t words[ARCH_CODE_INSN_SIZE / 8];
+    struct insn_mov mov;
 };
 
 struct insn_exec;
