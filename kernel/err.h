@@ -21,5 +21,10 @@ enum [[nodiscard]] err{
             return try_;                                                                           \
     } while (0)
 
+/* An outcome that changes nothing for the caller, who says why in a comment. */
+static inline void err_ignore([[maybe_unused]] enum err err)
+{
+}
+
 /* "no memory", "out of range", …: for messages. */
 const char *err_text(enum err err);
