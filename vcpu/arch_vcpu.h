@@ -47,6 +47,9 @@ struct arch_vcpu_config {
 /* Power-on state, off: everything zeroed, nothing leaks from an earlier user. Unbound. */
 enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *config);
 
+/* Gives back what arch_vcpu_init() took. Unbound. */
+void arch_vcpu_free(struct arch_vcpu *vcpu);
+
 /* In which mode a vCPU begins. x86 has several; the others start as their firmware starts one. */
 enum arch_mode {
     ARCH_MODE_NATIVE,    /* Arm: EL1; RISC-V: VS-mode. x86: as ARCH_MODE_REAL. */

@@ -120,6 +120,11 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
     return OK;
 }
 
+void arch_vcpu_free(struct arch_vcpu *vcpu)
+{
+    assert(!vcpu->bound); /* All of it is in the struct. */
+}
+
 void arch_vcpu_set_time(struct arch_vcpu *vcpu, uint64_t offset)
 {
     vcpu->cntvoff = offset;

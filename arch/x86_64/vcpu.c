@@ -10,7 +10,7 @@
 #include "kernel/string.h"
 #include "mm/page.h"
 
-/* Beside the block a vCPU has a page of its own. */
+/* Beside the block, which is a page, a vCPU has a page of its own. */
 struct vcpu_page {
     alignas(64) uint8_t fpu[ARCH_FPU_SIZE];
     struct insn_exec exec;
@@ -41,6 +41,14 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
     if (err != OK)
         page_free(page, 0);
     return err;
+}
+
+/* An unbound VMCS is cleared, and no pCPU keeps any of it. */
+void arch_vcpu_free(struct arch_vcpu *vcpu)
+{
+    assert(!vcpu->bound);
+    page_free(vcpu->block, 0);
+    page_free(container_of(vcpu->fpu, struct vcpu_page, fpu[0]), 0);
 }
 
 static void vcpu_set(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t value)

@@ -293,6 +293,12 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
     return OK;
 }
 
+void arch_vcpu_free(struct arch_vcpu *vcpu)
+{
+    assert(!vcpu->bound);
+    fake.vcpus_freed++;
+}
+
 void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry)
 {
     assert(!vcpu->bound);

@@ -45,6 +45,7 @@ struct fake {
     char console_output[1024]; /* What was written there. */
     enum err virt_enable_result;
     enum err vcpu_init_result;
+    unsigned vcpus_freed;
     bool guest_timer; /* RISC-V: arch_vcpu_timer_set() succeeds. */
     unsigned file_watches, file_resets;
     uint64_t files_pending; /* Bit per guest interrupt file. */
