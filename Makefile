@@ -77,8 +77,9 @@ build/acpi/%.hex: vcpu/%.asl Makefile
 $O/vcpu/guest_acpi.c.o $(HOST)/unit/vcpu/guest_acpi.c.o: build/acpi/guest_acpi.hex
 
 # What runs once, at the start of the machine or of a VM, is compiled for size.
-COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader% vcpu/report.c vcpu/vm.c \
-          vcpu/vm_cmd.c kernel/fdt% kernel/fmt.c kernel/panic.c kernel/shell.c mm/memmap.c \
+COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader% vcpu/report.c vcpu/vm%.c \
+          kernel/fdt% kernel/fmt.c kernel/log.c kernel/panic.c kernel/shell.c mm/memmap.c \
+          mm/hostmap.c mm/page.c vcpu/chips/vcmos.c vcpu/chips/vpit.c vcpu/console% \
           $(addprefix arch/%/,cpu.c ioapic.c power.c smp.c trap.c) arch/%_check.c arch/%_print.c \
           arch/%_regs.c,$(SRCS))
 $(COLD:%=$O/%.o): CFLAGS += -Os

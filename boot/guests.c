@@ -28,6 +28,7 @@ static void guests_mistake([[maybe_unused]] struct config_report *report, const 
 static void guests_create(const struct memmap *map)
 {
     bool wanted[CONFIG_VMS_MAX];
+    struct vm *vm;
 
     for (unsigned i = 0; i < config.vm_count; i++)
         wanted[i] = pinned_claim(&config.vms[i], map);
@@ -35,15 +36,16 @@ static void guests_create(const struct memmap *map)
         if (!wanted[i])
             continue;
         pinned_release(&config.vms[i]);
-        if (vm_create(&config.vms[i], &vms[vm_count]) == OK)
-            vm_count++;
+        err_ignore(vm_create(&config.vms[i], &vm)); /* It is logged; the others are made. */
     }
 }
 
 static void guests_focus(void)
 {
-    struct vm *vm = config.console ? vm_find(config.console) : vm_count ? vms[0] : NULL;
+    struct vm *vm = config.console ? vm_find(config.console) : NULL;
 
+    for (unsigned i = 0; !config.console && !vm && i < vm_count; i++)
+        vm = vms[i];
     if (vm)
         console_focus(vm_console(vm));
 }
@@ -73,10 +75,11 @@ void guests_start(const void *blob, uint64_t size, const struct memmap *map)
     if (config.log_set)
         log_set_level(config.log);
     vm_share_slices(&config);
+    vm_configure(&config);
     guests_create(map);
     vm_share_tables(&config);
     guests_focus();
     for (unsigned i = 0; i < vm_count; i++)
-        if (vms[i]->config->autostart && vm_start(vms[i]) != OK)
+        if (vms[i] && vms[i]->config->autostart && vm_start(vms[i]) != OK)
             log_error("%s: not started", vms[i]->config->name);
 }

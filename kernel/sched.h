@@ -81,6 +81,12 @@ void sched_set_slice(unsigned cpu, uint64_t slice_ns);
 void sched_set_table(unsigned cpu, const struct sched_slot *slots, unsigned count,
                      uint64_t cycle_ticks);
 
+/*
+ * One slot of the pCPU's table gets another owner, or none (NULL): entities come and go. The new
+ * one is blocked. Any pCPU.
+ */
+void sched_set_slot(unsigned cpu, struct sched_slot *slot, struct sched_entity *entity);
+
 /* The entity starts blocked, on the pCPU given; run is set by the caller. */
 void sched_add(struct sched_entity *entity, unsigned cpu, uint8_t priority);
 /* Its share among equals that are busy: slices of the length slice * weight / default. Blocked. */

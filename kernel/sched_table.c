@@ -38,6 +38,19 @@ void sched_set_table(unsigned cpu, const struct sched_slot *slots, unsigned coun
     ipi_kick(cpu);
 }
 
+void sched_set_slot(unsigned cpu, struct sched_slot *slot, struct sched_entity *entity)
+{
+    struct sched_queue *queue = &pcpu(cpu)->sched;
+
+    lock_take(&queue->lock);
+    assert(slot >= queue->slots && slot < queue->slots + queue->slot_count);
+    assert(!entity || (entity->cpu == cpu && entity->state == SCHED_BLOCKED));
+    slot->entity = entity;
+    sched_leave_set(queue); /* Its table is looked at again. */
+    lock_drop(&queue->lock);
+    ipi_kick(cpu);
+}
+
 struct sched_entity *sched_table_pick(struct sched_queue *queue, uint64_t now)
 {
     const struct sched_slot *slot;

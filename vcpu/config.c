@@ -8,7 +8,7 @@
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static const char *const action_words[] = {"stop", "restart", NULL};
+static const char *const action_words[] = {"stop", "restart", "pause", NULL};
 static const char *const kind_words[] = {"ram", "rom", "device", "shared", NULL};
 static const char *const irqchip_words[] = {"plic", "aia", NULL};
 static const char *const log_words[] = {"error", "warn", "info", "debug", NULL};
@@ -133,6 +133,14 @@ static void action_read(struct config_reader *r, int node, const char *name,
         *action = value;
 }
 
+static void clock_read(struct config_reader *r, struct config_vm *vm)
+{
+    unsigned value;
+
+    if (config_choice(r, vm->node, "clock-in-pause", LIST("stops", "runs"), &value))
+        vm->clock_runs = value == 1;
+}
+
 /* What the architecture leaves no choice of is not a property there. */
 static void irqchip_read(struct config_reader *r, struct config_vm *vm)
 {
@@ -212,7 +220,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
                  LIST("cpus", "affinity", "memory", "memory-host", "priority", "weight",
                       "budget-us", "period-us", "exclusive", "autostart", "on-crash", "on-reset",
                       "on-poweroff", "kernel", "initrd", "fdt", "cmdline", "format", "load-address",
-                      "interrupt-controller"),
+                      "interrupt-controller", "clock-in-pause"),
                  LIST("boot", "regions"));
     misplaced_check(r, vm);
     if (config_number(r, node, "cpus", 1, CONFIG_VCPUS_MAX, &number))
@@ -228,6 +236,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     config_share(r, vm);
     memory_read(r, vm);
     irqchip_read(r, vm);
+    clock_read(r, vm);
     boot_read(r, vm);
     regions_read(r, vm);
 }

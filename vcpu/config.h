@@ -29,7 +29,7 @@ struct machine_layout;
 #define CONFIG_SLOTS_MAX        64u /* Of all time tables. */
 #define CONFIG_MEMORY_MIN       MIB
 
-enum config_action { ACTION_STOP, ACTION_RESTART };
+enum config_action { ACTION_STOP, ACTION_RESTART, ACTION_PAUSE };
 enum config_region_kind { CONFIG_RAM, CONFIG_ROM, CONFIG_DEVICE, CONFIG_SHARED };
 
 enum config_irqchip { CONFIG_PLIC, CONFIG_AIA };
@@ -65,6 +65,7 @@ struct config_vm {
     bool autostart;       /* Default true. */
     bool exclusive;       /* Its vCPUs own their pCPUs: each affinity has one bit. */
     enum config_action on_crash, on_reset, on_poweroff; /* Default stop, restart, stop. */
+    bool clock_runs;                                    /* Also while it is paused. */
     enum config_irqchip irqchip;                        /* riscv64: default PLIC. */
     struct config_file kernel, initrd, fdt;
     const char *cmdline;   /* "" when none. */

@@ -322,9 +322,28 @@ static void vptimer_write(struct vptimer *t, uint32_t reg, uint64_t value)
     vptimer_update(t);
 }
 
-static void machine_parked(struct vcpu *vcpu)
+static void machine_held(struct vcpu *vcpu)
 {
     timer_disarm(&machine_of(vcpu->vm)->ptimers[vcpu->index].timer);
+}
+
+/* The physical counter has gone on; it is the host's. */
+static void machine_let_go(struct vcpu *vcpu)
+{
+    struct vptimer *t = &machine_of(vcpu->vm)->ptimers[vcpu->index];
+
+    arch_vcpu_set_time(&vcpu->arch, vcpu->vm->started_ticks);
+    if (t->ctl & CNTP_CTL_ENABLE)
+        vptimer_update(t);
+}
+
+/* Both enable bits are 0 after a reset; the other timer's register is in the register file. */
+static void machine_cpu_reset(struct vcpu *vcpu)
+{
+    struct vptimer *t = &machine_of(vcpu->vm)->ptimers[vcpu->index];
+
+    timer_disarm(&t->timer);
+    t->ctl = 0;
 }
 
 /* --- System registers --- */
@@ -473,7 +492,9 @@ const struct machine_ops machine_aarch64 = {
     .create = machine_create,
     .destroy = machine_destroy,
     .reset = machine_reset,
-    .parked = machine_parked,
+    .held = machine_held,
+    .let_go = machine_let_go,
+    .cpu_reset = machine_cpu_reset,
     .bound = machine_bound,
     .unbinding = machine_unbinding,
     .accept = machine_accept,

@@ -31,10 +31,17 @@ struct machine_ops {
     /* All devices to their power-on state; no vCPU runs. */
     void (*reset)(struct vm *vm);
     /*
-     * The vCPU stops with its VM: no timer of it is armed afterwards, so that its machine may be
-     * reset, or freed, from any pCPU. Unbound, own pCPU. NULL: it has none.
+     * The vCPU is held: no timer of it is armed afterwards, so that its machine may be reset, or
+     * freed, from any pCPU. It goes on: its clock is now arch_ticks() - vm->started_ticks, and by
+     * that its timers are armed again. Unbound, own pCPU, vm->lock held.
      */
-    void (*parked)(struct vcpu *vcpu);
+    void (*held)(struct vcpu *vcpu);
+    void (*let_go)(struct vcpu *vcpu);
+    /*
+     * The clocks of devices that count the guest's time stand still, or go on, with
+     * vm->paused_ticks as let_go. All vCPUs are held, vm->lock too. NULL: there are none.
+     */
+    void (*set_paused)(struct vm *vm, bool paused);
 
     /* Puts what goes beside a guest's files into its memory: loader_place_tree(), or its like. */
     enum err (*place)(const struct loader_job *job, struct loader_result *result);
@@ -57,7 +64,10 @@ struct machine_ops {
      */
     bool (*pending)(struct vcpu *vcpu);
 
-    /* x86: the vCPU got an INIT: its part of the interrupt controller. Unbound, own pCPU. */
+    /*
+     * The vCPU goes off by itself, or gets an INIT (x86): its timers, and what of the interrupt
+     * controller a reset of the processor clears. Own pCPU, bound or not.
+     */
     void (*cpu_reset)(struct vcpu *vcpu);
 
     /* When a timer of the guest wakes it from a wait: as arch_vcpu_timer_deadline(). Unbound. */

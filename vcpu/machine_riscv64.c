@@ -42,6 +42,7 @@ struct riscv64_hart {
     struct vcpu *vcpu;
     _Atomic bool ipi;    /* A software interrupt from another hart. */
     struct timer timer;  /* The emulated one. Touched on the hart's pCPU only. */
+    uint64_t deadline;   /* It is armed for, in the guest's time; TICKS_NEVER: not. */
     struct vimsic imsic; /* With an AIA, unless it has a guest interrupt file: */
     struct guest_file file;
 };
@@ -246,20 +247,17 @@ static uint64_t test_read([[maybe_unused]] struct vdev *dev, [[maybe_unused]] un
 static void test_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
                        [[maybe_unused]] unsigned width, uint64_t value)
 {
-    enum err err = OK;
-
     if (offset != 0)
         return;
     switch (value & 0xffff) {
     case TEST_FAIL: /* With a code, which nobody here wants to know. */
     case TEST_POWEROFF:
-        err = vm_stop(dev->owner, VM_STOP_POWEROFF);
+        vm_stop_by_guest(dev->owner, VM_STOP_POWEROFF);
         break;
     case TEST_RESET:
-        err = vm_stop(dev->owner, VM_STOP_RESET);
+        vm_stop_by_guest(dev->owner, VM_STOP_RESET);
         break;
     }
-    (void)err; /* E_STATE: a stop is under way. */
 }
 
 static void window_reset([[maybe_unused]] struct vdev *dev)
@@ -343,9 +341,15 @@ static void hart_timer(struct timer *timer)
 {
     struct riscv64_hart *h = container_of(timer, struct riscv64_hart, timer);
 
+    h->deadline = TICKS_NEVER;
     arch_virq_write(&h->vcpu->arch, VIRQ_LINE_TIMER, 1);
     if (h->vcpu != vcpu_current()) /* The line is all that a running one needs. */
         vcpu_request(h->vcpu, VCPU_REQ_IRQ);
+}
+
+static void hart_timer_arm(struct riscv64_hart *h, uint64_t now)
+{
+    timer_arm(&h->timer, h->deadline == TICKS_NEVER ? TICKS_NEVER : ticks_until(now, h->deadline));
 }
 
 void riscv64_timer_set(struct vcpu *vcpu, uint64_t guest_time)
@@ -357,7 +361,8 @@ void riscv64_timer_set(struct vcpu *vcpu, uint64_t guest_time)
         return;
     now = arch_vcpu_time(&vcpu->arch);
     arch_virq_write(&vcpu->arch, VIRQ_LINE_TIMER, guest_time <= now);
-    timer_arm(&h->timer, guest_time <= now ? TICKS_NEVER : ticks_until(now, guest_time));
+    h->deadline = guest_time <= now ? TICKS_NEVER : guest_time;
+    hart_timer_arm(h, now);
 }
 
 void riscv64_ipi_send(struct vcpu *self, uint64_t targets)
@@ -385,20 +390,27 @@ bool riscv64_ipi_clear(struct vcpu *vcpu)
     return was;
 }
 
-/* Also of a hart that stops alone: no timer and no software interrupt is left. */
-static void machine_parked(struct vcpu *vcpu)
+static void machine_held(struct vcpu *vcpu)
+{
+    timer_disarm(&hart_of(vcpu)->timer);
+}
+
+static void machine_let_go(struct vcpu *vcpu)
+{
+    arch_vcpu_set_time(&vcpu->arch, vcpu->vm->started_ticks);
+    hart_timer_arm(hart_of(vcpu), arch_vcpu_time(&vcpu->arch));
+}
+
+/* No timer and no software interrupt is left. */
+static void machine_cpu_reset(struct vcpu *vcpu)
 {
     struct riscv64_hart *h = hart_of(vcpu);
 
+    h->deadline = TICKS_NEVER;
     timer_disarm(&h->timer);
     atomic_store(&h->ipi, false);
     arch_virq_write(&vcpu->arch, VIRQ_LINE_TIMER, 0);
     arch_virq_write(&vcpu->arch, VIRQ_LINE_SOFTWARE, 0);
-}
-
-void riscv64_hart_stop(struct vcpu *vcpu)
-{
-    machine_parked(vcpu);
 }
 
 /* --- Making one --- */
@@ -473,6 +485,7 @@ static enum err machine_create(struct vm *vm)
     m->vm = vm;
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         m->harts[i].vcpu = &vm->vcpus[i];
+        m->harts[i].deadline = TICKS_NEVER;
         timer_init(&m->harts[i].timer, hart_timer);
     }
     TRY(machine_create_irqchip(vm, m));
@@ -512,7 +525,10 @@ static void machine_reset(struct vm *vm)
 
         vimsic_reset(&h->imsic);
         guest_file_reset(&h->file);
+        h->deadline = TICKS_NEVER;
         atomic_store(&h->ipi, false);
+        arch_virq_write(&h->vcpu->arch, VIRQ_LINE_TIMER, 0);
+        arch_virq_write(&h->vcpu->arch, VIRQ_LINE_SOFTWARE, 0);
     }
 }
 
@@ -530,7 +546,9 @@ const struct machine_ops machine_riscv64 = {
     .create = machine_create,
     .destroy = machine_destroy,
     .reset = machine_reset,
-    .parked = machine_parked,
+    .held = machine_held,
+    .let_go = machine_let_go,
+    .cpu_reset = machine_cpu_reset,
     .bound = machine_bound,
     .unbinding = machine_unbinding,
     .accept = machine_accept,

@@ -16,6 +16,4 @@ void riscv64_timer_set(struct vcpu *vcpu, uint64_t guest_time);
 void riscv64_ipi_send(struct vcpu *self, uint64_t targets);
 /* Takes one back; whether there was one. Bound. */
 bool riscv64_ipi_clear(struct vcpu *vcpu);
-/* The vCPU goes off: no timer and no software interrupt is left for when it comes back. Bound. */
-void riscv64_hart_stop(struct vcpu *vcpu);
 struct vns16550 *riscv64_uart(struct vm *vm);

@@ -278,12 +278,26 @@ static void machine_unbinding(struct vcpu *vcpu)
     cpu_of(vcpu)->can_take = arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR);
 }
 
-static void machine_parked(struct vcpu *vcpu)
+static void machine_held(struct vcpu *vcpu)
+{
+    timer_disarm(&cpu_of(vcpu)->timer);
+}
+
+static void machine_let_go(struct vcpu *vcpu)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
 
-    cpu->deadline = TICKS_NEVER;
-    timer_disarm(&cpu->timer);
+    arch_vcpu_set_time(&vcpu->arch, vcpu->vm->started_ticks - cpu->adjust);
+    cpu_timer_arm(cpu);
+}
+
+/* A guest compares its TSC with these. */
+static void machine_set_paused(struct vm *vm, bool paused)
+{
+    struct machine_x86_64 *m = machine_of(vm);
+
+    vpit_set_paused(&m->pit, paused, vm->paused_ticks);
+    vpm_set_paused(&m->pm, paused, vm->paused_ticks);
 }
 
 static void machine_cpu_reset(struct vcpu *vcpu)
@@ -407,16 +421,12 @@ static void machine_call(struct vcpu *vcpu, struct vcpu_exit *exit)
 
 static void machine_power_off(struct vpm *pm)
 {
-    enum err err = vm_stop(pm->vdev.owner, VM_STOP_POWEROFF);
-
-    (void)err; /* E_STATE: a stop is under way. */
+    vm_stop_by_guest(pm->vdev.owner, VM_STOP_POWEROFF);
 }
 
 static void machine_reset_register(struct vpci_host *pci)
 {
-    enum err err = vm_stop(pci->ports.owner, VM_STOP_RESET);
-
-    (void)err;
+    vm_stop_by_guest(pci->ports.owner, VM_STOP_RESET);
 }
 
 /* --- Making one --- */
@@ -550,6 +560,7 @@ static void machine_reset(struct vm *vm)
         vlapic_reset(&m->lapics.cpu[i]);
         arch_vcpu_set_apic(&vm->vcpus[i].arch, true);
         m->cpus[i].adjust = 0;
+        m->cpus[i].deadline = TICKS_NEVER;
         m->cpus[i].clock = (struct vkvmclock){};
         atomic_store(&m->cpus[i].nmi, false);
     }
@@ -573,7 +584,9 @@ const struct machine_ops machine_x86_64 = {
     .create = machine_create,
     .destroy = machine_destroy,
     .reset = machine_reset,
-    .parked = machine_parked,
+    .held = machine_held,
+    .let_go = machine_let_go,
+    .set_paused = machine_set_paused,
     .bound = machine_bound,
     .unbinding = machine_unbinding,
     .accept = machine_accept,

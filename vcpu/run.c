@@ -13,6 +13,13 @@
 #include "vcpu/machine_ops.h"
 #include "vcpu/vm.h"
 
+static void run_interrupts(struct vcpu *vcpu)
+{
+    /* Cleared before the look: what comes after sets it again. */
+    atomic_fetch_and_explicit(&vcpu->requests, (uint32_t)~VCPU_REQ_IRQ, memory_order_acq_rel);
+    vcpu->vm->machine->refresh(vcpu);
+}
+
 /* Looks at what others asked; false: leave the loop. */
 static bool run_requests(struct vcpu *vcpu)
 {
@@ -20,9 +27,7 @@ static bool run_requests(struct vcpu *vcpu)
 
     if (requests & ~(uint32_t)VCPU_REQ_IRQ)
         return false; /* vcpu_run() sees to it, unbound. */
-    /* Cleared before the look: what comes after sets it again. */
-    atomic_fetch_and_explicit(&vcpu->requests, (uint32_t)~VCPU_REQ_IRQ, memory_order_acq_rel);
-    vcpu->vm->machine->refresh(vcpu);
+    run_interrupts(vcpu);
     return true;
 }
 
@@ -190,7 +195,8 @@ static void run_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
 /* Wait for an interrupt: false when the vCPU is to block. */
 static bool run_wait(struct vcpu *vcpu)
 {
-    if (atomic_load(&vcpu->requests) != 0 || vcpu->vm->machine->pending(vcpu))
+    /* Other requests than this do not end the wait: they interrupt it. */
+    if (atomic_load(&vcpu->requests) & VCPU_REQ_IRQ || vcpu->vm->machine->pending(vcpu))
         return true;
     vcpu->waiting = true;
     return false;
@@ -209,13 +215,6 @@ static void run_cpu_up(struct vcpu *vcpu, const struct vcpu_exit *exit)
     else
         err = vcpu_power_on(&vm->vcpus[index], arch_entry(gpa(exit->cpu.entry), exit->cpu.arg));
     arch_vcpu_set_return(&vcpu->arch, 0, vm->machine->cpu_up_result(err));
-}
-
-static void run_stop(struct vcpu *vcpu, enum vm_stop_reason reason)
-{
-    /* Refused when a stop is under way: then this vCPU is asked to park as well. */
-    if (vm_stop(vcpu->vm, reason) != OK)
-        return;
 }
 
 /* All but the hot ones. False: leave the loop. */
@@ -237,14 +236,16 @@ static bool run_rare(struct vcpu *vcpu, struct vcpu_exit *exit)
         return true;
     case EXIT_CPU_DOWN:
         vcpu->power = VCPU_OFF;
+        vcpu->vm->machine->cpu_reset(vcpu);
         return false;
     case EXIT_IDLE:
-        return run_wait(vcpu) && !vcpu->resume;
+        vcpu->suspended = !run_wait(vcpu);
+        return !vcpu->suspended && !vcpu->resume;
     case EXIT_SYSTEM_DOWN:
-        run_stop(vcpu, VM_STOP_POWEROFF);
+        vm_stop_by_guest(vcpu->vm, VM_STOP_POWEROFF);
         return true;
     case EXIT_SYSTEM_RESET:
-        run_stop(vcpu, VM_STOP_RESET);
+        vm_stop_by_guest(vcpu->vm, VM_STOP_RESET);
         return true;
     case EXIT_FAIL_ENTRY:
         vm_fault(vcpu, "the hardware refused to enter the guest", exit);
@@ -320,4 +321,21 @@ bool vcpu_turn(struct vcpu *vcpu)
     arch_vcpu_run(&vcpu->arch, &exit);
     run_trace(vcpu, &exit);
     return run_exit(vcpu, &exit);
+}
+
+enum err vcpu_step(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint32_t requests;
+
+    TRY(vcpu_set_state(vcpu, VCPU_RUNNING));
+    requests = atomic_fetch_and(&vcpu->requests, (uint32_t)~VCPU_REQ_CANCEL);
+    if (requests & VCPU_REQ_CANCEL) {
+        *exit = (struct vcpu_exit){.kind = EXIT_CANCELLED};
+    } else {
+        if (requests & VCPU_REQ_IRQ)
+            run_interrupts(vcpu);
+        arch_vcpu_run(&vcpu->arch, exit);
+        run_trace(vcpu, exit);
+    }
+    return vcpu_set_state(vcpu, VCPU_READY);
 }

@@ -7,26 +7,87 @@
 #include "vcpu/vcpu.h"
 
 #include "kernel/assert.h"
+#include "kernel/bits.h"
 #include "kernel/ipi.h"
+#include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "vcpu/machine_ops.h"
 #include "vcpu/vm.h"
 
-void vcpu_bind(struct vcpu *vcpu)
+const char *vcpu_state_text(enum vcpu_state state)
 {
-    assert(!vcpu_current());
+    static const char *const names[] = {
+        [VCPU_INVALID] = "invalid", [VCPU_CREATED] = "created", [VCPU_FREE] = "free",
+        [VCPU_READY] = "ready",     [VCPU_RUNNING] = "running", [VCPU_BLOCKED] = "blocked",
+    };
+
+    return names[state];
+}
+
+bool vcpu_may_become(enum vcpu_state from, enum vcpu_state to)
+{
+    static const uint8_t next[] = {
+        [VCPU_INVALID] = BIT(VCPU_CREATED),
+        [VCPU_CREATED] = BIT(VCPU_FREE) | BIT(VCPU_INVALID),
+        [VCPU_FREE] = BIT(VCPU_READY) | BIT(VCPU_BLOCKED) | BIT(VCPU_INVALID),
+        [VCPU_READY] = BIT(VCPU_FREE) | BIT(VCPU_RUNNING),
+        [VCPU_RUNNING] = BIT(VCPU_READY),
+        [VCPU_BLOCKED] = BIT(VCPU_FREE) | BIT(VCPU_READY) | BIT(VCPU_INVALID),
+    };
+
+    return next[from] >> to & 1;
+}
+
+enum err vcpu_set_state(struct vcpu *vcpu, enum vcpu_state to)
+{
+    enum vcpu_state from = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
+
+    if (unlikely(!vcpu_may_become(from, to))) {
+        log_debug("%s: vCPU %u is %s and cannot become %s", vcpu->vm->config->name, vcpu->index,
+                  vcpu_state_text(from), vcpu_state_text(to));
+        return E_STATE;
+    }
+    atomic_store_explicit(&vcpu->state, to, memory_order_relaxed);
+    return OK;
+}
+
+/* Where it is ours to know. */
+static void vcpu_must_become(struct vcpu *vcpu, enum vcpu_state to)
+{
+    enum err err = vcpu_set_state(vcpu, to);
+
+    assert(err == OK);
+}
+
+[[gnu::always_inline]] static inline void vcpu_load(struct vcpu *vcpu)
+{
     arch_vcpu_bind(&vcpu->arch);
     this_cpu()->guest = vcpu;
     vcpu->vm->machine->bound(vcpu);
 }
 
-void vcpu_unbind(struct vcpu *vcpu)
+[[gnu::always_inline]] static inline void vcpu_unload(struct vcpu *vcpu)
 {
-    assert(vcpu_current() == vcpu);
     vcpu->vm->machine->unbinding(vcpu);
     this_cpu()->guest = NULL;
     arch_vcpu_unbind(&vcpu->arch);
+}
+
+enum err vcpu_bind(struct vcpu *vcpu)
+{
+    assert(!vcpu_current() || vcpu_current() == vcpu);
+    TRY(vcpu_set_state(vcpu, VCPU_READY));
+    vcpu_load(vcpu);
+    return OK;
+}
+
+enum err vcpu_unbind(struct vcpu *vcpu)
+{
+    TRY(vcpu_set_state(vcpu, VCPU_FREE));
+    assert(vcpu_current() == vcpu);
+    vcpu_unload(vcpu);
+    return OK;
 }
 
 static enum err vcpu_read_entry(void *arg, gpa_t addr, uint64_t *entry)
@@ -74,10 +135,23 @@ void vcpu_request(struct vcpu *vcpu, uint32_t requests)
         ipi_kick(vcpu->sched.cpu); /* It may be in the guest. */
 }
 
+void vcpu_cancel(struct vcpu *vcpu)
+{
+    vcpu_request(vcpu, VCPU_REQ_CANCEL);
+}
+
 void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge)
 {
     virq_post(&vcpu->virq, irq, edge);
     vcpu_request(vcpu, VCPU_REQ_IRQ);
+}
+
+void vcpu_start(struct vcpu *vcpu, struct arch_entry entry)
+{
+    assert(lock_held(&vcpu->vm->lock) && vcpu->power == VCPU_OFF);
+    vcpu->entry = entry;
+    vcpu->power = VCPU_ON_PENDING;
+    vcpu_request(vcpu, VCPU_REQ_START);
 }
 
 enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry)
@@ -89,12 +163,10 @@ enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry)
      * Under the lock: so a stop finds the request, or has come before and no vCPU is left behind.
      */
     lock_take(&vm->lock);
-    if (vm->state != VM_RUNNING) {
+    if (!vm_is_up(vm)) {
         err = E_STATE;
     } else if (vcpu->power == VCPU_OFF) {
-        vcpu->entry = entry;
-        vcpu->power = VCPU_ON_PENDING;
-        vcpu_request(vcpu, VCPU_REQ_START);
+        vcpu_start(vcpu, entry);
     } else {
         err = vcpu->power == VCPU_ON ? E_EXISTS : E_BUSY;
     }
@@ -115,7 +187,7 @@ void vcpu_startup_signal(struct vcpu *vcpu, struct arch_entry entry)
 
     lock_take(&vm->lock); /* As in vcpu_power_on(); and it guards the entry of a SIPI. */
     requests = atomic_load(&vcpu->requests);
-    if (vm->state == VM_RUNNING && !(requests & VCPU_REQ_SIPI) &&
+    if (vm_is_up(vm) && !(requests & VCPU_REQ_SIPI) &&
         (vcpu->power == VCPU_OFF || requests & VCPU_REQ_INIT)) {
         vcpu->entry = entry;
         vcpu_request(vcpu, VCPU_REQ_SIPI);
@@ -134,27 +206,87 @@ static bool vcpu_has_reason(struct vcpu *vcpu)
 /* Unbound: block until something is asked of it, or a timer of the guest is due. */
 static void vcpu_block(struct vcpu *vcpu)
 {
-    uint64_t deadline = vcpu->power == VCPU_ON ? vcpu->vm->machine->deadline(vcpu) : TICKS_NEVER;
+    bool on = vcpu->power == VCPU_ON;
+    uint64_t deadline = on ? vcpu->vm->machine->deadline(vcpu) : TICKS_NEVER;
+    enum vcpu_state state = on && vcpu->waiting ? VCPU_BLOCKED : VCPU_FREE;
 
     if (deadline != TICKS_NEVER)
         timer_arm(&vcpu->wake, deadline);
+    if (atomic_load_explicit(&vcpu->state, memory_order_relaxed) != state)
+        vcpu_must_become(vcpu, state);
     /* A wake from before we looked may be left over: look again, and then block for good. */
     while (!vcpu_has_reason(vcpu))
         if (sched_block(&vcpu->sched))
             return;
 }
 
-static void vcpu_park(struct vcpu *vcpu)
+/* --- Held: out of the guest, because the VM pauses, stops, or has not been started. --- */
+
+/*
+ * Work on the vCPU's own pCPU, so it is unbound. As work it needs no turn of the scheduler: who has
+ * no budget, no slot or too low a priority is held as soon as anybody.
+ */
+static void vcpu_hold_work(struct work *work)
 {
-    atomic_store(&vcpu->requests, 0);
+    struct vcpu *vcpu = container_of(work, struct vcpu, hold_work);
+    struct vm *vm = vcpu->vm;
+
+    assert(vcpu_current() != vcpu);
+    lock_take(&vm->lock);
+    if (atomic_load(&vcpu->requests) & VCPU_REQ_HOLD && !vcpu->held) {
+        timer_disarm(&vcpu->wake);
+        vm->machine->held(vcpu);
+        vcpu->held = true;
+    }
+    vm_vcpu_held(vcpu);
+    lock_drop(&vm->lock); /* The last touch: once all are held, the VM may be destroyed. */
+}
+
+void vcpu_hold(struct vcpu *vcpu)
+{
+    assert(lock_held(&vcpu->vm->lock));
+    atomic_fetch_or(&vcpu->requests, VCPU_REQ_HOLD);
+    vcpu->hold_asked = true;
+    ipi_work(vcpu->sched.cpu, &vcpu->hold_work);
+}
+
+void vcpu_let_go(struct vcpu *vcpu)
+{
+    assert(lock_held(&vcpu->vm->lock));
+    atomic_fetch_and(&vcpu->requests, (uint32_t)~VCPU_REQ_HOLD);
+    vcpu->hold_asked = false;
+    sched_wake(&vcpu->sched);
+}
+
+void vcpu_reset(struct vcpu *vcpu)
+{
+    assert(vcpu->held);
+    atomic_store(&vcpu->requests, VCPU_REQ_HOLD);
     vcpu->power = VCPU_OFF;
     vcpu->waiting = false;
+    vcpu->suspended = false;
     vcpu->resume = false;
-    if (vcpu->vm->machine->parked)
-        vcpu->vm->machine->parked(vcpu);
-    vcpu->parked = true;
-    vm_vcpu_parked(vcpu->vm);
-    vcpu_block(vcpu);
+}
+
+/* Unbound, and woken for whatever reason. True: it stays out, and has blocked. */
+static bool vcpu_stays_held(struct vcpu *vcpu)
+{
+    struct vm *vm = vcpu->vm;
+
+    for (;;) {
+        while (atomic_load(&vcpu->requests) & VCPU_REQ_HOLD)
+            if (sched_block(&vcpu->sched))
+                return true;
+        lock_take(&vm->lock);
+        if (!(atomic_load(&vcpu->requests) & VCPU_REQ_HOLD))
+            break;
+        lock_drop(&vm->lock); /* Held again meanwhile. */
+    }
+    if (vcpu->held)
+        vm->machine->let_go(vcpu);
+    vcpu->held = false;
+    lock_drop(&vm->lock);
+    return false;
 }
 
 static void vcpu_power_up(struct vcpu *vcpu)
@@ -176,7 +308,7 @@ static void vcpu_take_signals(struct vcpu *vcpu)
     requests = atomic_fetch_and(&vcpu->requests, (uint32_t) ~(VCPU_REQ_INIT | VCPU_REQ_SIPI));
     if (requests & VCPU_REQ_INIT)
         vcpu->power = VCPU_OFF;
-    start = requests & VCPU_REQ_SIPI && vcpu->power == VCPU_OFF && vm->state == VM_RUNNING;
+    start = requests & VCPU_REQ_SIPI && vcpu->power == VCPU_OFF && vm_is_up(vm);
     if (start)
         vcpu->power = VCPU_ON; /* From here on SIPIs are dropped, and the entry stays. */
     lock_drop(&vm->lock);
@@ -195,15 +327,29 @@ static void vcpu_wake_timer(struct timer *timer)
     sched_wake(&vcpu->sched);
 }
 
+/* After a hold or a cancel: true when there is something to do. A wait that was interrupted by
+ * either goes on. */
+static bool vcpu_goes_on(struct vcpu *vcpu)
+{
+    if (vcpu_stays_held(vcpu))
+        return false;
+    atomic_fetch_and(&vcpu->requests, (uint32_t)~VCPU_REQ_CANCEL);
+    if (vcpu_has_reason(vcpu))
+        return true;
+    vcpu_block(vcpu);
+    return false;
+}
+
 static void vcpu_run(struct sched_entity *entity)
 {
     struct vcpu *vcpu = container_of(entity, struct vcpu, sched);
     uint32_t requests = atomic_load_explicit(&vcpu->requests, memory_order_acquire);
 
     timer_disarm(&vcpu->wake);
-    if (requests & VCPU_REQ_STOP) {
-        vcpu_park(vcpu);
-        return;
+    if (unlikely(requests & (VCPU_REQ_HOLD | VCPU_REQ_CANCEL) || vcpu->held)) {
+        if (!vcpu_goes_on(vcpu))
+            return;
+        requests = atomic_load_explicit(&vcpu->requests, memory_order_acquire);
     }
     if (unlikely(requests & (VCPU_REQ_INIT | VCPU_REQ_SIPI)))
         vcpu_take_signals(vcpu);
@@ -217,14 +363,19 @@ static void vcpu_run(struct sched_entity *entity)
         return;
     }
     vcpu->waiting = false;
+    vcpu->suspended = false;
     if (vcpu->resume) {
         vcpu->resume = false;
         arch_vcpu_start(&vcpu->arch, vcpu->entry);
     }
-    vcpu_bind(vcpu);
+    /* From FREE or BLOCKED by way of READY, and back. In each switch: so without looking it up. */
+    assert(!vcpu_current());
+    vcpu_load(vcpu);
+    atomic_store_explicit(&vcpu->state, VCPU_RUNNING, memory_order_relaxed);
     while (vcpu_turn(vcpu))
         ;
-    vcpu_unbind(vcpu);
+    atomic_store_explicit(&vcpu->state, VCPU_FREE, memory_order_relaxed);
+    vcpu_unload(vcpu);
     if (vcpu->waiting || vcpu->power != VCPU_ON)
         vcpu_block(vcpu);
 }
@@ -243,9 +394,22 @@ enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cp
     memset(vcpu, 0, sizeof(*vcpu));
     vcpu->vm = vm;
     vcpu->index = index;
-    vcpu->parked = true;
+    vcpu->held = true;
+    vcpu->hold_work.fn = vcpu_hold_work;
+    atomic_store(&vcpu->requests, VCPU_REQ_HOLD);
     timer_init(&vcpu->wake, vcpu_wake_timer);
     vcpu->sched.run = vcpu_run;
     sched_add(&vcpu->sched, cpu, priority);
-    return arch_vcpu_init(&vcpu->arch, &config);
+    TRY(vcpu_set_state(vcpu, VCPU_CREATED));
+    TRY(arch_vcpu_init(&vcpu->arch, &config));
+    return vcpu_set_state(vcpu, VCPU_FREE);
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+    /* It may be about to block once more on its pCPU, where it was woken for nothing. */
+    while (sched_remove(&vcpu->sched) == E_BUSY)
+        arch_relax();
+    vcpu_must_become(vcpu, VCPU_INVALID);
+    arch_vcpu_free(&vcpu->arch);
 }

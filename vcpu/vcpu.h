@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "kernel/ipi.h"
 #include "kernel/percpu.h"
 #include "kernel/sched.h"
 #include "vcpu/arch_vcpu.h"
@@ -17,11 +18,33 @@ struct vm;
 /* What vcpu_turn() looks at before it enters the guest: one word, so that nothing to do costs
  * nothing. */
 enum vcpu_request {
-    VCPU_REQ_IRQ = 1 << 0,   /* The IRQ queue or the interrupt controller has something. */
-    VCPU_REQ_START = 1 << 1, /* Power on at entry, arg. */
-    VCPU_REQ_STOP = 1 << 2,  /* Leave the guest and stay out: the VM stops. */
-    VCPU_REQ_INIT = 1 << 3,  /* x86: off, until a SIPI comes. */
-    VCPU_REQ_SIPI = 1 << 4,  /* x86: power on at entry, if it is off by then. */
+    VCPU_REQ_IRQ = 1 << 0,    /* The IRQ queue or the interrupt controller has something. */
+    VCPU_REQ_START = 1 << 1,  /* Power on at entry, arg. */
+    VCPU_REQ_HOLD = 1 << 2,   /* Stay out of the guest for as long as this is set: the VM is not
+                                 running. Set and cleared under vm->lock. */
+    VCPU_REQ_INIT = 1 << 3,   /* x86: off, until a SIPI comes. */
+    VCPU_REQ_SIPI = 1 << 4,   /* x86: power on at entry, if it is off by then. */
+    VCPU_REQ_CANCEL = 1 << 5, /* End the run under way, or the next one. */
+};
+
+/*
+ * Changed on the vCPU's own pCPU only, but for its making and its end:
+ *
+ *     INVALID -> CREATED -> FREE <-> READY <-> RUNNING      FREE: unbound. READY: bound.
+ *                            ^ \       ^
+ *                            |  v     /                      RUNNING: in the run loop, or in a
+ *                           BLOCKED -'                       step of the manual way.
+ *
+ * BLOCKED is FREE, and waits for an interrupt (WFI, HLT). From CREATED, FREE and BLOCKED it becomes
+ * INVALID at its end.
+ */
+enum vcpu_state {
+    VCPU_INVALID,
+    VCPU_CREATED,
+    VCPU_FREE,
+    VCPU_READY,
+    VCPU_RUNNING,
+    VCPU_BLOCKED,
 };
 
 enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
@@ -40,14 +63,18 @@ struct vcpu {
     struct vm *vm;
     void *machine_cpu; /* The machine's part of it, if it has one. */
     unsigned index;
+    _Atomic(enum vcpu_state) state;
     _Atomic uint32_t requests; /* enum vcpu_request */
     struct bus_hint bus_hint;
     struct sched_entity sched;
     struct virq_queue virq;
     _Atomic(enum vcpu_power) power;
-    bool resume;  /* It wakes at entry, in reset state: a suspend that retains nothing. */
-    bool waiting; /* It executed WFI or its like, and is to block. */
-    bool parked;  /* Stopped and acknowledged. */
+    bool resume;     /* It wakes at entry, in reset state: a suspend that retains nothing. */
+    bool suspended;  /* It waits because its firmware call said so. */
+    bool waiting;    /* It executed WFI or its like, and is to block. */
+    bool held;       /* Out of the guest with its timers stopped, and acknowledged; vm->lock. */
+    bool hold_asked; /* vm->running counts it; vm->lock. */
+    struct work hold_work;   /* On its pCPU: acknowledges, whoever else may run there. */
     struct arch_entry entry; /* For VCPU_REQ_START, VCPU_REQ_SIPI, and for resume. */
     struct timer wake;       /* A guest timer's deadline, while blocked. */
     uint64_t exit_count;
@@ -60,9 +87,19 @@ static inline struct vcpu *vcpu_current(void)
     return this_cpu()->guest;
 }
 
-/* Off, on the pCPU given. stage-2 root and VMID come from vm->map. */
+const char *vcpu_state_text(enum vcpu_state state);
+/* Whether the state may follow the other. */
+bool vcpu_may_become(enum vcpu_state from, enum vcpu_state to);
+/* Own pCPU. E_STATE, and nothing changed, where it may not; the log names both states. */
+enum err vcpu_set_state(struct vcpu *vcpu, enum vcpu_state to);
+
+/* Off, held, on the pCPU given. stage-2 root and VMID come from vm->map. */
 enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu, uint8_t priority,
                    bool trap_wait);
+
+/* Off the scheduler, and what the backend took is given back. Its VM is not running. Work, or
+ * before any pCPU runs guests. */
+void vcpu_destroy(struct vcpu *vcpu);
 
 /* Ask something of the vCPU, and make it look soon. Any pCPU, any context, also with locks above
  * RANK_SCHED. */
@@ -74,6 +111,8 @@ void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
  * is running. Takes vm->lock.
  */
 enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry);
+/* The same of one that is off, with vm->lock held. */
+void vcpu_start(struct vcpu *vcpu, struct arch_entry entry);
 
 /*
  * x86: INIT and SIPI from another processor (or from itself), on any pCPU. An INIT makes the vCPU
@@ -89,9 +128,30 @@ enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, enum arch_access ac
 /* The guest's memory, for its page tables. */
 struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu);
 
-/* Load on, unload from this pCPU. */
-void vcpu_bind(struct vcpu *vcpu);
-void vcpu_unbind(struct vcpu *vcpu);
+/*
+ * Any pCPU, in every state of the vCPU, any number of times: the run that is under way ends, or the
+ * next one does at once; never lost. A managed vCPU then goes on, a manual one's vcpu_step() says
+ * EXIT_CANCELLED, once for all cancels that came before.
+ */
+void vcpu_cancel(struct vcpu *vcpu);
+
+/*
+ * With vm->lock held: make it leave the guest and stay out, acknowledged by vm_vcpu_held() on its
+ * pCPU; let it go on; and, held, as it was before its first start.
+ */
+void vcpu_hold(struct vcpu *vcpu);
+void vcpu_let_go(struct vcpu *vcpu);
+void vcpu_reset(struct vcpu *vcpu);
+
+/* Load on, unload from this pCPU. E_STATE as vcpu_set_state(). */
+enum err vcpu_bind(struct vcpu *vcpu);
+enum err vcpu_unbind(struct vcpu *vcpu);
 
 /* Enter the guest once and handle its exit; false: leave the loop. Bound. run.c */
 bool vcpu_turn(struct vcpu *vcpu);
+/*
+ * The manual way: run until the guest exits, which the caller handles (irq_handle() for
+ * EXIT_INTERRUPT, arch_vcpu_finish() for what is to be finished). EXIT_CANCELLED: see
+ * vcpu_cancel(). E_STATE unless READY. run.c
+ */
+enum err vcpu_step(struct vcpu *vcpu, struct vcpu_exit *exit);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a VM. A stop is asynchronous: each vCPU parks on its own pCPU, the last one queues
- * stopped_work, and that ends the stop outside of any guest and any lock: memory cleared, then
- * restart, or rest, as the configuration says.
+ * The life of a VM. What takes it out of RUNNING holds its vCPUs, each by work on its own pCPU; the
+ * last one queues held_work, and that makes the pause, or ends the stop outside of any guest and
+ * any lock: memory cleared, then restart, or rest, as the configuration says.
+ *
+ * Once a state that may be destroyed is set and vm->lock dropped, the VM is not touched any more.
  */
-#include "vcpu/vm.h"
+#include "vcpu/vm_impl.h"
 
 #include "kernel/assert.h"
+#include "kernel/bits.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
-#include "kernel/string.h"
-#include "mm/page.h"
 #include "vcpu/loader.h"
-#include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
 
 #define RESTART_DELAY_MS     100u   /* After a first crash; doubles with each in a row, */
@@ -21,9 +21,6 @@
 #define RESTART_QUICK_MS     1000u  /* Resets sooner than this, after so many in a row, */
 #define RESTART_FREE         3u     /* wait like crashes. */
 #define RESTART_FORGET_MS    60000u /* A VM that ran so long crashes "for the first time". */
-
-struct vm *vms[CONFIG_VMS_MAX];
-unsigned vm_count;
 
 const char *vm_state_text(enum vm_state state)
 {
@@ -41,199 +38,51 @@ struct console_port *vm_console(struct vm *vm)
     return vm->machine->console(vm);
 }
 
-struct vm *vm_find(const char *name)
+bool vm_may_become(enum vm_state from, enum vm_state to)
 {
-    for (unsigned i = 0; i < vm_count; i++)
-        if (vms[i] && strcmp(vms[i]->config->name, name) == 0)
-            return vms[i];
-    return NULL;
+    static const uint8_t next[] = {
+        [VM_CREATED] = BIT(VM_STARTING),
+        [VM_STARTING] = BIT(VM_RUNNING) | BIT(VM_FAILED),
+        [VM_RUNNING] = BIT(VM_PAUSING) | BIT(VM_STOPPING),
+        [VM_PAUSING] = BIT(VM_PAUSED) | BIT(VM_RUNNING) | BIT(VM_STOPPING),
+        [VM_PAUSED] = BIT(VM_RUNNING) | BIT(VM_STOPPING),
+        [VM_STOPPING] = BIT(VM_STOPPED),
+        [VM_STOPPED] = BIT(VM_STARTING),
+        [VM_FAILED] = BIT(VM_STARTING),
+    };
+
+    return next[from] >> to & 1;
 }
 
-/* --- Making one --- */
-
-static unsigned page_order(size_t size)
+/* vm->lock held. */
+static enum err vm_set_state(struct vm *vm, enum vm_state to)
 {
-    unsigned order = 0;
-
-    while ((PAGE_SIZE << order) < size)
-        order++;
-    return order;
-}
-
-static void *vm_alloc(size_t size)
-{
-    return page_alloc_zeroed(page_order(size));
-}
-
-static void vm_free(void *object, size_t size)
-{
-    if (object)
-        page_free(object, page_order(size));
-}
-
-/* vCPUs on the pCPU, of all VMs and of the one that is being made. */
-static unsigned vm_load_of(const struct vm *made, unsigned cpu)
-{
-    unsigned load = 0;
-
-    for (unsigned i = 0; i <= vm_count; i++) {
-        const struct vm *vm = i < vm_count ? vms[i] : made;
-
-        for (unsigned v = 0; vm && v < vm->vcpu_count; v++)
-            load += vm->vcpus[v].sched.cpu == cpu;
+    assert(lock_held(&vm->lock));
+    if (vm->leaving || !vm_may_become(vm->state, to)) {
+        log_debug("%s: is %s%s and cannot become %s", vm->config->name, vm_state_text(vm->state),
+                  vm->leaving ? ", being destroyed," : "", vm_state_text(to));
+        return E_STATE;
     }
-    return load;
-}
-
-/*
- * The pCPU of the mask that has the fewest vCPUs; a mask of 0 means any. CPUS_MAX: there is none.
- */
-static unsigned vm_place(const struct vm *vm, uint64_t mask)
-{
-    unsigned best = CPUS_MAX, best_load = UINT_MAX;
-
-    for (unsigned cpu = 0; cpu < pcpu_count; cpu++) {
-        unsigned load = vm_load_of(vm, cpu);
-
-        if (!pcpu(cpu)->online || (mask && !(mask >> cpu & 1)) || load >= best_load)
-            continue;
-        best = cpu;
-        best_load = load;
-    }
-    return best;
-}
-
-static enum guest_region_kind vm_region_kind(enum config_region_kind kind)
-{
-    switch (kind) {
-    case CONFIG_RAM:
-        return REGION_RAM;
-    case CONFIG_ROM:
-        return REGION_ROM;
-    case CONFIG_DEVICE:
-        return REGION_DEVICE;
-    case CONFIG_SHARED:
-        return REGION_SHARED;
-    }
-    unreachable();
-}
-
-/* Of RAM at a host address of its own the pieces follow each other. */
-static enum err vm_create_ram(struct vm *vm)
-{
-    uint64_t host = vm->config->memory_host;
-
-    for (unsigned i = 0; i < MACHINE_RAM_PIECES; i++) {
-        struct machine_ram ram = machine_ram(vm->layout, vm->config->memory_size, i);
-
-        if (ram.size)
-            TRY(guestmap_add(&vm->map, gpa(ram.base), ram.size, REGION_RAM, hpa(host)));
-        if (host)
-            host += ram.size;
-    }
+    vm->state = to;
     return OK;
 }
 
-static enum err vm_create_memory(struct vm *vm)
+/* Where it is ours to know. vm->lock held. */
+static void vm_must_become(struct vm *vm, enum vm_state to)
 {
-    const struct config_vm *config = vm->config;
-    enum err err = vm_create_ram(vm);
+    enum err err = vm_set_state(vm, to);
 
-    if (err != OK) {
-        log_error("/vms/%s: cannot have %llu MiB of memory%s: %s", config->name,
-                  (unsigned long long)(config->memory_size / MIB),
-                  config->memory_host ? " at its memory-host address" : "", err_text(err));
-        return err;
-    }
-    if (config->firmware)
-        TRY(guestmap_add(&vm->map, gpa(IMAGE_FIRMWARE_END - config->kernel.size),
-                         config->kernel.size, REGION_ROM, hpa(0)));
-    for (unsigned i = 0; i < config->region_count; i++) {
-        const struct config_region *region = &config->regions[i];
-
-        err = guestmap_add(&vm->map, gpa(region->address), region->size,
-                           vm_region_kind(region->kind), hpa(region->host));
-        if (err != OK) {
-            log_error("/vms/%s/regions/%s: cannot be given: %s", config->name, region->name,
-                      err_text(err));
-            return err;
-        }
-    }
-    return OK;
+    assert(err == OK);
 }
 
-static enum err vm_create_vcpus(struct vm *vm)
+static unsigned vm_home(const struct vm *vm)
 {
-    const struct config_vm *config = vm->config;
-
-    vm->vcpus = vm_alloc(config->cpu_count * sizeof(struct vcpu));
-    if (!vm->vcpus)
-        return E_NOMEM;
-    for (unsigned i = 0; i < config->cpu_count; i++) {
-        unsigned cpu = vm_place(vm, config->affinity[i]);
-
-        if (cpu == CPUS_MAX) {
-            log_error("/vms/%s: vCPU %u has an affinity to no pCPU that there is (0-%u)",
-                      config->name, i, pcpu_count - 1);
-            return E_ABSENT;
-        }
-        TRY(vcpu_init(&vm->vcpus[i], vm, i, cpu, config->priority, !config->exclusive));
-        vm_share_vcpu(&vm->vcpus[i]);
-        vm->vcpu_count++;
-    }
-    return OK;
+    return vm->vcpus[0].sched.cpu;
 }
 
-static void vm_stopped(struct work *work);
-static void vm_restart(struct timer *timer);
-static void vm_restart_work(struct work *work);
-
-static enum err vm_create_parts(struct vm *vm)
+static uint64_t ticks_after_ms(uint64_t ms)
 {
-    TRY(guestmap_init(&vm->map, arch_stage2_format(), (uint16_t)(vm->config->index + 1)));
-    TRY(vm_create_memory(vm));
-    TRY(vm_create_vcpus(vm));
-    vm->machine_state = vm_alloc(vm->machine->state_size);
-    if (!vm->machine_state)
-        return E_NOMEM;
-    return vm->machine->create(vm);
-}
-
-static void vm_destroy_parts(struct vm *vm)
-{
-    if (vm->machine_state)
-        vm->machine->destroy(vm);
-    vm_free(vm->machine_state, vm->machine->state_size);
-    vm_free(vm->vcpus, vm->config->cpu_count * sizeof(struct vcpu));
-    if (vm->map.pt.root)
-        guestmap_destroy(&vm->map);
-}
-
-enum err vm_create(const struct config_vm *config, struct vm **result)
-{
-    struct vm *vm = vm_alloc(sizeof(*vm));
-    enum err err = E_NOMEM;
-
-    if (vm) {
-        vm->config = config;
-        vm->machine = &ARCH_MACHINE;
-        vm->layout = vm->machine->layout;
-        lock_init(&vm->lock, RANK_VM, config->name);
-        vm->stopped_work.fn = vm_stopped;
-        vm->restart_work.fn = vm_restart_work;
-        timer_init(&vm->restart_timer, vm_restart);
-        err = vm_create_parts(vm);
-    }
-    if (err == OK) {
-        *result = vm;
-        return OK;
-    }
-    log_error("/vms/%s: not created: %s", config->name, err_text(err));
-    if (vm) {
-        vm_destroy_parts(vm);
-        vm_free(vm, sizeof(*vm));
-    }
-    return err;
+    return arch_ticks() + ticks_from_ns(ms * 1000000);
 }
 
 /* --- Start --- */
@@ -260,114 +109,205 @@ static enum err vm_load(struct vm *vm, struct loader_result *result)
     return err;
 }
 
-static void vm_set_state(struct vm *vm, enum vm_state state)
+/* Its vCPUs are held. */
+static void vm_prepare(struct vm *vm)
 {
-    lock_take(&vm->lock);
-    vm->state = state;
-    lock_drop(&vm->lock);
-}
-
-/* Takes the start, so that nobody else does; restart: only if one is still wanted. */
-static bool vm_claim_start(struct vm *vm, bool restart)
-{
-    bool allowed;
-
-    lock_take(&vm->lock);
-    allowed = restart
-                  ? vm->restart_pending
-                  : vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED;
-    if (allowed) {
-        vm->state = VM_STARTING;
-        vm->restart_pending = false;
+    vm->started_ticks = arch_ticks();
+    vm->paused_ticks = 0;
+    atomic_store(&vm->hole_told, false);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        vcpu_reset(&vm->vcpus[i]);
+        virq_clear(&vm->vcpus[i].virq);
+        arch_vcpu_set_time(&vm->vcpus[i].arch, vm->started_ticks);
     }
-    lock_drop(&vm->lock);
-    return allowed;
+    vm->start_count++;
 }
 
-static enum err vm_start_claimed(struct vm *vm)
+static void vm_let_go(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_let_go(&vm->vcpus[i]);
+}
+
+/* State STARTING, so that nobody else does anything with it. */
+static enum err vm_start_claimed(struct vm *vm, bool again)
 {
     struct loader_result boot;
     enum err err;
 
     vm->machine->reset(vm);
     err = vm_load(vm, &boot);
-    if (err != OK) {
+    if (err == OK)
+        vm_prepare(vm);
+    else
         guestmap_clear_ram(&vm->map); /* Part of it may be loaded. */
-        vm_set_state(vm, VM_FAILED);
-        return err;
+    lock_take(&vm->lock);
+    if (err == OK) {
+        vm_must_become(vm, VM_RUNNING);
+        log_info("%s: started, entry %#llx", vm->config->name, (unsigned long long)boot.entry.pc.v);
+        vcpu_start(&vm->vcpus[0], boot.entry);
+        vm_let_go(vm);
+    } else {
+        vm_must_become(vm, VM_FAILED);
+        if (again)
+            log_error("%s: could not be restarted", vm->config->name);
     }
-    vm->started_ticks = arch_ticks();
-    atomic_store(&vm->hole_told, false);
-    for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        vm->vcpus[i].parked = false;
-        virq_clear(&vm->vcpus[i].virq);
-        arch_vcpu_set_time(&vm->vcpus[i].arch, vm->started_ticks);
-    }
-    vm->start_count++;
-    atomic_store(&vm->running, vm->vcpu_count);
-    vm_set_state(vm, VM_RUNNING);
-    log_info("%s: started, entry %#llx", vm->config->name, (unsigned long long)boot.entry.pc.v);
-    err = vcpu_power_on(&vm->vcpus[0], boot.entry);
-    return err == E_STATE ? OK : err; /* E_STATE: it was started, and somebody has stopped it. */
+    lock_drop(&vm->lock);
+    return err;
 }
 
 enum err vm_start(struct vm *vm)
 {
-    return vm_claim_start(vm, false) ? vm_start_claimed(vm) : E_STATE;
-}
-
-/* Unless somebody was faster, or wants it to stay stopped. */
-static void vm_start_again(struct vm *vm)
-{
-    if (vm_claim_start(vm, true) && vm_start_claimed(vm) != OK)
-        log_error("%s: could not be restarted", vm->config->name);
-}
-
-/* --- Stop --- */
-
-enum err vm_stop(struct vm *vm, enum vm_stop_reason reason)
-{
-    bool running, waiting;
+    enum err err;
 
     lock_take(&vm->lock);
-    running = vm->state == VM_RUNNING;
-    waiting = vm->restart_pending;
-    vm->restart_pending = false;
-    if (running) {
-        vm->state = VM_STOPPING;
-        vm->reason = reason;
-    } else if (vm->state == VM_STOPPING && reason == VM_STOP_ASKED && vm->reason != reason) {
-        vm->reason = reason; /* It is not to restart. */
-        waiting = true;
-    }
+    err = vm_set_state(vm, VM_STARTING);
+    if (err == OK)
+        vm->restart_pending = false;
     lock_drop(&vm->lock);
-    if (!running)
-        return waiting ? OK : E_STATE;
+    return err == OK ? vm_start_claimed(vm, false) : err;
+}
+
+static void vm_restart_work(struct work *work)
+{
+    struct vm *vm = container_of(work, struct vm, restart_work);
+    bool claimed;
+
+    lock_take(&vm->lock);
+    vm->restart_queued = false;
+    /* Unless somebody was faster, or wants it to stay stopped. */
+    claimed = vm->restart_pending && vm_set_state(vm, VM_STARTING) == OK;
+    vm->restart_pending = false;
+    lock_drop(&vm->lock);
+    if (claimed)
+        err_ignore(vm_start_claimed(vm, true)); /* It is logged, and the VM has failed. */
+}
+
+/* A timer runs in an interrupt: the start itself is work. */
+static void vm_restart_fired(struct alarm *alarm)
+{
+    struct vm *vm = container_of(alarm, struct vm, restart);
+
+    vm->restart_queued = true;
+    ipi_work(vm_home(vm), &vm->restart_work);
+}
+
+/* --- Out of RUNNING: PAUSING or STOPPING --- */
+
+static void vm_hold(struct vm *vm)
+{
+    vm->running = vm->vcpu_count;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
-        vcpu_request(&vm->vcpus[i], VCPU_REQ_STOP);
-    return OK;
+        vcpu_hold(&vm->vcpus[i]);
 }
 
-void vm_vcpu_parked(struct vm *vm)
+void vm_vcpu_held(struct vcpu *vcpu)
 {
-    /* Always on the same pCPU, because the restart timer belongs to one. */
-    if (atomic_fetch_sub(&vm->running, 1) == 1)
-        ipi_work(vm->vcpus[0].sched.cpu, &vm->stopped_work);
+    struct vm *vm = vcpu->vm;
+
+    if (!vcpu->hold_asked)
+        return; /* It took too long: the pause was given up. */
+    vcpu->hold_asked = false;
+    if (--vm->running == 0)
+        ipi_work(vm_home(vm), &vm->held_work);
 }
 
-static enum config_action vm_action(const struct vm *vm)
+static enum config_action vm_action(const struct vm *vm, enum vm_stop_reason reason)
 {
-    switch (vm->reason) {
+    switch (reason) {
     case VM_STOP_POWEROFF:
         return vm->config->on_poweroff;
     case VM_STOP_RESET:
         return vm->config->on_reset;
     case VM_STOP_CRASH:
         return vm->config->on_crash;
+    case VM_STOP_RESTART:
+        return ACTION_RESTART;
     case VM_STOP_ASKED:
         break;
     }
     return ACTION_STOP;
+}
+
+static bool vm_by_guest(enum vm_stop_reason reason)
+{
+    return reason >= VM_STOP_POWEROFF;
+}
+
+/* From RUNNING. */
+static enum err vm_pause_for(struct vm *vm, enum vm_stop_reason reason)
+{
+    TRY(vm_set_state(vm, VM_PAUSING));
+    vm->reason = reason;
+    alarm_set(&vm->pause_limit, ticks_after_ms(VM_PAUSE_LIMIT_MS));
+    vm_hold(vm);
+    return OK;
+}
+
+enum err vm_pause(struct vm *vm)
+{
+    enum err err;
+
+    lock_take(&vm->lock);
+    err = vm_pause_for(vm, VM_STOP_ASKED);
+    lock_drop(&vm->lock);
+    return err;
+}
+
+/* vm->lock held, by the alarm. */
+static void vm_pause_late(struct alarm *alarm)
+{
+    struct vm *vm = container_of(alarm, struct vm, pause_limit);
+
+    if (vm->state != VM_PAUSING)
+        return;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        if (vm->vcpus[i].hold_asked)
+            log_error("%s: not paused: vCPU %u on cpu%u did not stop within %u ms; it runs on",
+                      vm->config->name, i, vm->vcpus[i].sched.cpu, VM_PAUSE_LIMIT_MS);
+    vm_must_become(vm, VM_RUNNING);
+    vm_let_go(vm);
+}
+
+/* What a stop that is asked for, or comes, in this state does. vm->lock held. */
+static enum err vm_stop_locked(struct vm *vm, enum vm_stop_reason reason)
+{
+    enum vm_state from = vm->state;
+
+    if (from == VM_STOPPED && vm->restart_pending && reason == VM_STOP_ASKED) {
+        vm->restart_pending = false;
+        return OK;
+    }
+    if (from == VM_STOPPING && reason == VM_STOP_ASKED && vm->reason != reason) {
+        vm->reason = reason; /* It is not to restart. */
+        return OK;
+    }
+    if (vm_by_guest(reason) && from == VM_STOPPING)
+        return E_STATE; /* Two vCPUs at once. No word about it: guests can do that often. */
+    if (from == VM_RUNNING && vm_action(vm, reason) == ACTION_PAUSE)
+        return vm_pause_for(vm, reason);
+    TRY(vm_set_state(vm, VM_STOPPING));
+    vm->reason = reason;
+    if (from == VM_RUNNING)
+        vm_hold(vm);
+    else if (from == VM_PAUSED)
+        ipi_work(vm_home(vm), &vm->held_work);
+    return OK;
+}
+
+enum err vm_stop(struct vm *vm, enum vm_stop_reason reason)
+{
+    enum err err;
+
+    lock_take(&vm->lock);
+    err = vm_stop_locked(vm, reason);
+    lock_drop(&vm->lock);
+    return err;
+}
+
+void vm_stop_by_guest(struct vm *vm, enum vm_stop_reason reason)
+{
+    err_ignore(vm_stop(vm, reason)); /* A stop is under way, and this vCPU is asked to leave. */
 }
 
 /*
@@ -394,45 +334,148 @@ static uint64_t vm_restart_delay_ms(struct vm *vm, enum vm_stop_reason reason)
     return MIN(delay, RESTART_DELAY_MS_MAX);
 }
 
-/* All vCPUs have parked: no guest, no locks. On the pCPU of vCPU 0. */
-static void vm_stopped(struct work *work)
+static const char *vm_reason_text(enum vm_stop_reason reason)
 {
-    static const char *const reasons[] = {
-        [VM_STOP_ASKED] = "stopped",
-        [VM_STOP_POWEROFF] = "powered off",
-        [VM_STOP_RESET] = "reset",
+    static const char *const texts[] = {
+        [VM_STOP_ASKED] = "stopped",        [VM_STOP_RESTART] = "stopped",
+        [VM_STOP_POWEROFF] = "powered off", [VM_STOP_RESET] = "reset",
         [VM_STOP_CRASH] = "crashed",
     };
-    struct vm *vm = container_of(work, struct vm, stopped_work);
-    enum vm_stop_reason reason;
-    uint64_t delay_ms = 0;
-    bool restart;
+
+    return texts[reason];
+}
+
+/* Whether it starts again, and after which delay. vm->lock held. */
+static bool vm_restarts(struct vm *vm, uint64_t *delay_ms)
+{
+    enum config_action action = vm_action(vm, vm->reason);
+
+    *delay_ms = 0;
+    if (vm->reason == VM_STOP_RESTART)
+        return true;
+    /* It paused before, and was told to go on with what the guest wanted. */
+    if (action == ACTION_PAUSE)
+        return vm->reason == VM_STOP_RESET;
+    if (action == ACTION_RESTART)
+        *delay_ms = vm_restart_delay_ms(vm, vm->reason);
+    return action == ACTION_RESTART;
+}
+
+/* STOPPING, and all vCPUs are held: no guest, no locks. On the pCPU of vCPU 0. */
+static void vm_stopped(struct vm *vm)
+{
+    uint64_t delay_ms;
+    bool restart, now;
 
     guestmap_clear_ram(&vm->map);
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_reset(&vm->vcpus[i]);
     lock_take(&vm->lock);
-    reason = vm->reason; /* A user may have asked for the stop while it went on. */
-    restart = vm_action(vm) == ACTION_RESTART;
-    if (restart)
-        delay_ms = vm_restart_delay_ms(vm, reason);
-    vm->state = VM_STOPPED;
-    vm->restart_pending = restart;
+    restart = vm_restarts(vm, &delay_ms); /* A user may have asked while it went on. */
+    now = restart && delay_ms == 0;
+    log_info("%s: %s%s", vm->config->name, vm_reason_text(vm->reason),
+             restart ? ", restarting" : "");
+    vm_must_become(vm, VM_STOPPED);
+    if (now)
+        vm_must_become(vm, VM_STARTING);
+    vm->restart_pending = restart && !now;
+    alarm_set(&vm->restart, vm->restart_pending ? ticks_after_ms(delay_ms) : TICKS_NEVER);
     lock_drop(&vm->lock);
-    log_info("%s: %s%s", vm->config->name, reasons[reason], restart ? ", restarting" : "");
-    if (delay_ms)
-        timer_arm(&vm->restart_timer, arch_ticks() + ticks_from_ns(delay_ms * 1000000));
+    if (now)
+        err_ignore(vm_start_claimed(vm, true)); /* It is logged, and the VM has failed. */
+}
+
+static void vm_paused(struct vm *vm)
+{
+    alarm_set(&vm->pause_limit, TICKS_NEVER);
+    vm->paused_at = arch_ticks();
+    if (vm->machine->set_paused)
+        vm->machine->set_paused(vm, true);
+    if (vm->reason == VM_STOP_ASKED)
+        log_info("%s: paused", vm->config->name);
     else
-        vm_start_again(vm);
+        log_info("%s: %s, paused", vm->config->name, vm_reason_text(vm->reason));
+    vm_must_become(vm, VM_PAUSED);
 }
 
-static void vm_restart_work(struct work *work)
+static void vm_held_work(struct work *work)
 {
-    vm_start_again(container_of(work, struct vm, restart_work));
+    struct vm *vm = container_of(work, struct vm, held_work);
+    bool stopped;
+
+    lock_take(&vm->lock);
+    stopped = vm->state == VM_STOPPING && vm->running == 0;
+    if (vm->state == VM_PAUSING && vm->running == 0)
+        vm_paused(vm);
+    lock_drop(&vm->lock);
+    if (stopped)
+        vm_stopped(vm);
 }
 
-/* A timer runs in an interrupt: the start itself is work. */
-static void vm_restart(struct timer *timer)
+/* The guest's clock has stood still; or it finds that it was away. */
+static void vm_go_on(struct vm *vm)
 {
-    struct vm *vm = container_of(timer, struct vm, restart_timer);
+    uint64_t ticks = vm->config->clock_runs ? 0 : arch_ticks() - vm->paused_at;
 
-    ipi_work(this_cpu()->id, &vm->restart_work);
+    vm->started_ticks += ticks;
+    vm->paused_ticks += ticks;
+    if (vm->machine->set_paused)
+        vm->machine->set_paused(vm, false);
+    log_info("%s: resumed", vm->config->name);
+    vm_let_go(vm);
+}
+
+enum err vm_resume(struct vm *vm)
+{
+    bool stop;
+    enum err err = E_STATE;
+
+    lock_take(&vm->lock);
+    stop = vm->reason == VM_STOP_POWEROFF || vm->reason == VM_STOP_RESET;
+    if (vm->state == VM_PAUSED && stop) {
+        err = vm_stop_locked(vm, vm->reason);
+    } else if (vm->state != VM_PAUSED) { /* PAUSING may become RUNNING as well, but not so. */
+        log_debug("%s: is %s and cannot become running: it is not paused", vm->config->name,
+                  vm_state_text(vm->state));
+    } else {
+        err = vm_set_state(vm, VM_RUNNING);
+        vm_go_on(vm);
+    }
+    lock_drop(&vm->lock);
+    return err;
+}
+
+/* --- Its making and its end --- */
+
+void vm_life_init(struct vm *vm)
+{
+    vm->held_work.fn = vm_held_work;
+    vm->restart_work.fn = vm_restart_work;
+    alarm_init(&vm->restart, &vm->lock, vm_home(vm), vm_restart_fired);
+    alarm_init(&vm->pause_limit, &vm->lock, vm_home(vm), vm_pause_late);
+}
+
+enum err vm_leave(struct vm *vm)
+{
+    bool queued;
+
+    lock_take(&vm->lock);
+    vm->leaving = vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED;
+    if (vm->leaving)
+        vm->restart_pending = false;
+    lock_drop(&vm->lock);
+    if (!vm->leaving) {
+        log_debug("%s: is %s and cannot be destroyed", vm->config->name, vm_state_text(vm->state));
+        return E_STATE;
+    }
+    alarm_stop(&vm->restart);
+    alarm_stop(&vm->pause_limit);
+    do { /* It finds nothing to do, but must have looked. */
+        if (vm_home(vm) == this_cpu()->id)
+            ipi_run_work();
+        lock_take(&vm->lock);
+        queued = vm->restart_queued;
+        lock_drop(&vm->lock);
+    } while (queued);
+    return OK;
 }

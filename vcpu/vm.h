@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtual machine: memory, devices, vCPUs. Its state changes by vm_start() and vm_stop(), which
- * any pCPU may call outside of locks; vm->lock guards state, reason and the count of vCPUs that
- * have yet to park.
+ * A virtual machine: memory, devices, vCPUs. vm->lock guards its state and what belongs to a change
+ * of it; vm_may_become() has the rules:
  *
- *     CREATED --start--> RUNNING --stop--> STOPPING --all parked--> STOPPED --start--> RUNNING …
- *                `--could not be started--> FAILED                     `--could not …--> FAILED
+ *              .----------------- start ------------------.
+ *              v                                          |
+ *   CREATED > STARTING --> RUNNING --> PAUSING --> PAUSED |
+ *              |  ^           |  ^--------'           |   |
+ *              v  |           |  ^----- resume -------'   |
+ *             FAILED          '-----> STOPPING <------'   |
+ *                                (also from PAUSING) `--> STOPPED
+ *
+ * Both ways out of RUNNING are asynchronous: each vCPU leaves the guest and is held on its own
+ * pCPU, and the last one makes the VM paused or stopped. What may be asked when is said at each
+ * function; refused, it is E_STATE, nothing has changed, and the log (level debug) names both
+ * states.
  */
 #pragma once
 
@@ -13,6 +22,7 @@
 #include "kernel/lock.h"
 #include "mm/guestmap.h"
 #include "vcpu/bus.h"
+#include "vcpu/chips/alarm.h"
 #include "vcpu/config.h"
 #include "vcpu/vcpu.h"
 
@@ -27,7 +37,14 @@ enum vm_state {
     VM_FAILED,
 };
 
-enum vm_stop_reason { VM_STOP_ASKED, VM_STOP_POWEROFF, VM_STOP_RESET, VM_STOP_CRASH };
+/* Why it stops, or pauses. The last three by the guest: the configuration says what follows. */
+enum vm_stop_reason {
+    VM_STOP_ASKED,
+    VM_STOP_RESTART, /* Asked, to start again at once. */
+    VM_STOP_POWEROFF,
+    VM_STOP_RESET,
+    VM_STOP_CRASH,
+};
 
 struct machine_ops;
 struct machine_layout;
@@ -42,40 +59,91 @@ struct vm {
     struct bus ports; /* x86: by port number. */
     struct lock lock; /* RANK_VM */
     enum vm_state state;
-    enum vm_stop_reason reason; /* Of the stop under way, or the last one. */
-    _Atomic unsigned running;   /* vCPUs that have not parked. */
-    struct work stopped_work;   /* Runs when all have. */
-    struct work restart_work;
+    enum vm_stop_reason reason; /* Of the stop or pause under way, or the last one. */
+    unsigned running;           /* vCPUs that have not acknowledged yet. */
+    struct work held_work;      /* Runs when all have, on the pCPU of vCPU 0. */
+    struct alarm pause_limit;   /* By then they must have, or it is no pause. */
+    uint64_t paused_at;         /* Ticks; when the last one had. */
+    uint64_t paused_ticks;      /* What the guest's clock has not seen since the start. */
     bool restart_pending; /* Stopped, but to be started again: until somebody does, or stops it. */
-    struct timer
-        restart_timer; /* On the pCPU of vCPU 0. A crashed VM restarts with a delay, which grows. */
+    bool leaving;         /* Being destroyed: nothing else is allowed. */
+    struct alarm restart; /* A crashed VM restarts with a delay, which grows. */
+    struct work restart_work;
+    bool restart_queued;
     unsigned restart_count; /* After crashes and quick resets in a row. */
-    uint64_t started_ticks;
+    uint64_t started_ticks; /* Of the clock that the guest sees: later by what it was paused. */
     _Atomic bool hole_told; /* An access to the machine's hole was logged; since the start. */
     unsigned start_count;
     unsigned vcpu_count;
     struct vcpu *vcpus;
 };
 
-extern struct vm *vms[CONFIG_VMS_MAX]; /* By index; NULL: none. Set up in boot, then constant. */
-extern unsigned vm_count;
+/*
+ * By the index of their configuration; NULL: there is none now. Changed and walked through on the
+ * boot pCPU alone.
+ */
+extern struct vm *vms[CONFIG_VMS_MAX];
+extern unsigned vm_count; /* All are below. */
 
-/* Memory, devices, vCPUs on their pCPUs; state CREATED. Errors are logged with the VM's node. Boot.
+/*
+ * The contexts of these: outside of vm->lock and of all locks within it. vm_create() and
+ * vm_destroy(): on the boot pCPU, as work (a shell command is), or before the scheduler runs.
+ * vm_start(): work. The others: anywhere.
+ */
+
+/*
+ * Memory, devices, vCPUs on their pCPUs; state CREATED, listed in vms[]. Errors are logged with the
+ * VM's node; E_EXISTS: it is there. vm_create.c
  */
 enum err vm_create(const struct config_vm *config, struct vm **vm);
+/*
+ * All that it has goes back, the memory zeroed. CREATED, STOPPED (also one that waits for its
+ * restart) or FAILED. vm_create.c
+ */
+enum err vm_destroy(struct vm *vm);
 struct vm *vm_find(const char *name);
+/* The configuration that VMs are made from; NULL: it has none of this name. vm_create.c */
+void vm_configure(const struct config *config);
+const struct config_vm *vm_configured(const char *name);
 
-/* Loads the images and starts vCPU 0. E_STATE unless created, stopped or failed; other errors make
- * it FAILED, and are logged. */
+/*
+ * Loads the images and starts vCPU 0: STARTING, RUNNING. From CREATED, STOPPED, FAILED; other
+ * errors than E_STATE make it FAILED, and are logged.
+ */
 enum err vm_start(struct vm *vm);
 /*
- * Makes all vCPUs leave the guest; when they have, the VM is stopped and its memory cleared, and
- * then what the configuration says for the reason is done. A stopped VM that waits for its restart
- * stays stopped. Any pCPU, any context without locks. E_STATE otherwise.
+ * PAUSING, and PAUSED when all vCPUs have acknowledged. From RUNNING. When one has not after
+ * VM_PAUSE_LIMIT_MS, the log says which, and the VM runs on.
+ */
+enum err vm_pause(struct vm *vm);
+/*
+ * From PAUSED to RUNNING. Interrupts that came meanwhile are delivered; the guest's clock goes on
+ * from where it was, unless it is configured to run on. A VM that paused because the guest wanted
+ * off or a reset does that now; one that crashed tries again what it crashed at.
+ */
+enum err vm_resume(struct vm *vm);
+/*
+ * STOPPING, and STOPPED when all vCPUs are out of the guest and the memory is cleared; then what
+ * the configuration says for the reason is done, which may also be to pause in place of all that.
+ * From RUNNING, PAUSING, PAUSED. Asked, it also keeps a VM stopped that waits for its restart.
  */
 enum err vm_stop(struct vm *vm, enum vm_stop_reason reason);
-/* A vCPU acknowledges a stop: called by vcpu.c. */
-void vm_vcpu_parked(struct vm *vm);
+/* For a guest's own wish. When a stop is under way, that sees to its vCPUs. */
+void vm_stop_by_guest(struct vm *vm, enum vm_stop_reason reason);
+/* A vCPU acknowledges. vm->lock held, the vCPU's pCPU. */
+struct vcpu;
+void vm_vcpu_held(struct vcpu *vcpu);
+
+#define VM_PAUSE_LIMIT_MS 1000u
+
+/* Whether a vCPU may be switched on: its guest runs, or will run on. vm->lock held. */
+static inline bool vm_is_up(const struct vm *vm)
+{
+    return vm->state == VM_RUNNING || vm->state == VM_PAUSING || vm->state == VM_PAUSED;
+}
+
+/* Whether the state may follow the other. */
+bool vm_may_become(enum vm_state from, enum vm_state to);
 
 /* The guest did what no hardware would survive: a report on the log, then a stop as a crash. Bound.
  * report.c */
@@ -88,6 +156,8 @@ void vm_fault(struct vcpu *vcpu, const char *why, const struct vcpu_exit *exit);
 void vm_share_slices(const struct config *config);
 void vm_share_vcpu(struct vcpu *vcpu);
 void vm_share_tables(const struct config *config);
+/* The VM's slots in time tables become its vCPUs', or nobody's. */
+void vm_share_slots(struct vm *vm, bool owned);
 
 struct console_port;
 /* The VM's console. */

@@ -35,24 +35,80 @@ SHELL_CMD(list, "", "List the VMs, their state and their vCPUs", 0, 0)
     }
 }
 
-SHELL_CMD(start, "<vm>", "Start a VM that is stopped", 1, 1)
+/* The outcome of a command that wants the VM to become something else. */
+static void cmd_tell(struct fmt_sink *out, const struct vm *vm, enum err err, enum vm_state to,
+                     const char *only)
+{
+    if (err == E_STATE)
+        fmt_print(out, "%s is %s and cannot become %s: only a VM that is %s can\n",
+                  vm->config->name, vm_state_text(vm->state), vm_state_text(to), only);
+    else if (err != OK)
+        fmt_print(out, "%s could not be started: %s\n", vm->config->name, err_text(err));
+}
+
+SHELL_CMD(create, "<vm>", "Make a VM of the configuration that was destroyed", 1, 1)
+{
+    const struct config_vm *config = vm_configured(argv[1]);
+    struct vm *vm;
+    enum err err;
+
+    if (!config) {
+        fmt_print(out, "the configuration has no VM '%s'\n", argv[1]);
+        return;
+    }
+    err = vm_create(config, &vm);
+    if (err == E_EXISTS)
+        fmt_print(out, "there is a VM '%s' already\n", argv[1]);
+    else if (err != OK)
+        fmt_print(out, "%s could not be created: %s\n", argv[1], err_text(err));
+}
+
+SHELL_CMD(start, "<vm>", "Start a VM from its images", 1, 1)
 {
     struct vm *vm = cmd_vm(out, argv[1]);
-    enum err err = vm ? vm_start(vm) : OK;
 
-    if (err == E_STATE)
-        fmt_print(out, "%s is %s: only a stopped VM can be started\n", argv[1],
-                  vm_state_text(vm->state));
-    else if (err != OK)
-        fmt_print(out, "%s could not be started: %s\n", argv[1], err_text(err));
+    if (vm)
+        cmd_tell(out, vm, vm_start(vm), VM_STARTING, "created, stopped or failed");
+}
+
+SHELL_CMD(pause, "<vm>", "Pause a VM; its clock stands still, unless configured to run", 1, 1)
+{
+    struct vm *vm = cmd_vm(out, argv[1]);
+
+    if (vm)
+        cmd_tell(out, vm, vm_pause(vm), VM_PAUSING, "running");
+}
+
+SHELL_CMD(resume, "<vm>", "Let a paused VM go on", 1, 1)
+{
+    struct vm *vm = cmd_vm(out, argv[1]);
+
+    if (vm)
+        cmd_tell(out, vm, vm_resume(vm), VM_RUNNING, "paused");
 }
 
 SHELL_CMD(stop, "<vm>", "Stop a VM at once, as by pulling its plug", 1, 1)
 {
     struct vm *vm = cmd_vm(out, argv[1]);
 
-    if (vm && vm_stop(vm, VM_STOP_ASKED) != OK)
-        fmt_print(out, "%s is %s: only a running VM can be stopped\n", argv[1],
+    if (vm)
+        cmd_tell(out, vm, vm_stop(vm, VM_STOP_ASKED), VM_STOPPING, "running or paused");
+}
+
+SHELL_CMD(reset, "<vm>", "Stop a VM at once and start it again", 1, 1)
+{
+    struct vm *vm = cmd_vm(out, argv[1]);
+
+    if (vm)
+        cmd_tell(out, vm, vm_stop(vm, VM_STOP_RESTART), VM_STOPPING, "running or paused");
+}
+
+SHELL_CMD(destroy, "<vm>", "Take a stopped VM apart and free its memory", 1, 1)
+{
+    struct vm *vm = cmd_vm(out, argv[1]);
+
+    if (vm && vm_destroy(vm) != OK)
+        fmt_print(out, "%s is %s and cannot be destroyed: stop it first\n", argv[1],
                   vm_state_text(vm->state));
 }
 
@@ -71,9 +127,10 @@ SHELL_CMD(stat, "", "Show exits and running time of each vCPU", 0, 0)
 
 SHELL_CMD(memory, "", "Show how much of the machine's memory is free", 0, 0)
 {
-    fmt_print(out, "%llu of %llu MiB free\n",
+    fmt_print(out, "%llu of %llu MiB free (%llu pages)\n",
               (unsigned long long)(page_free_count() * PAGE_SIZE / MIB),
-              (unsigned long long)(page_total_count() * PAGE_SIZE / MIB));
+              (unsigned long long)(page_total_count() * PAGE_SIZE / MIB),
+              (unsigned long long)page_free_count());
 }
 
 SHELL_CMD(log, "", "Show the hypervisor's log again, with debug lines", 0, 0)

@@ -2,9 +2,11 @@
 /* The policies of the configuration, told to the scheduler. The contract is in vm.h. */
 #include "kernel/assert.h"
 #include "kernel/percpu.h"
+#include "kernel/string.h"
 #include "vcpu/vm.h"
 
-static struct sched_slot slots[CONFIG_SLOTS_MAX]; /* As in the configuration; then constant. */
+static struct sched_slot slots[CONFIG_SLOTS_MAX]; /* As in the configuration. */
+static const struct config *tables;               /* Once they have been set. */
 
 static uint64_t ns_of(uint32_t us)
 {
@@ -35,8 +37,24 @@ static struct sched_entity *slot_entity(const struct config_slot *slot)
     return vm ? &vm->vcpus[slot->vcpu].sched : NULL;
 }
 
+/* A time table's slots of the VM get their entity, or none. */
+void vm_share_slots(struct vm *vm, bool owned)
+{
+    for (unsigned cpu = 0; tables && cpu < pcpu_count; cpu++) {
+        const struct config_cpu *from = &tables->cpus[cpu];
+
+        if (from->policy != CONFIG_TABLE_CPU)
+            continue;
+        for (unsigned i = from->slot_first; i < from->slot_first + from->slot_count; i++)
+            if (strcmp(tables->slots[i].vm, vm->config->name) == 0)
+                sched_set_slot(cpu, &slots[i],
+                               owned ? &vm->vcpus[tables->slots[i].vcpu].sched : NULL);
+    }
+}
+
 void vm_share_tables(const struct config *config)
 {
+    tables = config;
     for (unsigned i = 0; i < config->slot_count; i++) {
         const struct config_slot *from = &config->slots[i];
 

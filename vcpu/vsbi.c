@@ -235,7 +235,7 @@ static int vsbi_hart_status(const struct vm *vm, uint64_t hart, uint64_t *value)
         return SBI_INVALID_PARAM;
     switch (atomic_load(&vm->vcpus[index].power)) {
     case VCPU_ON:
-        *value = vm->vcpus[index].resume ? SUSPENDED : STARTED;
+        *value = vm->vcpus[index].resume || vm->vcpus[index].suspended ? SUSPENDED : STARTED;
         break;
     case VCPU_ON_PENDING:
         *value = START_PENDING;
@@ -275,7 +275,6 @@ static int vsbi_hsm(struct vcpu *vcpu, struct vcpu_exit *exit, uint32_t function
     case 0:
         return vsbi_hart_start(vcpu, exit);
     case 1:
-        riscv64_hart_stop(vcpu);
         exit->kind = EXIT_CPU_DOWN;
         return CALL_DONE;
     case 2:

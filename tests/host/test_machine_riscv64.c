@@ -9,7 +9,7 @@
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
 #include "vcpu/machine_riscv64.h"
-#include "vcpu/vm.h"
+#include "vcpu/vm_impl.h"
 
 #define VCPUS    3u
 #define RAM      0x80000000u
@@ -34,8 +34,6 @@ static void never_run(struct sched_entity *)
 
 static void make_guest(void)
 {
-    const struct arch_vcpu_config arch = {.vmid = 1};
-
     memset(&vm, 0, sizeof(vm));
     memset(vcpus, 0, sizeof(vcpus));
     vm.config = &config;
@@ -48,13 +46,13 @@ static void make_guest(void)
     ASSERT_OK(guestmap_init(&vm.map, arch_stage2_format(), 1));
     ASSERT_OK(guestmap_add(&vm.map, gpa(RAM), 2 * MIB, REGION_RAM, hpa(0)));
     for (unsigned i = 0; i < VCPUS; i++) {
-        vcpus[i].vm = &vm;
-        vcpus[i].index = i;
+        ASSERT_OK(vcpu_init(&vcpus[i], &vm, i, i, 16, true));
+        vcpus[i].held = false;
+        atomic_store(&vcpus[i].requests, 0);
         vcpus[i].power = i == 2 ? VCPU_OFF : VCPU_ON;
         vcpus[i].sched.run = never_run;
-        sched_add(&vcpus[i].sched, i, 16);
-        ASSERT_OK(arch_vcpu_init(&vcpus[i].arch, &arch));
     }
+    vm_life_init(&vm);
     vm.machine_state = page_alloc_zeroed(4);
     ASSERT(machine_riscv64.state_size <= PAGE_SIZE << 4);
     ASSERT_OK(machine_riscv64.create(&vm));
@@ -76,12 +74,12 @@ static void start(enum config_irqchip irqchip)
     virt_caps.guest_msi = true;
     virt_caps.guest_files = 0;
     make_guest();
-    vcpu_bind(&vcpus[0]);
+    ASSERT_OK(vcpu_bind(&vcpus[0]));
 }
 
 static void finish(void)
 {
-    vcpu_unbind(&vcpus[0]);
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
     machine_riscv64.destroy(&vm);
     guestmap_destroy(&vm.map);
 }
@@ -238,29 +236,50 @@ TEST(the_timer_is_emulated_where_harts_have_none_for_guests)
     finish();
 }
 
-TEST(a_hart_that_stops_or_parks_leaves_no_timer_and_no_interrupt_behind)
+TEST(a_hart_that_stops_leaves_no_timer_and_no_interrupt_behind)
 {
-    for (unsigned park = 0; park < 2; park++) {
-        start(CONFIG_PLIC);
-        sbi(IPI, 0, 1, 0, 0);
-        sbi(TIME, 0, 0, 0, 0);
-        ASSERT_EQ(line(0, VIRQ_LINE_TIMER) + line(0, VIRQ_LINE_SOFTWARE), 2);
-        sbi(HSM, 1, 0, 0, 0);
-        ASSERT_EQ(line(0, VIRQ_LINE_TIMER) + line(0, VIRQ_LINE_SOFTWARE), 0);
-        sbi(TIME, 0, arch_ticks() + 5000, 0, 0);
-        ASSERT_EQ(pcpus[0].arch.timer_deadline, arch_ticks() + 5000);
-        vcpu_unbind(&vcpus[0]);
-        if (park)
-            machine_riscv64.parked(&vcpus[0]);
-        vcpu_bind(&vcpus[0]);
-        if (!park)
-            sbi(HSM, 1, 0, 0, 0);
+    start(CONFIG_PLIC);
+    sbi(IPI, 0, 1, 0, 0);
+    sbi(TIME, 0, 0, 0, 0);
+    ASSERT_EQ(line(0, VIRQ_LINE_TIMER) + line(0, VIRQ_LINE_SOFTWARE), 2);
+    machine_riscv64.cpu_reset(&vcpus[0]);
+    ASSERT_EQ(line(0, VIRQ_LINE_TIMER) + line(0, VIRQ_LINE_SOFTWARE), 0);
+    sbi(TIME, 0, arch_ticks() + 5000, 0, 0);
+    ASSERT_EQ(pcpus[0].arch.timer_deadline, arch_ticks() + 5000);
+    machine_riscv64.cpu_reset(&vcpus[0]);
+    ASSERT_EQ(pcpus[0].arch.timer_deadline, TICKS_NEVER);
+    fake_advance(5000);
+    timer_expire();
+    ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 0);
+    finish();
+}
+
+TEST(a_hart_that_is_held_has_its_timer_when_it_goes_on)
+{
+    start(CONFIG_PLIC);
+    vm.started_ticks = 1000;
+    fake_advance(3000);
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    machine_riscv64.let_go(&vcpus[0]);
+    ASSERT_OK(vcpu_bind(&vcpus[0]));
+    sbi(TIME, 0, arch_ticks() - 1000 + 500, 0, 0); /* In 500 ticks of its clock. */
+    ASSERT_EQ(pcpus[0].arch.timer_deadline, arch_ticks() + 500);
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    for (unsigned i = 0; i < 2; i++) { /* Also when it is held again before it ran. */
+        machine_riscv64.held(&vcpus[0]);
         ASSERT_EQ(pcpus[0].arch.timer_deadline, TICKS_NEVER);
-        fake_advance(5000);
+        fake_advance(70000);
         timer_expire();
         ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 0);
-        finish();
+        vm.started_ticks += 70000;
     }
+    machine_riscv64.let_go(&vcpus[0]);
+    ASSERT_EQ(pcpus[0].arch.timer_deadline, arch_ticks() + 500);
+    ASSERT_OK(vcpu_bind(&vcpus[0]));
+    fake_advance(500);
+    timer_expire();
+    ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 1);
+    finish();
 }
 
 TEST(remote_fences_are_done_on_the_pcpus_of_the_harts)
@@ -328,6 +347,13 @@ TEST(a_suspend_retains_or_resumes_anew)
     ASSERT_EQ(vcpus[0].entry.arg, 55);
     ASSERT_EQ(sbi_value(HSM, 2, 0, 0, 0, &v), 0);
     ASSERT_EQ(v, 4);
+    vcpus[0].resume = false;
+    ASSERT_EQ(sbi_value(HSM, 2, 0, 0, 0, &v), 0);
+    ASSERT_EQ(v, 0);
+    vcpus[0].suspended = true;
+    ASSERT_EQ(sbi_value(HSM, 2, 0, 0, 0, &v), 0);
+    ASSERT_EQ(v, 4);
+    vcpus[0].suspended = false;
     finish();
 }
 

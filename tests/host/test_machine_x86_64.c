@@ -10,7 +10,7 @@
 #include "vcpu/hypercall.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
-#include "vcpu/vm.h"
+#include "vcpu/vm_impl.h"
 
 #define VCPUS    3u
 #define LAPIC    0xfee00000u
@@ -55,8 +55,10 @@ static void make_guest(void)
     for (unsigned i = 0; i < VCPUS; i++) {
         ASSERT_OK(vcpu_init(&vcpus[i], &vm, i, i, 16, true));
         vcpus[i].arch.on_run = run_guest;
-        vcpus[i].parked = false;
+        vcpus[i].held = false;
+        atomic_store(&vcpus[i].requests, 0);
     }
+    vm_life_init(&vm);
     vcpus[0].power = VCPU_ON;
     vm.machine_state = page_alloc_zeroed(6);
     ASSERT(machine_x86_64.state_size <= PAGE_SIZE << 6);
@@ -79,7 +81,7 @@ static void start_as(bool firmware)
     fake_advance(5000000);
     make_guest();
     vm.started_ticks = arch_ticks();
-    vcpu_bind(&vcpus[0]);
+    ASSERT_OK(vcpu_bind(&vcpus[0]));
 }
 
 static void start(void)
@@ -90,7 +92,7 @@ static void start(void)
 static void finish(void)
 {
     if (vcpu_current())
-        vcpu_unbind(vcpu_current());
+        ASSERT_OK(vcpu_unbind(vcpu_current()));
     machine_x86_64.destroy(&vm);
     guestmap_destroy(&vm.map);
 }
@@ -285,13 +287,13 @@ TEST(a_guest_that_moves_its_tsc_moves_its_deadline)
     finish();
 }
 
-TEST(a_processor_that_parks_leaves_no_timer_behind)
+TEST(a_processor_that_is_held_has_no_timer_armed)
 {
     start();
     enable_lapic();
     write_msr(LVT_TIMER, VECTOR);
     write_msr(INITIAL_COUNT, 1000);
-    machine_x86_64.parked(&vcpus[0]);
+    machine_x86_64.held(&vcpus[0]);
     machine_x86_64.reset(&vm);
     atomic_store(&vcpus[0].requests, 0);
     advance(1000000);

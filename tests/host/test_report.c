@@ -102,12 +102,12 @@ TEST(two_vcpus_that_fault_together_make_one_report)
     ASSERT_OK(vcpu_power_on(&vm->vcpus[1], arch_entry(gpa(RIG_ENTRY), 0)));
     rig_turns(1);
     fake_be_cpu(1);
-    vcpu_bind(&vm->vcpus[1]); /* It is in the guest. */
+    ASSERT_OK(vcpu_bind(&vm->vcpus[1])); /* It is in the guest. */
     RIG_SCRIPT(&vm->vcpus[0], hole);
     rig_turn(0);
     fake_be_cpu(1);
     vm_fault(&vm->vcpus[1], "another mistake", &hole);
-    vcpu_unbind(&vm->vcpus[1]);
+    ASSERT_OK(vcpu_unbind(&vm->vcpus[1]));
     ASSERT_EQ(rig_logged_count(": vCPU "), 1);
     ASSERT(!rig_logged("another mistake"));
     rig_turns(3);

@@ -333,10 +333,10 @@ TEST(a_request_that_comes_just_before_a_wait_is_seen)
     other = vcpu;
     vcpu->arch.on_run = post_while_running;
     atomic_store(&this_cpu()->sched.leave, false);
-    vcpu_bind(vcpu);
+    ASSERT_OK(vcpu_bind(vcpu));
     ASSERT(vcpu_turn(vcpu));
     ASSERT(!vcpu->waiting);
-    vcpu_unbind(vcpu);
+    ASSERT_OK(vcpu_unbind(vcpu));
     vcpu->arch.on_run = on_run;
     rig_end();
 }
@@ -429,7 +429,7 @@ TEST(what_was_asked_while_the_guest_ran_is_seen_before_it_runs_again)
     unsigned runs_before = vcpu->arch.runs;
 
     fake_be_cpu(0);
-    vcpu_bind(vcpu);
+    ASSERT_OK(vcpu_bind(vcpu));
     fake_be_cpu(3);
     ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
     ASSERT(atomic_load(&pcpu(0)->ipi_under_way));
@@ -437,7 +437,7 @@ TEST(what_was_asked_while_the_guest_ran_is_seen_before_it_runs_again)
     atomic_store(&this_cpu()->sched.leave, false); /* No other reason to go. */
     ASSERT(!vcpu_turn(vcpu));
     ASSERT_EQ(vcpu->arch.runs, runs_before);
-    vcpu_unbind(vcpu);
+    ASSERT_OK(vcpu_unbind(vcpu));
     rig_end();
 }
 

@@ -88,6 +88,15 @@ static void model_kick(unsigned cpu);
 #define vcpu_memory         model_memory
 #define vcpu_init_signal    model_init_signal
 #define vcpu_startup_signal model_startup_signal
+#define vcpu_state_text     model_state_text
+#define vcpu_may_become     model_may_become
+#define vcpu_set_state      model_set_state
+#define vcpu_cancel         model_cancel
+#define vcpu_start          model_start
+#define vcpu_hold           model_hold
+#define vcpu_let_go         model_let_go
+#define vcpu_reset          model_reset
+#define vcpu_destroy        model_destroy
 #define sched_wake          model_wake
 #define ipi_kick            model_kick
 #undef atomic_fetch_or_explicit
@@ -103,8 +112,17 @@ void virq_post(struct virq_queue *queue, uint32_t irq, bool edge);
 void virq_drain(struct virq_queue *queue, void (*look)(void *arg, uint32_t irq, bool edge),
                 void *arg);
 void virq_clear(struct virq_queue *queue);
-void vcpu_bind(struct vcpu *vcpu);
-void vcpu_unbind(struct vcpu *vcpu);
+const char *vcpu_state_text(enum vcpu_state state);
+bool vcpu_may_become(enum vcpu_state from, enum vcpu_state to);
+enum err vcpu_set_state(struct vcpu *vcpu, enum vcpu_state to);
+void vcpu_cancel(struct vcpu *vcpu);
+void vcpu_start(struct vcpu *vcpu, struct arch_entry entry);
+void vcpu_hold(struct vcpu *vcpu);
+void vcpu_let_go(struct vcpu *vcpu);
+void vcpu_reset(struct vcpu *vcpu);
+void vcpu_destroy(struct vcpu *vcpu);
+enum err vcpu_bind(struct vcpu *vcpu);
+enum err vcpu_unbind(struct vcpu *vcpu);
 void vcpu_request(struct vcpu *vcpu, uint32_t requests);
 void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
 enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry);

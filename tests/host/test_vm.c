@@ -196,7 +196,7 @@ TEST(no_vcpu_is_started_while_its_vm_stops)
     fake_be_cpu(3);
     ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
     rig_turn(1);
-    ASSERT(second->parked);
+    ASSERT(second->held);
     ASSERT_ERR(E_STATE, vcpu_power_on(second, arch_entry(gpa(RIG_ENTRY), 0)));
     rig_turns(4);
     ASSERT_EQ(second->arch.runs, 0);

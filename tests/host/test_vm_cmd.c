@@ -61,9 +61,12 @@ TEST(start_and_stop_do_so_quietly)
 TEST(start_and_stop_say_why_not)
 {
     start_two();
-    ASSERT_STR(run("stop web"), "web is created: only a running VM can be stopped\n");
+    ASSERT_STR(
+        run("stop web"),
+        "web is created and cannot become stopping: only a VM that is running or paused can\n");
     run("start web");
-    ASSERT_STR(run("start web"), "web is running: only a stopped VM can be started\n");
+    ASSERT_STR(run("start web"), "web is running and cannot become starting: only a VM that is "
+                                 "created, stopped or failed can\n");
     ASSERT_STR(run("start mail"), "there is no VM 'mail'; 'list' shows those that there are\n");
     ASSERT_STR(run("stop mail"), "there is no VM 'mail'; 'list' shows those that there are\n");
     ASSERT_STR(run("stop"), "usage: stop <vm>\n");
@@ -91,12 +94,14 @@ TEST(memory_tells_what_is_free)
     char want[64];
 
     rig_start();
-    fmt_buf(want, sizeof(want), "%llu of 47 MiB free\n",
-            (unsigned long long)(page_free_count() * PAGE_SIZE / MIB));
+    fmt_buf(want, sizeof(want), "%llu of 47 MiB free (%llu pages)\n",
+            (unsigned long long)(page_free_count() * PAGE_SIZE / MIB),
+            (unsigned long long)page_free_count());
     ASSERT_STR(run("memory"), want);
     page_alloc(10);
-    fmt_buf(want, sizeof(want), "%llu of 47 MiB free\n",
-            (unsigned long long)(page_free_count() * PAGE_SIZE / MIB));
+    fmt_buf(want, sizeof(want), "%llu of 47 MiB free (%llu pages)\n",
+            (unsigned long long)(page_free_count() * PAGE_SIZE / MIB),
+            (unsigned long long)page_free_count());
     ASSERT_STR(run("memory"), want);
     rig_end();
 }

@@ -61,6 +61,7 @@ static void rig_cpus_init(void)
     for (unsigned i = pcpu_count; i-- > 0;) {
         fake_be_cpu(i);
         atomic_store(&pcpu(i)->online, true);
+        atomic_store(&pcpu(i)->work, NULL); /* Of VMs that are gone. */
         timer_init_cpu();
         sched_init_cpu();
     }
@@ -156,7 +157,6 @@ struct vm *rig_vm_of(const struct config_vm *config)
         vm->vcpus[i].arch.test = &guests[guest_count++];
         vm->vcpus[i].arch.on_run = rig_run;
     }
-    vms[vm_count++] = vm;
     return vm;
 }
 
@@ -225,12 +225,12 @@ static uint64_t rig_access(struct vm *vm, unsigned vcpu, const struct vcpu_exit 
 
     ASSERT(dev);
     fake_be_cpu(vm->vcpus[vcpu].sched.cpu);
-    vcpu_bind(&vm->vcpus[vcpu]);
+    ASSERT_OK(vcpu_bind(&vm->vcpus[vcpu]));
     if (exit->kind == EXIT_MMIO_READ)
         value = dev->ops->read(dev, vcpu, addr - dev->base, exit->mmio.width);
     else
         dev->ops->write(dev, vcpu, addr - dev->base, exit->mmio.width, exit->mmio.data);
-    vcpu_unbind(&vm->vcpus[vcpu]);
+    ASSERT_OK(vcpu_unbind(&vm->vcpus[vcpu]));
     fake_be_cpu(0);
     return value;
 }

@@ -51,9 +51,9 @@ static struct vpit *vpit_of_speaker(struct vdev *dev)
     return container_of(dev, struct vpit, speaker);
 }
 
-static uint64_t pit_now(void)
+static uint64_t pit_now(const struct vpit *pit)
 {
-    return ticks_to_cycles(arch_ticks(), VPIT_HZ);
+    return ticks_to_cycles(arch_ticks() - pit->zero, VPIT_HZ);
 }
 
 /* --- One counter --- */
@@ -285,15 +285,20 @@ static void pit_set_wire(struct vpit *pit, bool level)
 static void pit_serve(struct vpit *pit)
 {
     struct vpit_counter *c = &pit->state.counters[0];
-    uint64_t now = pit_now(), deadline;
+    uint64_t now = pit_now(pit), deadline;
 
+    if (pit->paused) {
+        alarm_set(&pit->alarm, TICKS_NEVER);
+        return;
+    }
     if (now >= pit->state.edge)
         pit_set_wire(pit, false); /* For the edge. */
     counter_settle(c, now);
     pit_set_wire(pit, pit_level(c, now));
     pit->state.edge = pit_next_edge(c, now);
-    deadline =
-        pit->state.edge == UINT64_MAX ? TICKS_NEVER : ticks_from_cycles(pit->state.edge, VPIT_HZ);
+    deadline = pit->state.edge == UINT64_MAX
+                   ? TICKS_NEVER
+                   : pit->zero + ticks_from_cycles(pit->state.edge, VPIT_HZ);
     if (deadline != pit->alarm.deadline)
         alarm_set(&pit->alarm, deadline);
 }
@@ -341,7 +346,7 @@ static uint64_t pit_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint6
     if (width != 1 || offset >= CONTROL) /* The control word cannot be read. */
         return UINT64_MAX;
     lock_take(&pit->lock);
-    value = counter_read(&pit->state.counters[offset], pit_now());
+    value = counter_read(&pit->state.counters[offset], pit_now(pit));
     lock_drop(&pit->lock);
     return value;
 }
@@ -356,9 +361,9 @@ static void pit_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t
     lock_take(&pit->lock);
     pit_serve(pit); /* What has come by now. */
     if (offset == CONTROL)
-        pit_control(&pit->state, pit_now(), (uint8_t)value);
+        pit_control(&pit->state, pit_now(pit), (uint8_t)value);
     else
-        counter_write(&pit->state.counters[offset], pit_now(), (uint8_t)value);
+        counter_write(&pit->state.counters[offset], pit_now(pit), (uint8_t)value);
     pit_serve(pit);
     lock_drop(&pit->lock);
 }
@@ -368,7 +373,7 @@ static uint64_t speaker_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu,
 {
     struct vpit *pit = vpit_of_speaker(dev);
     struct vpit_counter *c = &pit->state.counters[GATED];
-    uint64_t now = pit_now(), value;
+    uint64_t now = pit_now(pit), value;
 
     lock_take(&pit->lock);
     counter_settle(c, now);
@@ -386,7 +391,7 @@ static void speaker_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu,
 
     lock_take(&pit->lock);
     pit->state.speaker = value & SPEAKER_DATA;
-    counter_set_gate(&pit->state.counters[GATED], pit_now(), value & SPEAKER_GATE);
+    counter_set_gate(&pit->state.counters[GATED], pit_now(pit), value & SPEAKER_GATE);
     lock_drop(&pit->lock);
 }
 
@@ -403,6 +408,8 @@ static void pit_reset(struct vdev *dev)
     }
     s->speaker = false;
     s->edge = UINT64_MAX;
+    pit->paused = false;
+    pit->zero = 0;
     pit_serve(pit);
     lock_drop(&pit->lock);
 }
@@ -442,4 +449,13 @@ void vpit_stop(struct vpit *pit)
     pit->state.counters[0].phase = VPIT_IDLE;
     lock_drop(&pit->lock);
     alarm_stop(&pit->alarm);
+}
+
+void vpit_set_paused(struct vpit *pit, bool paused, uint64_t paused_ticks)
+{
+    lock_take(&pit->lock);
+    pit->paused = paused;
+    pit->zero = paused_ticks;
+    pit_serve(pit);
+    lock_drop(&pit->lock);
 }

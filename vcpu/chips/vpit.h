@@ -52,9 +52,16 @@ struct vpit {
     struct lock lock;          /* RANK_DEVICE: guards state. */
     struct vpit_state state;
     struct alarm alarm;
+    bool paused;
+    uint64_t zero; /* Ticks at which its clock would have begun. */
 };
 
 /* home: a pCPU of the guest's. The interrupt is the one of pit->vdev. */
 void vpit_init(struct vpit *pit, uint64_t base, uint64_t speaker, uint32_t irq, unsigned home);
+/*
+ * Its clock stands still, or goes on with paused_ticks in all left out. Between the two no register
+ * is accessed.
+ */
+void vpit_set_paused(struct vpit *pit, bool paused, uint64_t paused_ticks);
 /* As alarm_stop(). */
 void vpit_stop(struct vpit *pit);

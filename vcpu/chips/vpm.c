@@ -23,14 +23,15 @@ static struct vpm *vpm_of(struct vdev *dev)
     return container_of(dev, struct vpm, vdev);
 }
 
-static uint64_t timer_cycles(void)
+static uint64_t timer_cycles(const struct vpm *pm)
 {
-    return ticks_to_cycles(arch_ticks(), VPM_TIMER_HZ);
+    return ticks_to_cycles(arch_ticks() - pm->zero, VPM_TIMER_HZ);
 }
 
-static void vpm_settle(struct vpm_state *s)
+static void vpm_settle(struct vpm *pm)
 {
-    uint64_t half = timer_cycles() / TIMER_HALF;
+    struct vpm_state *s = &pm->state;
+    uint64_t half = timer_cycles(pm) / TIMER_HALF;
 
     if (half != s->half)
         s->status |= STATUS_TIMER;
@@ -44,9 +45,13 @@ static void vpm_serve(struct vpm *pm)
     uint64_t deadline = TICKS_NEVER;
     bool level;
 
-    vpm_settle(s);
+    if (pm->paused) {
+        alarm_set(&pm->alarm, TICKS_NEVER);
+        return;
+    }
+    vpm_settle(pm);
     if ((s->enable & ~s->status) & STATUS_TIMER)
-        deadline = ticks_from_cycles((s->half + 1) * TIMER_HALF, VPM_TIMER_HZ);
+        deadline = pm->zero + ticks_from_cycles((s->half + 1) * TIMER_HALF, VPM_TIMER_HZ);
     if (deadline != pm->alarm.deadline)
         alarm_set(&pm->alarm, deadline);
     level = s->status & s->enable;
@@ -67,12 +72,12 @@ static uint32_t vpm_word(struct vpm *pm, uint64_t word)
 {
     switch (word) {
     case VPM_EVENT:
-        vpm_settle(&pm->state);
+        vpm_settle(pm);
         return pm->state.status | (uint32_t)pm->state.enable << 16;
     case VPM_CONTROL:
         return pm->state.control;
     case VPM_TIMER:
-        return (uint32_t)timer_cycles();
+        return (uint32_t)timer_cycles(pm);
     }
     return 0;
 }
@@ -84,7 +89,7 @@ static uint64_t vpm_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint6
     uint64_t value;
 
     if (likely(offset == VPM_TIMER && width == VPM_TIMER_LEN))
-        return (uint32_t)timer_cycles();
+        return (uint32_t)timer_cycles(pm);
     lock_take(&pm->lock);
     value = vpm_word(pm, offset & ~3ull) >> (offset & 3) * 8;
     lock_drop(&pm->lock);
@@ -98,7 +103,7 @@ static bool vpm_write_locked(struct vpm *pm, uint64_t word, uint32_t value, uint
 
     switch (word) {
     case VPM_EVENT:
-        vpm_settle(s);
+        vpm_settle(pm);
         s->status &= (uint16_t) ~(value & bits); /* Ones clear. */
         s->enable = (uint16_t)(((s->enable & ~(bits >> 16)) | (value & bits) >> 16) & ENABLE_BITS);
         vpm_serve(pm);
@@ -132,7 +137,9 @@ static void vpm_reset(struct vdev *dev)
     struct vpm_state *s = &pm->state;
 
     lock_take(&pm->lock);
-    vpm_settle(s);
+    pm->paused = false;
+    pm->zero = 0;
+    vpm_settle(pm);
     s->status = s->enable = 0;
     s->control = CONTROL_SCI;
     vpm_serve(pm);
@@ -161,4 +168,13 @@ void vpm_stop(struct vpm *pm)
     pm->state.enable = 0;
     lock_drop(&pm->lock);
     alarm_stop(&pm->alarm);
+}
+
+void vpm_set_paused(struct vpm *pm, bool paused, uint64_t paused_ticks)
+{
+    lock_take(&pm->lock);
+    pm->paused = paused;
+    pm->zero = paused_ticks;
+    vpm_serve(pm);
+    lock_drop(&pm->lock);
 }

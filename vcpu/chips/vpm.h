@@ -33,11 +33,18 @@ struct vpm {
     struct lock lock; /* RANK_DEVICE: guards state. */
     struct vpm_state state;
     struct alarm alarm;
+    bool paused;
+    uint64_t zero; /* Ticks at which its clock would have begun. */
     /* The guest turns itself off. Set by the VM; called without the lock. */
     void (*power_off)(struct vpm *pm);
 };
 
 /* home: a pCPU of the guest's. */
 void vpm_init(struct vpm *pm, uint64_t base, uint32_t irq, unsigned home);
+/*
+ * Its clock stands still, or goes on with paused_ticks in all left out. Between the two no register
+ * is accessed.
+ */
+void vpm_set_paused(struct vpm *pm, bool paused, uint64_t paused_ticks);
 /* As alarm_stop(). */
 void vpm_stop(struct vpm *pm);

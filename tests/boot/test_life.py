@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of VMs at the prompt: made, started, paused, resumed, stopped, reset and destroyed, and
+nothing of them is left."""
+import re
+
+import pytest
+
+from caisson import Machine, config, vm
+
+ARCHS = ["aarch64", "riscv64", "x86_64"]
+CYCLES = 50
+
+
+def free_pages(machine):
+    return int(machine.command("memory", r"\((\d+) pages\)").group(1))
+
+
+@pytest.fixture(scope="module")
+def machine(arch, folder):
+    vms = [vm("watch", "pause.img", "2M", cpus=2), vm("spin", "spin.img", "2M", cpus=2),
+           vm("hole", "fault_hole.img", "2M", autostart="no", on_crash="pause"),
+           vm("off", "memory.img", "4M", autostart="no", on_poweroff="pause")]
+    with Machine(arch, config(*vms, console="prompt"), folder, limit=300) as started:
+        started.expect("spin: started", 60)
+        started.prompt()
+        yield started
+
+
+def watched(machine):
+    """The longest time, in ms, that the first guest's clock has jumped over."""
+    machine.focus(1)
+    machine.send("p")
+    longest = int(machine.expect(r"pause: at most (\d+) ms").group(1))
+    machine.prompt()
+    return longest
+
+
+def test_a_guests_clock_stands_still_while_it_is_paused(machine):
+    watched(machine)
+    for _ in range(2):
+        machine.command("pause watch", "watch: paused")
+        machine.command("list", r"watch +paused")
+        machine.quiet(4)
+        machine.command("resume watch", "watch: resumed")
+    assert watched(machine) < 3000
+    machine.focus(1)
+    machine.send("q")
+    assert machine.expect(r"guest done: (\d+) passed, 0 failed").group(1) == "4"
+    machine.expect("watch: powered off")
+    machine.prompt()
+
+
+def test_what_is_not_allowed_now_is_refused_with_both_states(machine):
+    for command, only in [("pause hole", "created and cannot become pausing"),
+                          ("resume spin", "running and cannot become running"),
+                          ("start spin", "running and cannot become starting"),
+                          ("stop hole", "created and cannot become stopping"),
+                          ("destroy spin", "running and cannot be destroyed"),
+                          ("create spin", "there is a VM 'spin' already"),
+                          ("create nobody", "the configuration has no VM 'nobody'")]:
+        machine.command(command, re.escape(only))
+
+
+def test_vcpus_that_spin_with_interrupts_off_are_paused_reset_and_stopped(machine):
+    machine.command("pause spin", "spin: paused")
+    machine.command("resume spin", "spin: resumed")
+    machine.command("reset spin", "spin: stopped, restarting")
+    machine.expect("spin: started")
+    machine.command("pause spin", "spin: paused")
+    machine.command("stop spin", "spin: stopped")
+
+
+def test_a_vm_that_crashes_can_be_kept_for_a_look(machine):
+    machine.command("start hole", "hole: crashed, paused")
+    machine.command("list", r"hole +paused")
+    machine.command("resume hole", "hole: crashed, paused")  # It does the same again.
+    machine.command("stop hole", "hole: stopped")
+
+
+def test_a_vm_that_powers_off_can_be_kept_for_a_look(machine):
+    machine.command("start off", "off: powered off, paused")
+    machine.command("resume off", "off: powered off")
+    machine.command("list", r"off +stopped")
+
+
+def test_nothing_is_left_of_a_vm_however_often_it_comes_and_goes(machine):
+    pages = set()
+    machine.command("destroy spin", "spin: destroyed")
+    for i in range(CYCLES):
+        for command in ["create spin", "start spin"]:
+            machine.line(command)
+        machine.expect("spin: started")
+        if i % 3 == 1:
+            machine.command("pause spin", "spin: paused")
+        machine.command("stop spin", "spin: stopped")
+        machine.command("destroy spin", "spin: destroyed")
+        pages.add(free_pages(machine))
+    assert len(pages) == 1, pages
+    machine.command("create spin")
+    machine.command("start spin", "spin: started")
+    machine.command("list", r"spin +running")
