@@ -158,7 +158,7 @@ UNIT_CFLAGS  := $(HOST_CFLAGS) -O1 -DHOST_TEST=1 -fsanitize=address,undefined \
 HOST_SHARED  := $(wildcard vcpu/config*.c kernel/fdt*.c) kernel/str.c kernel/err.c kernel/fmt.c
 TOOL_SRCS    := $(wildcard tools/caisson/*.c) $(HOST_SHARED)
 UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% boot/%, $(SRCS)))) \
-                boot/guests.c boot/pinned.c \
+                boot/guests.c boot/pinned.c boot/direct.c boot/fw_cfg.c \
                 $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn*.c) \
                 arch/x86_64/guest_cpuid.c arch/x86_64/guest_msr.c arch/x86_64/guest_walk.c \
                 arch/x86_64/svm_event.c arch/x86_64/vmx_event.c arch/x86_64/vmx_check.c

@@ -11,6 +11,7 @@
 #include "boot/boot.h"
 #include "boot/handoff.h"
 #include "kernel/bits.h"
+#include "kernel/string.h"
 
 #define MULTIBOOT2_LOADER  0x36d76289u
 #define MULTIBOOT2_CMDLINE 1u
@@ -19,6 +20,8 @@
 #define MULTIBOOT2_RSDP_V1 14u
 #define MULTIBOOT2_RSDP_V2 15u
 #define MULTIBOOT2_MAX     MIB
+#define RSDP_V1_SIZE       20u /* [ACPI 6.5, 5.2.5.3] */
+#define RSDP_V2_SIZE       36u
 
 #define PVH_MAGIC          0x336ec578u
 
@@ -60,14 +63,14 @@ static void direct_add_memory(uint64_t base, uint64_t size, uint32_t kind, bool 
         direct_add(base, size, HANDOFF_RESERVED);
 }
 
-/* Text that is not printable ASCII is none. */
-static void direct_cmdline(const char *text)
+/* Text that is not printable ASCII, or does not end in so many bytes, is none. */
+static void direct_cmdline(const char *text, size_t size)
 {
-    size_t i;
+    size_t room = MIN(size, sizeof(handoff.cmdline)), i;
 
-    for (i = 0; i < sizeof(handoff.cmdline) - 1 && text[i] >= ' ' && text[i] <= '~'; i++)
+    for (i = 0; i < room && text[i] >= ' ' && text[i] <= '~'; i++)
         handoff.cmdline[i] = text[i];
-    if (text[i] != '\0')
+    if (i == room || text[i] != '\0')
         i = 0;
     handoff.cmdline[i] = '\0';
 }
@@ -131,7 +134,7 @@ static void multiboot2_take(const struct multiboot2_tag *tag)
 
     switch (tag->type) {
     case MULTIBOOT2_CMDLINE:
-        direct_cmdline((const char *)(tag + 1));
+        direct_cmdline((const char *)(tag + 1), tag->size - sizeof(*tag));
         break;
     case MULTIBOOT2_MODULE:
         if (tag->size >= sizeof(*module) && module->end > module->start)
@@ -141,12 +144,13 @@ static void multiboot2_take(const struct multiboot2_tag *tag)
         if (tag->size >= sizeof(struct multiboot2_memory))
             multiboot2_ranges((const void *)tag, false);
         break;
-    case MULTIBOOT2_RSDP_V1:
-        if (!handoff.rsdp) /* The tag holds a copy of the root pointer. */
+    case MULTIBOOT2_RSDP_V1: /* The tag holds a copy of the root pointer. */
+        if (!handoff.rsdp && tag->size >= sizeof(*tag) + RSDP_V1_SIZE)
             handoff.rsdp = (uintptr_t)(tag + 1);
         break;
     case MULTIBOOT2_RSDP_V2:
-        handoff.rsdp = (uintptr_t)(tag + 1);
+        if (tag->size >= sizeof(*tag) + RSDP_V2_SIZE)
+            handoff.rsdp = (uintptr_t)(tag + 1);
         break;
     }
 }
@@ -240,7 +244,7 @@ static const struct handoff *direct_pvh(const struct pvh_info *info)
         direct_add_memory(memory[i].base, memory[i].size, memory[i].kind, false);
     pvh_modules(info);
     if (info->cmdline && pvh_reachable(info->cmdline, sizeof(handoff.cmdline)))
-        direct_cmdline((const char *)(uintptr_t)info->cmdline);
+        direct_cmdline((const char *)(uintptr_t)info->cmdline, sizeof(handoff.cmdline));
     handoff.rsdp = info->rsdp;
     return direct_finish();
 }
@@ -250,6 +254,7 @@ const struct handoff *boot_direct(const void *info, uint32_t loader)
 {
     const struct pvh_info *pvh = info;
 
+    memset(&handoff, 0, sizeof(handoff)); /* It is once but in tests. */
     if (loader == MULTIBOOT2_LOADER)
         return direct_multiboot2(info);
     return pvh->magic == PVH_MAGIC ? direct_pvh(pvh) : NULL;

@@ -224,7 +224,7 @@ static const struct acpi_taker {
     {"APIC", ALL, true, take_madt},           {"GTDT", ARM, true, take_gtdt},
     {"FACP", ARM, true, take_fadt},           {"RHCT", RISCV, true, acpi_take_rhct},
     {"FACP", X86, false, acpi_take_fadt_x86}, {"HPET", X86, false, acpi_take_hpet},
-    {"MCFG", X86, false, acpi_take_mcfg},     {"SPCR", ALL, false, take_spcr},
+    {"SPCR", ALL, false, take_spcr},
 };
 
 static int tables_arch(void)

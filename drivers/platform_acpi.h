@@ -25,6 +25,5 @@ enum err acpi_take_x2apic_nmi(struct acpi_table *madt, const struct acpi_item *i
 void acpi_begin_x86(void);
 enum err acpi_take_fadt_x86(struct acpi_table *fadt);
 enum err acpi_take_hpet(struct acpi_table *hpet);
-enum err acpi_take_mcfg(struct acpi_table *mcfg);
 /* After the FADT: what powers off. */
 void acpi_find_sleep5(const struct acpi *acpi);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A PC out of ACPI: processors and I/O APICs of the MADT, registers for power and time of the FADT,
- * the HPET's and the MCFG's addresses. [ACPI 6.5: 5.2.9 FADT, 5.2.12 MADT; IA-PC HPET 1.0a, 3.2.4;
- * PCI Firmware 3.3, 4.1.2 MCFG]
+ * the HPET's address. [ACPI 6.5: 5.2.9 FADT, 5.2.12 MADT; IA-PC HPET 1.0a, 3.2.4]
  *
  * There is no AML here, and what powers off is in it: \_S5 of the DSDT is looked for as bytes, see
  * acpi_find_sleep5(). Boot only.
@@ -96,7 +95,7 @@ enum err acpi_take_x2apic_nmi(struct acpi_table *madt, const struct acpi_item *i
     return OK;
 }
 
-/* --- FADT, HPET, MCFG --- */
+/* --- FADT, HPET --- */
 
 static uint64_t dsdt_addr;
 
@@ -146,15 +145,6 @@ enum err acpi_take_hpet(struct acpi_table *hpet)
     if (acpi_read(hpet, 40, 1) == GAS_MEMORY)
         platform.hpet = acpi_read(hpet, 44, 8);
     return hpet->overrun ? acpi_wrong(hpet, "it is too short") : OK;
-}
-
-enum err acpi_take_mcfg(struct acpi_table *mcfg)
-{
-    for (size_t at = 44; at + 16 <= mcfg->size; at += 16)
-        if (acpi_read(mcfg, at + 8, 2) == 0 && acpi_read(mcfg, at + 10, 1) == 0)
-            platform.ecam = (struct platform_region){acpi_read(mcfg, at, 8),
-                                                     (acpi_read(mcfg, at + 11, 1) + 1) * MIB};
-    return OK;
 }
 
 /* --- \_S5 --- */

@@ -88,7 +88,6 @@ struct platform {
     struct platform_isa_irq isa_irqs[16];
     uint8_t nmi_lints; /* Bit n: local interrupt pin n carries NMIs. */
     uint64_t pm_timer, hpet;
-    struct platform_region ecam; /* PCI configuration space, from bus 0 of segment 0. */
     uint64_t pm1_control[2], smi_command, reset_reg;
     uint8_t sleep5[2]; /* What powers off, for pm1_control[]; if sleep5_known. */
     bool sleep5_known;
