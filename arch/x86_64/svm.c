@@ -115,6 +115,10 @@ static enum err svm_probe(void)
         svm_host.features = svm.edx;
         svm_fill_caps(svm.ebx);
         svm_fill_maps();
+        log_info("svm: %u address space numbers%s%s%s", svm.ebx,
+                 svm.edx & SVM_NEXT_RIP ? ", next-RIP save" : "",
+                 svm.edx & SVM_DECODE_ASSISTS ? ", decode assists" : "",
+                 svm.edx & SVM_PAUSE_FILTER ? ", PAUSE filter" : "");
     }
     if (svm_host.features & ~svm.edx || svm_host.limits.asids > svm.ebx) {
         log_error("cpu%u can do less than cpu0", this_cpu()->id);

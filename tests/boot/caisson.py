@@ -266,14 +266,14 @@ class Packed(Console):
 
 
 class Bochs(Console):
-    """Caisson on Intel's VMX, started by UEFI: slow, and what Bochs' log complains about is shown
-    when a test fails."""
+    """Caisson on Intel's VMX, or AMD's SVM by another model, started by UEFI: slow, and what Bochs'
+    log complains about is shown when a test fails."""
 
-    def __init__(self, dts, folder, limit=300, smp=2, ram=640):
+    def __init__(self, dts, folder, limit=300, smp=2, ram=640, cpu="corei7_skylake_x"):
         program = pack("x86_64", dts, folder / "bochs.efi", efi=True)
         disk, self.complaints = folder / "bochs.img", folder / "bochs.log"
         subprocess.run([TOOL, "disk", program, "-o", disk], check=True, timeout=60)
-        super().__init__(["env", f"SMP={smp}", f"MEM={ram}", f"LOG={self.complaints}",
+        super().__init__(["env", f"SMP={smp}", f"MEM={ram}", f"CPU={cpu}", f"LOG={self.complaints}",
                           str(ROOT / "tools/bochs.sh"), str(disk)], limit)
 
     def line(self, text):

@@ -48,6 +48,7 @@ HOSTS = {
     "AIA by software": ({"aia": "aia=aplic-imsic"}, {"interrupt_controller": "aia"}),
     "x2APIC": ({"cpu": "+x2apic"}, {}),
     "no AVX": ({"cpu": "-avx"}, {}),
+    "no XSAVE": ({"cpu": "-xsave"}, {}),
     "AIA by hardware": ({"aia": "aia=aplic-imsic,aia-guests=3"}, {"interrupt_controller": "aia"}),
 }
 # Guest, vCPUs, pCPUs, command line, host. More vCPUs than pCPUs take turns, so they get fewer
@@ -102,6 +103,7 @@ GUESTS = {
         ("msr", 2, 2, "", ""), ("cpuid", 1, 1, "", ""), ("cpuid", 3, 2, "", ""),
         ("cpuid", 2, 2, "", "no AVX"), ("hypercall", 1, 2, "", ""), ("tables", 4, 2, "", ""),
         ("fp", 2, 2, "", ""), ("fp", 3, 1, "rounds=600", ""), ("fp", 2, 2, "", "no AVX"),
+        ("fp", 3, 1, "rounds=600", "no XSAVE"), ("cpuid", 1, 1, "", "no XSAVE"),
         ("reset", 1, 1, "", ""), ("reset", 2, 2, "", ""),
     ],
 }
