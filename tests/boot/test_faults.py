@@ -126,7 +126,6 @@ def test_a_vm_that_never_gives_up_can_be_stopped(machine, name, says):
     machine.command("list", rf"{name} +stopped")
 
 
-@pytest.mark.only("aarch64", "riscv64")  # LIMITS: under SVM in QEMU it is lost now and then.
 def test_the_other_vm_has_computed_the_same_all_the_time(machine):
     machine.at_shell(1)
     machine.shell("kill %1; wait")
