@@ -46,8 +46,9 @@ start32:
         movl    start32_bss_end - _head(%ebp), %ecx
         subl    %edi, %ecx
         addl    %ebp, %edi
+        shrl    $2, %ecx                /* Whole pages: linker/hypervisor.lds.S. */
         xorl    %eax, %eax
-        rep stosb
+        rep stosl
 
         /* 4 GiB one to one: a level-4 and a level-3 table, four of level 2 with leaves of 2 MiB. */
         movl    start32_tables - _head(%ebp), %edi
@@ -125,8 +126,9 @@ start64:
         leaq    _bss_start(%rip), %rdi
         leaq    _bss_end(%rip), %rcx
         subq    %rdi, %rcx
+        shrq    $3, %rcx
         xorl    %eax, %eax
-        rep stosb
+        rep stosq
         leaq    boot_stack_top(%rip), %rsp
         call    start_relocate
         call    start_segments
