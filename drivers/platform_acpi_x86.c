@@ -187,7 +187,11 @@ void acpi_find_sleep5(const struct acpi *acpi)
 
     if (!dsdt_addr || acpi_at(acpi, dsdt_addr, &dsdt) != OK)
         return;
-    for (size_t at = ACPI_HEADER_SIZE; at + 8 < dsdt.size && !platform.sleep5_known; at++)
-        if (memcmp(dsdt.bytes + at, "_S5_", 4) == 0)
-            platform.sleep5_known = aml_sleep(&dsdt, at + 4) && !dsdt.overrun;
+    for (size_t at = ACPI_HEADER_SIZE; at + 8 < dsdt.size; at++) {
+        if (dsdt.bytes[at] != '_' || memcmp(dsdt.bytes + at, "_S5_", 4) != 0)
+            continue;
+        platform.sleep5_known = aml_sleep(&dsdt, at + 4) && !dsdt.overrun;
+        if (platform.sleep5_known)
+            return;
+    }
 }

@@ -261,11 +261,15 @@ const char *elf_check(const void *data, size_t size, uint16_t machine, struct el
 const char *elf_multiboot(const void *data, size_t size, struct elf_range *range)
 {
     uint32_t h[3]; /* Magic, flags, checksum. */
+    size_t end = MIN(size, MULTIBOOT_SEARCH);
 
     range->multiboot = false;
-    for (size_t at = 0; at + sizeof(h) <= MIN(size, MULTIBOOT_SEARCH); at += 4) {
+    for (size_t at = 0; at + sizeof(h) <= end; at += 4) {
+        memcpy(h, (const char *)data + at, sizeof(h[0]));
+        if (h[0] != MULTIBOOT_MAGIC)
+            continue;
         memcpy(h, (const char *)data + at, sizeof(h));
-        if (h[0] != MULTIBOOT_MAGIC || h[0] + h[1] + h[2] != 0)
+        if (h[0] + h[1] + h[2] != 0)
             continue;
         if (h[1] & MULTIBOOT_MUST & ~MULTIBOOT_KNOWN)
             return "has a multiboot header that requires what there is not (a video mode)";

@@ -41,8 +41,8 @@ start32:
         cld
         movl    %eax, %esi
         movl    $DIRECT_BASE, %ebp
-        /* Clear .bss here: the tables and the stack below lie in it. */
-        movl    start32_bss - _head(%ebp), %edi
+        /* Clear the end of .bss here: the tables and the stack below lie there. */
+        movl    start32_tables - _head(%ebp), %edi
         movl    start32_bss_end - _head(%ebp), %ecx
         subl    %edi, %ecx
         addl    %ebp, %edi
@@ -94,8 +94,6 @@ start32:
         lret
 
         .balign 4
-start32_bss:
-        .long   _bss_start - _head
 start32_bss_end:
         .long   _bss_end - _head
 start32_tables:
@@ -111,7 +109,17 @@ start_gdt:
 start_gdt_end:
 
         .code64
+        .macro  clear_bss_to end        /* Whole pages: linker/hypervisor.lds.S. */
+        leaq    _bss_start(%rip), %rdi
+        leaq    \end(%rip), %rcx
+        subq    %rdi, %rcx
+        shrq    $3, %rcx
+        xorl    %eax, %eax
+        rep stosq
+        .endm
+
 start64_direct:
+        clear_bss_to start_tables       /* The rest of it. */
         movl    %ebx, %edi
         call    start_relocate
         call    start_segments
@@ -123,12 +131,7 @@ start64:
         cli
         cld
         movq    %rdi, %r12
-        leaq    _bss_start(%rip), %rdi
-        leaq    _bss_end(%rip), %rcx
-        subq    %rdi, %rcx
-        shrq    $3, %rcx
-        xorl    %eax, %eax
-        rep stosq
+        clear_bss_to _bss_end
         leaq    boot_stack_top(%rip), %rsp
         call    start_relocate
         call    start_segments

@@ -34,9 +34,10 @@
 #define HPET_ENABLE       BIT(0)
 #define FS_PER_S          1000000000000000ull
 
-#define MEASURE_PRECISION 4096u /* A measurement ends when its error is at most 1 / 4096, */
+#define MEASURE_PRECISION 3072u /* A measurement ends when its error is at most 1 / 3072, */
 #define MEASURE_HZ        4u    /* or after 1 / 4 of a second. */
-#define FIRST_EDGES       16u
+#define FIRST_TICKS       16u
+#define APIC_MOMENTS      4u
 #define STUCK_READS       100000u
 
 /* A counter to measure against; counts up, modulo mask + 1. */
@@ -132,91 +133,86 @@ static struct reference reference_choose(void)
 
 /* --- Measuring --- */
 
-static uint64_t tsc_measured(void)
-{
-    return arch_ticks();
-}
-
-static uint64_t apic_measured(void)
-{
-    return UINT32_MAX - apic_timer_left();
-}
-
-/* A tick of the reference, and between which counts of the counter it came. */
-struct edge {
-    uint64_t ticks; /* Since the first look. */
+/* What a counter had at a moment between two time stamps: a reference its tick, since the first
+ * look, or the local APIC's timer its count. */
+struct moment {
     uint64_t early, late;
+    uint64_t count;
 };
 
-/* Who looks at the reference again and again, and at the counter between. */
+/* Between two, and how much of it is unknown. */
+static uint64_t moment_span(const struct moment *first, const struct moment *last, uint64_t *error)
+{
+    *error = (last->late - last->early + first->late - first->early) / 2 + 1;
+    return (last->early + last->late - first->early - first->late) / 2;
+}
+
+/* Who looks at the reference again and again. */
 struct watch {
     const struct reference *reference;
-    uint64_t (*counter)(void);
-    uint64_t value;         /* Of the reference when it was read last, */
-    uint64_t before, after; /* and of the counter then. */
+    uint64_t value;         /* When it was read last: */
+    uint64_t before, after; /* between these time stamps. */
     uint64_t ticks;
 };
 
 /* Waits for a tick. False: the reference does not move. */
-static bool watch_edge(struct watch *watch, struct edge *edge)
+static bool watch_tick(struct watch *watch, struct moment *moment)
 {
-    const struct reference *reference = watch->reference;
+    uint64_t before = watch->before, after = watch->after, old = watch->value, value, now;
+    unsigned reads = 0;
 
-    for (unsigned reads = 0; reads < STUCK_READS; reads++) {
-        uint64_t value = reference->read(), now = watch->counter();
-        uint64_t passed = (value - watch->value) & reference->mask;
-
-        *edge = (struct edge){watch->ticks += passed, watch->before, now};
-        watch->value = value;
-        watch->before = watch->after;
-        watch->after = now;
-        if (passed)
-            return true;
+    for (;;) {
+        value = watch->reference->read();
+        now = arch_ticks();
+        if (value != old)
+            break;
+        before = after;
+        after = now;
+        if (++reads == STUCK_READS)
+            return false;
     }
-    return false;
+    watch->ticks += (value - old) & watch->reference->mask;
+    *moment = (struct moment){before, now, watch->ticks};
+    watch->value = value;
+    watch->before = after;
+    watch->after = now;
+    return true;
 }
 
-/* Whoever looks may be stopped in between, by an emulator's host or by firmware: of some, the edge
+/* Whoever looks may be stopped in between, by an emulator's host or by firmware: of some, the tick
  * that is known best. */
-static bool watch_first(struct watch *watch, struct edge *first)
+static bool watch_first(struct watch *watch, struct moment *first)
 {
-    struct edge edge;
+    struct moment moment;
 
-    if (!watch_edge(watch, first))
+    if (!watch_tick(watch, first))
         return false;
-    for (unsigned i = 1; i < FIRST_EDGES; i++) {
-        if (!watch_edge(watch, &edge))
+    for (unsigned i = 1; i < FIRST_TICKS; i++) {
+        if (!watch_tick(watch, &moment))
             return false;
-        if (edge.late - edge.early < first->late - first->early)
-            *first = edge;
+        if (moment.late - moment.early < first->late - first->early)
+            *first = moment;
     }
     return true;
 }
 
 /*
- * Ticks of a counter in a second; 0: the reference does not move. How long it takes follows from
- * how well the edges are known: tens of nanoseconds or a microsecond, by what a read takes.
+ * The TSC's frequency; 0: the reference does not move. How long it takes follows from how well the
+ * ticks are known: to tens of nanoseconds or a microsecond, by what a read takes.
  */
-static uint64_t measure(const struct reference *reference, uint64_t (*counter)(void))
+static uint64_t tsc_measure_by(const struct reference *reference)
 {
-    struct watch watch = {
-        .reference = reference,
-        .counter = counter,
-        .value = reference->read(),
-        .before = counter(),
-        .after = counter(),
-    };
-    uint64_t span, error, ticks;
-    struct edge first, edge;
+    uint64_t now = arch_ticks(), span, error, ticks;
+    struct watch watch = {reference, reference->read(), now, arch_ticks(), 0};
+    struct moment first, last;
 
     if (!watch_first(&watch, &first))
         return 0;
     do {
-        if (!watch_edge(&watch, &edge))
+        if (!watch_tick(&watch, &last))
             return 0;
-        ticks = edge.ticks - first.ticks;
-        span = (edge.early + edge.late - first.early - first.late) / 2;
-        error = (edge.late - edge.early + first.late - first.early) / 2 + 1;
+        span = moment_span(&first, &last, &error);
+        ticks = last.count - first.count;
     } while (error * MEASURE_PRECISION > span && ticks < reference->hz / MEASURE_HZ);
     return span * reference->hz / ticks;
 }
@@ -225,7 +221,7 @@ static enum err tsc_measure(void)
 {
     struct reference reference = reference_choose();
 
-    tsc_hz = measure(&reference, tsc_measured);
+    tsc_hz = tsc_measure_by(&reference);
     tsc_from = "measured";
     if (tsc_hz)
         return OK;
@@ -233,14 +229,35 @@ static enum err tsc_measure(void)
     return E_IO;
 }
 
-static enum err apic_measure(void)
+/* Of a few that which is known best, as above. */
+static struct moment apic_moment(void)
 {
-    const struct reference reference = {"the TSC", tsc_measured, tsc_hz, ~(uint64_t)0};
+    struct moment best = {.late = UINT64_MAX}, moment;
 
-    apic_timer_mode(APIC_TIMER_ONCE);
-    apic_timer_start(UINT32_MAX);
-    apic_hz = measure(&reference, apic_measured);
+    for (unsigned i = 0; i < APIC_MOMENTS; i++) {
+        moment.early = arch_ticks();
+        moment.count = UINT32_MAX - apic_timer_left();
+        moment.late = arch_ticks();
+        if (moment.late - moment.early < best.late - best.early)
+            best = moment;
+    }
+    return best;
+}
+
+/* Since first, when it was started: mostly that is long enough by now. */
+static enum err apic_measure(const struct moment *first)
+{
+    uint64_t span, error, count;
+    struct moment last;
+
+    do {
+        last = apic_moment();
+        span = moment_span(first, &last, &error);
+        count = last.count - first->count;
+    } while ((error * MEASURE_PRECISION > span || count < MEASURE_PRECISION) &&
+             span < tsc_hz / MEASURE_HZ);
     apic_timer_start(0);
+    apic_hz = count * tsc_hz / span;
     if (apic_hz)
         return OK;
     log_error("the local APIC's timer does not count");
@@ -250,9 +267,17 @@ static enum err apic_measure(void)
 /* Once, on the boot processor. */
 static enum err timer_measure(void)
 {
+    bool deadlines = cpuid(1, 0).ecx & CPUID1_ECX_DEADLINE;
+    struct moment first;
+
+    if (!deadlines) {
+        apic_timer_mode(APIC_TIMER_ONCE);
+        apic_timer_start(UINT32_MAX);
+        first = apic_moment();
+    }
     if (!tsc_hz)
         TRY(tsc_measure());
-    return cpuid(1, 0).ecx & CPUID1_ECX_DEADLINE ? OK : apic_measure();
+    return deadlines ? OK : apic_measure(&first);
 }
 
 /* --- The timer --- */
