@@ -168,7 +168,7 @@ static void hostile_taken(unsigned irq)
 /* For ever, on each CPU. */
 [[gnu::noreturn]] static void hostile_main(void)
 {
-    hostile_repair();
+    hostile_attempt(hostile_repair);
     irq_enable();
     for (;;) {
         unsigned at = 0, weight = hostile_below(weights);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The aarch64 guest's machine: how devices, timers and system registers reach the vCPUs. */
 #include "kernel/irq.h"
+#include "tests/host/storm.h"
 #include "tests/host/vm_rig.h"
 #include "vcpu/machine_ops.h"
 
@@ -225,5 +226,41 @@ TEST(what_is_typed_reaches_the_guest_and_is_gone_after_a_reset)
     rig_turns(1);
     ASSERT(!rig_irq_seen(vcpu, RIG_UART_IRQ));
     ASSERT_EQ(rig_read(vm, 0, RIG_UART + 0x18, 4) & 0x10, 0x10); /* UARTFR: nothing received. */
+    rig_end();
+}
+
+/* By way of the run loop: what it asks may also stop it, and start its other vCPU. */
+TEST(whatever_an_arm64_guest_asks_it_goes_on_or_restarts)
+{
+    static const uint32_t regs[] = {ICC_SGI1R,
+                                    CNTP_TVAL,
+                                    CNTP_CTL,
+                                    CNTP_CVAL,
+                                    ISS(3, 0, 12, 11, 7),
+                                    ISS(3, 0, 12, 11, 6),
+                                    ISS(3, 0, 12, 11, 1)};
+    static const uint64_t calls[] = {0x84000000, 0xc4000000, 0x80000000, 0x8600ff00, 0xc6000000};
+    const struct storm storm = {regs, ARRAY_SIZE(regs), calls, ARRAY_SIZE(calls), RIG_ENTRY};
+    struct config_vm *config;
+    struct vm *vm;
+
+    rig_start();
+    config = rig_config("storm", 2, 0);
+    config->on_crash = config->on_reset = config->on_poweroff = ACTION_RESTART;
+    vm = rig_vm_of(config);
+    ASSERT_OK(vm_start(vm));
+    test_random_seed(1);
+    for (unsigned i = 0; i < 20000; i++) {
+        struct vcpu_exit exits[4];
+
+        for (unsigned k = 0; k < ARRAY_SIZE(exits); k++)
+            exits[k] = storm_exit(&storm, vm);
+        rig_script(&vm->vcpus[i % 2], exits, ARRAY_SIZE(exits));
+        if (i % 50 == 0) /* Both may be off by now, or wait for nothing. */
+            (void)(vm_stop(vm, VM_STOP_RESET) == OK); /* Or it is being stopped. */
+        rig_turns(3);
+        rig_advance(test_random_below(vm->state == VM_RUNNING ? 100000 : 20000 * RIG_MS));
+    }
+    ASSERT(vm->start_count > 20);
     rig_end();
 }

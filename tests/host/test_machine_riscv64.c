@@ -4,6 +4,7 @@
 #include "kernel/platform.h"
 #include "kernel/string.h"
 #include "mm/page.h"
+#include "tests/host/storm.h"
 #include "tests/host/test.h"
 #include "vcpu/chips/vns16550.h"
 #include "vcpu/machine.h"
@@ -515,4 +516,19 @@ TEST(an_aia_guest_needs_harts_with_an_aia)
     memset(vm.machine_state, 0, machine_riscv64.state_size);
     vm.bus.count = 0;
     ASSERT_ERR(E_UNSUPPORTED, machine_riscv64.create(&vm));
+}
+
+TEST(whatever_a_guest_asks_of_the_riscv64_machine_it_goes_on)
+{
+    static const uint32_t csrs[] = {SIREG, STOPEI, 0x14d, 0x150};
+    static const uint64_t calls[] = {BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, 0};
+    const struct storm storm = {csrs, ARRAY_SIZE(csrs), calls, ARRAY_SIZE(calls), RAM};
+
+    for (unsigned i = 0; i < 2; i++) {
+        test_random_seed(i);
+        start(i ? CONFIG_AIA : CONFIG_PLIC);
+        storm_run(&storm, &vcpus[0], 50000);
+        machine_riscv64.held(&vcpus[0]);
+        finish();
+    }
 }

@@ -5,6 +5,7 @@
 #include "kernel/platform.h"
 #include "kernel/string.h"
 #include "mm/page.h"
+#include "tests/host/storm.h"
 #include "tests/host/test.h"
 #include "vcpu/console.h"
 #include "vcpu/hypercall.h"
@@ -505,4 +506,22 @@ TEST(a_call_that_there_is_not_returns_all_ones)
     ASSERT_EQ(vcpus[0].arch.returns[0], UINT64_MAX);
     ASSERT(!write_msr(0xc0000080, 0)); /* The backend's. */
     finish();
+}
+
+TEST(whatever_a_guest_asks_of_the_x86_64_machine_it_goes_on)
+{
+    static const uint32_t msrs[] = {TSC,        BASE,           ADJUST, DEADLINE,   SVR,
+                                    ICR,        LVT_TIMER,      TPR,    X2APIC_EOI, INITIAL_COUNT,
+                                    0x83f,      0x83e,          0x837,  0x80d,      0x4b564d00,
+                                    0x4b564d01, ARCH_SYSREG_CR8};
+    static const uint64_t calls[] = {HYPERCALL_COUNT};
+    const struct storm storm = {msrs, ARRAY_SIZE(msrs), calls, ARRAY_SIZE(calls), 0x1000};
+
+    for (unsigned i = 0; i < 2; i++) {
+        test_random_seed(i);
+        start();
+        storm_run(&storm, &vcpus[0], 50000);
+        machine_x86_64.held(&vcpus[0]);
+        finish();
+    }
 }
