@@ -3,6 +3,7 @@
 SVM that has more than QEMU's."""
 import re
 
+import hostile
 from caisson import ESCAPE, SHELL, Bochs, config, debian, vm
 from test_guests import judge
 
@@ -54,3 +55,13 @@ def test_debian_runs_on_two_vcpus_on_vmx(folder):
         machine.expect(re.escape(SHELL), 300)
         machine.line("nproc; grep -c GenuineIntel /proc/cpuinfo")
         machine.expect(r"^2\r*\n2\r*\n", 60)
+
+
+def test_a_hostile_guest_does_not_disturb_its_neighbour_on_vmx(folder, count_checks):
+    vms = [vm("steady", "steady.img", "4M", f"ms=100 late={hostile.KEPT_US['x86_64']}",
+              affinity="1", priority=20),
+           vm("hostile0", "hostile.img", "4M", "seed=1 ms=20", affinity="0-1", cpus=2,
+              **hostile.POLICY)]
+    with Bochs(config(*vms), folder) as machine:
+        machine.expect("steady: powered off", 300)
+        judge(machine.text, count_checks)
