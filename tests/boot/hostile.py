@@ -11,7 +11,7 @@ POLICY = {"on_crash": "restart", "on_reset": "restart", "on_poweroff": "restart"
 # What a neighbour may be late, in microseconds, besides for the slices of its equals: a pCPU is
 # kept as long as the memory of a VM is cleared and loaded. Where REP STOS is counted by the byte,
 # that is long, and QEMU's other processors are late with it.
-KEPT_US = {"aarch64": 2000, "riscv64": 2000, "x86_64": 12000}
+KEPT_US = {"aarch64": 2000, "riscv64": 2000, "x86_64": 20000}
 REPORT_LINES = 60
 
 # Whose work is done beside them: pCPU 2 has no hostile vCPU.

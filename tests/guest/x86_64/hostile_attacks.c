@@ -6,6 +6,7 @@
 #include "x86.h"
 
 void hypercall_words(uint64_t number, uint64_t words[4]);
+extern char trap_stubs[];
 
 #define CODE_SIZE 32u
 #define RET       0xc3
@@ -338,9 +339,13 @@ void hostile_restart(unsigned cpu)
     cpu_startup_ipi(cpu, LOW_BASE / PAGE);
 }
 
-/* Whatever bit was turned: the controller, flags, what FP needs. */
+/*
+ * Whatever bit was turned: the controller, flags, what FP needs. A double fault stays on its stack:
+ * QEMU ends itself when one wants another of a CPU that was sent elsewhere before it had a TSS.
+ */
 void hostile_repair(void)
 {
+    gate_set(VECTOR_DF, trap_stubs + 16 * VECTOR_DF, 0, 0);
     if (efer == 0)
         efer = rdmsr(MSR_EFER);
     wrmsr(MSR_EFER, efer);
