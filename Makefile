@@ -237,6 +237,7 @@ boot-test: all guests $O/vmlinuz ## boot the guests in an emulator
 
 soak: all guests $O/vmlinuz ## the boot tests that find more the longer they run: an hour or so
 	@$(PYTEST) tests/boot --arch $(ARCH) --soak -m soak
+	@$(PYTHON) -B tests/soak/soak.py --arch $(ARCH) --machine=$(MACHINE)
 
 bench: $(TEST_ARCHS:%=bench-%) ## measure the costs, in instructions, of all or of ARCH
 	@$(PYTHON) -B tests/bench/bench.py --arch $(subst $(SPACE),$(COMMA),$(TEST_ARCHS))
