@@ -6,7 +6,10 @@
 #include "vcpu/config_read.h"
 #include "vcpu/machine.h"
 
-#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define LIST(...)       ((const char *const[]){__VA_ARGS__, NULL})
+
+#define WATCHDOG_MIN_MS 10u
+#define WATCHDOG_MAX_MS 3600000u
 
 static const char *const action_words[] = {"stop", "restart", "pause", NULL};
 static const char *const kind_words[] = {"ram", "rom", "device", "shared", NULL};
@@ -220,7 +223,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
                  LIST("cpus", "affinity", "memory", "memory-host", "priority", "weight",
                       "budget-us", "period-us", "exclusive", "autostart", "on-crash", "on-reset",
                       "on-poweroff", "kernel", "initrd", "fdt", "cmdline", "format", "load-address",
-                      "interrupt-controller", "clock-in-pause"),
+                      "interrupt-controller", "clock-in-pause", "watchdog-ms"),
                  LIST("boot", "regions"));
     misplaced_check(r, vm);
     if (config_number(r, node, "cpus", 1, CONFIG_VCPUS_MAX, &number))
@@ -232,6 +235,8 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     action_read(r, node, "on-crash", &vm->on_crash);
     action_read(r, node, "on-reset", &vm->on_reset);
     action_read(r, node, "on-poweroff", &vm->on_poweroff);
+    if (config_number(r, node, "watchdog-ms", WATCHDOG_MIN_MS, WATCHDOG_MAX_MS, &number))
+        vm->watchdog_ms = (uint32_t)number;
     config_affinity(r, vm);
     config_share(r, vm);
     memory_read(r, vm);

@@ -65,6 +65,7 @@ struct config_vm {
     bool autostart;       /* Default true. */
     bool exclusive;       /* Its vCPUs own their pCPUs: each affinity has one bit. */
     enum config_action on_crash, on_reset, on_poweroff; /* Default stop, restart, stop. */
+    uint32_t watchdog_ms;                               /* 0: none. */
     bool clock_runs;                                    /* Also while it is paused. */
     enum config_irqchip irqchip;                        /* riscv64: default PLIC. */
     struct config_file kernel, initrd, fdt;

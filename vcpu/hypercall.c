@@ -2,11 +2,19 @@
 /* Our own calls. */
 #include "vcpu/hypercall.h"
 
-#include "vcpu/vcpu.h"
+#include "vcpu/vm.h"
 
-#define CALLS 1u
+#define CALLS 2u
 
-bool hypercall(struct vcpu *vcpu, [[maybe_unused]] struct vcpu_exit *exit, uint64_t function)
+uint64_t hypercall_watchdog(struct vcpu *vcpu, uint64_t ms)
+{
+    if (ms > HYPERCALL_WATCHDOG_MAX)
+        return UINT64_MAX;
+    vm_feed_watchdog(vcpu->vm, (uint32_t)ms);
+    return 0;
+}
+
+bool hypercall(struct vcpu *vcpu, uint64_t function, uint64_t arg)
 {
     static const uint32_t uid[4] = {0x7c65e5d2, 0x9c3b4a1e, 0x8d0fc415, 0x5017a1b2};
 
@@ -14,6 +22,9 @@ bool hypercall(struct vcpu *vcpu, [[maybe_unused]] struct vcpu_exit *exit, uint6
     case HYPERCALL_YIELD:
         arch_vcpu_set_return(&vcpu->arch, 0, 0);
         sched_give_way(&vcpu->sched);
+        return true;
+    case HYPERCALL_WATCHDOG:
+        arch_vcpu_set_return(&vcpu->arch, 0, hypercall_watchdog(vcpu, arg));
         return true;
     case HYPERCALL_COUNT:
         arch_vcpu_set_return(&vcpu->arch, 0, CALLS);

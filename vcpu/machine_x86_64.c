@@ -413,7 +413,7 @@ static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
 
 static void machine_call(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
-    if (!hypercall(vcpu, exit, exit->call.nr))
+    if (!hypercall(vcpu, exit->call.nr, arch_vcpu_gpr(&vcpu->arch, 3 /* RBX */)))
         arch_vcpu_set_return(&vcpu->arch, 0, UINT64_MAX);
 }
 

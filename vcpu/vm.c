@@ -123,6 +123,20 @@ static void vm_prepare(struct vm *vm)
     vm->start_count++;
 }
 
+static void vm_set_watchdog(struct vm *vm, uint32_t ms)
+{
+    ms = ms ? ms : vm->config->watchdog_ms;
+    alarm_set(&vm->watchdog, ms ? ticks_after_ms(ms) : TICKS_NEVER);
+}
+
+void vm_feed_watchdog(struct vm *vm, uint32_t ms)
+{
+    lock_take(&vm->lock);
+    if (vm_is_up(vm))
+        vm_set_watchdog(vm, ms);
+    lock_drop(&vm->lock);
+}
+
 static void vm_let_go(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->vcpu_count; i++)
@@ -146,6 +160,7 @@ static enum err vm_start_claimed(struct vm *vm, bool again)
         vm_must_become(vm, VM_RUNNING);
         log_info("%s: started, entry %#llx", vm->config->name, (unsigned long long)boot.entry.pc.v);
         vcpu_start(&vm->vcpus[0], boot.entry);
+        vm_set_watchdog(vm, 0);
         vm_let_go(vm);
     } else {
         vm_must_become(vm, VM_FAILED);
@@ -334,6 +349,19 @@ static uint64_t vm_restart_delay_ms(struct vm *vm, enum vm_stop_reason reason)
     return MIN(delay, RESTART_DELAY_MS_MAX);
 }
 
+/* vm->lock held, by the alarm. */
+static void vm_watchdog_fired(struct alarm *alarm)
+{
+    struct vm *vm = container_of(alarm, struct vm, watchdog);
+
+    if (vm->state == VM_PAUSING) {
+        alarm_set(alarm, ticks_after_ms(1)); /* It is due when the VM goes on. */
+    } else if (vm->state == VM_RUNNING) {
+        log_error("%s: its watchdog was not fed in time", vm->config->name);
+        err_ignore(vm_stop_locked(vm, VM_STOP_CRASH)); /* It runs, so this is allowed. */
+    }
+}
+
 static const char *vm_reason_text(enum vm_stop_reason reason)
 {
     static const char *const texts[] = {
@@ -379,6 +407,7 @@ static void vm_stopped(struct vm *vm)
     if (now)
         vm_must_become(vm, VM_STARTING);
     vm->restart_pending = restart && !now;
+    alarm_set(&vm->watchdog, TICKS_NEVER);
     alarm_set(&vm->restart, vm->restart_pending ? ticks_after_ms(delay_ms) : TICKS_NEVER);
     lock_drop(&vm->lock);
     if (now)
@@ -389,6 +418,10 @@ static void vm_paused(struct vm *vm)
 {
     alarm_set(&vm->pause_limit, TICKS_NEVER);
     vm->paused_at = arch_ticks();
+    vm->watchdog_left = vm->watchdog.deadline;
+    if (vm->watchdog_left != TICKS_NEVER)
+        vm->watchdog_left = MAX(vm->watchdog_left, vm->paused_at) - vm->paused_at;
+    alarm_set(&vm->watchdog, TICKS_NEVER);
     if (vm->machine->set_paused)
         vm->machine->set_paused(vm, true);
     if (vm->reason == VM_STOP_ASKED)
@@ -419,6 +452,8 @@ static void vm_go_on(struct vm *vm)
 
     vm->started_ticks += ticks;
     vm->paused_ticks += ticks;
+    if (vm->watchdog_left != TICKS_NEVER)
+        alarm_set(&vm->watchdog, arch_ticks() + vm->watchdog_left);
     if (vm->machine->set_paused)
         vm->machine->set_paused(vm, false);
     log_info("%s: resumed", vm->config->name);
@@ -452,6 +487,7 @@ void vm_life_init(struct vm *vm)
     vm->held_work.fn = vm_held_work;
     vm->restart_work.fn = vm_restart_work;
     alarm_init(&vm->restart, &vm->lock, vm_home(vm), vm_restart_fired);
+    alarm_init(&vm->watchdog, &vm->lock, vm_home(vm), vm_watchdog_fired);
     alarm_init(&vm->pause_limit, &vm->lock, vm_home(vm), vm_pause_late);
 }
 
@@ -469,6 +505,7 @@ enum err vm_leave(struct vm *vm)
         return E_STATE;
     }
     alarm_stop(&vm->restart);
+    alarm_stop(&vm->watchdog);
     alarm_stop(&vm->pause_limit);
     do { /* It finds nothing to do, but must have looked. */
         if (vm_home(vm) == this_cpu()->id)

@@ -62,6 +62,8 @@ struct vm {
     enum vm_stop_reason reason; /* Of the stop or pause under way, or the last one. */
     unsigned running;           /* vCPUs that have not acknowledged yet. */
     struct work held_work;      /* Runs when all have, on the pCPU of vCPU 0. */
+    struct alarm watchdog;      /* When it fires, the guest has crashed. */
+    uint64_t watchdog_left;     /* Ticks, while paused; TICKS_NEVER: it is off. */
     struct alarm pause_limit;   /* By then they must have, or it is no pause. */
     uint64_t paused_at;         /* Ticks; when the last one had. */
     uint64_t paused_ticks;      /* What the guest's clock has not seen since the start. */
@@ -130,6 +132,9 @@ enum err vm_resume(struct vm *vm);
 enum err vm_stop(struct vm *vm, enum vm_stop_reason reason);
 /* For a guest's own wish. When a stop is under way, that sees to its vCPUs. */
 void vm_stop_by_guest(struct vm *vm, enum vm_stop_reason reason);
+/* Its watchdog fires ms from now, 0: as the configuration says, or never. From a guest that runs.
+ */
+void vm_feed_watchdog(struct vm *vm, uint32_t ms);
 /* A vCPU acknowledges. vm->lock held, the vCPU's pCPU. */
 struct vcpu;
 void vm_vcpu_held(struct vcpu *vcpu);

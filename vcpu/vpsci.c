@@ -185,7 +185,7 @@ static void vpsci_call_rare(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t 
                               exit->call.args[2] & mask};
 
     if (vpsci_power(exit, function) || vpsci_wide(vcpu, exit, function & ~SMCCC_64, args) ||
-        hypercall(vcpu, exit, function))
+        hypercall(vcpu, function, args[0]))
         return;
     arch_vcpu_set_return(&vcpu->arch, 0, (uint64_t)vpsci_value(function, args[0] & BITS(31, 0)));
 }

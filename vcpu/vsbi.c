@@ -416,8 +416,10 @@ static void vsbi_legacy(struct vcpu *vcpu, struct vcpu_exit *exit, uint32_t exte
 /* --- All of them --- */
 
 /* Our own calls, by the low bits of their numbers. */
-static int vsbi_ours(struct vcpu *vcpu, uint32_t function)
+static int vsbi_ours(struct vcpu *vcpu, uint32_t function, uint64_t arg)
 {
+    if (function == (HYPERCALL_WATCHDOG & 0xffff))
+        return hypercall_watchdog(vcpu, arg) == 0 ? SBI_SUCCESS : SBI_INVALID_PARAM;
     if (function != (HYPERCALL_YIELD & 0xffff))
         return SBI_NOT_SUPPORTED;
     sched_give_way(&vcpu->sched);
@@ -441,7 +443,7 @@ static int vsbi_ours(struct vcpu *vcpu, uint32_t function)
     case EXT_DBCN:
         return vsbi_dbcn(vcpu, exit, function, value);
     case EXT_OURS:
-        return vsbi_ours(vcpu, function);
+        return vsbi_ours(vcpu, function, exit->call.args[0]);
     }
     return SBI_NOT_SUPPORTED;
 }

@@ -19,6 +19,8 @@ def free_pages(machine):
 def machine(arch, folder):
     vms = [vm("watch", "pause.img", "2M", cpus=2), vm("spin", "spin.img", "2M", cpus=2),
            vm("hole", "fault_hole.img", "2M", autostart="no", on_crash="pause"),
+           vm("dog", "watchdog.img", "2M", autostart="no"),
+           vm("mute", "spin.img", "2M", autostart="no", watchdog_ms=1500, on_crash="restart"),
            vm("off", "memory.img", "4M", autostart="no", on_poweroff="pause")]
     with Machine(arch, config(*vms, console="prompt"), folder, limit=300) as started:
         started.expect("spin: started", 60)
@@ -81,6 +83,26 @@ def test_a_vm_that_powers_off_can_be_kept_for_a_look(machine):
     machine.command("start off", "off: powered off, paused")
     machine.command("resume off", "off: powered off")
     machine.command("list", r"off +stopped")
+
+
+def test_a_guest_that_hangs_is_found_by_its_watchdog(machine):
+    machine.command("start dog", "dog: its watchdog was not fed in time")
+    machine.expect("dog: crashed")
+    hung = len(re.findall("dog: crashed", machine.text))
+    machine.focus(2 + 2)
+    machine.expect("watchdog: hangs now")
+    assert "FAIL" not in machine.text and hung == 1
+    machine.prompt()
+
+
+def test_a_watchdog_stands_still_in_a_pause_and_its_vm_restarts(machine):
+    machine.command("start mute", "mute: started")
+    machine.command("pause mute", "mute: paused")
+    assert "watchdog" not in machine.quiet(3)
+    machine.command("resume mute", "mute: its watchdog was not fed in time")
+    machine.expect("mute: crashed, restarting")
+    machine.expect("mute: started")
+    machine.command("stop mute", "mute: stopped")
 
 
 def test_nothing_is_left_of_a_vm_however_often_it_comes_and_goes(machine):

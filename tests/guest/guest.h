@@ -101,6 +101,8 @@ void cpu_relax(void);
 void cpu_wait(void);
 /* What a null hypercall is here. */
 void hypercall(void);
+/* The hypervisor's watchdog: false where there is none. */
+bool watchdog_feed(uint64_t ms);
 /* Gives the pCPU to another vCPU. */
 void cpu_yield(void);
 [[gnu::noreturn]] void power_off(void);

@@ -411,6 +411,49 @@ TEST(a_reset_from_outside_starts_at_once_whatever_the_configuration_says)
     rig_end();
 }
 
+/* --- The watchdog --- */
+
+TEST(a_watchdog_that_is_not_fed_is_a_crash_and_pauses_do_not_count)
+{
+    struct config_vm *config;
+    struct vm *vm;
+
+    rig_start();
+    config = rig_config("web", 1, 0);
+    config->watchdog_ms = 100;
+    vm = rig_vm_of(config);
+    ASSERT_OK(vm_start(vm));
+    rig_turns(2);
+    for (unsigned i = 0; i < 5; i++) {
+        rig_advance(60 * RIG_MS);
+        vm_feed_watchdog(vm, 0);
+    }
+    ASSERT_OK(vm_pause(vm));
+    rig_turns(2);
+    rig_advance(1000 * RIG_MS);
+    ASSERT_OK(vm_resume(vm));
+    rig_turns(2);
+    rig_advance(99 * RIG_MS);
+    ASSERT_EQ(vm->state, VM_RUNNING);
+    rig_advance(RIG_MS);
+    ASSERT_EQ(vm->state, VM_STOPPING);
+    rig_turns(2);
+    ASSERT_EQ(vm->state, VM_STOPPED);
+    ASSERT(rig_logged("web: its watchdog was not fed in time\n"));
+    ASSERT(rig_logged("web: crashed\n"));
+    rig_advance(1000 * RIG_MS);
+    vm_feed_watchdog(vm, 50); /* It is not running. */
+    rig_advance(1000 * RIG_MS);
+    ASSERT_EQ(vm->state, VM_STOPPED);
+    ASSERT_OK(vm_start(vm)); /* It counts from the start. */
+    rig_turns(2);
+    rig_advance(99 * RIG_MS);
+    ASSERT_EQ(vm->state, VM_RUNNING);
+    rig_advance(RIG_MS);
+    ASSERT_EQ(vm->state, VM_STOPPING);
+    rig_end();
+}
+
 /* --- The end --- */
 
 TEST(a_thousand_lives_leave_every_page_where_it_was)

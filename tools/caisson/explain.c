@@ -217,6 +217,10 @@ static void vm_print(const struct config_vm *vm)
     ports_print();
     printf("  on crash: %s, on reset: %s, on power-off: %s\n", config_action_text(vm->on_crash),
            config_action_text(vm->on_reset), config_action_text(vm->on_poweroff));
+    if (vm->watchdog_ms)
+        printf("  watchdog: to be fed every %u ms\n", vm->watchdog_ms);
+    if (vm->clock_runs)
+        printf("  its clock runs on while it is paused\n");
     printf("  command line: %s\n", *vm->cmdline ? vm->cmdline : "(none)");
 }
 

@@ -211,6 +211,11 @@ void cpu_yield(void)
     hvc(CAISSON_YIELD, 0, 0, 0);
 }
 
+bool watchdog_feed(uint64_t ms)
+{
+    return hvc(CAISSON_WATCHDOG, ms, 0, 0) == 0;
+}
+
 void power_off(void)
 {
     hvc(PSCI_SYSTEM_OFF, 0, 0, 0);

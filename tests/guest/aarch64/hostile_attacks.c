@@ -119,7 +119,7 @@ static uint64_t call_number(void)
     uint64_t number = bases[hostile_below(5)] + hostile_below(0x20);
 
     if (number == PSCI_SYSTEM_OFF || number == PSCI_SYSTEM_RESET || number == PSCI_CPU_OFF ||
-        (number & ~0x40000000ull) == 0x84000012) /* SYSTEM_RESET2 */
+        number == CAISSON_WATCHDOG || (number & ~0x40000000ull) == 0x84000012) /* SYSTEM_RESET2 */
         return hostile_below(50) ? PSCI_VERSION : number;
     return hostile_below(10) ? number : hostile_number();
 }

@@ -265,6 +265,11 @@ void cpu_yield(void)
     SBI(SBI_CAISSON, SBI_CAISSON_YIELD);
 }
 
+bool watchdog_feed(uint64_t ms)
+{
+    return SBI3(SBI_CAISSON, SBI_CAISSON_WATCHDOG, ms, 0, 0).error == 0;
+}
+
 void power_off(void)
 {
     SBI3(SBI_SRST, 0, 0, 0, 0);

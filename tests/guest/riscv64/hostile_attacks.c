@@ -89,6 +89,8 @@ static void attack_call(void)
 
     if (extension == SBI_HSM && function == 1 && hostile_below(20))
         return; /* Seldom: somebody has to start it again. */
+    if (extension == SBI_CAISSON && function == SBI_CAISSON_WATCHDOG && hostile_below(50))
+        return;
     if (extension == SBI_HSM && function == 3)
         hostile_wake();
     sbi_call(extension, hostile_below(20) ? function : (uint32_t)hostile_random(), a, b,

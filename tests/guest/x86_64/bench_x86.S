@@ -30,6 +30,16 @@ hypercall_number:
     popq    %rbx
     ret
 
+/* With one argument. */
+    .global hypercall_one
+hypercall_one:
+    pushq   %rbx
+    movq    %rdi, %rax
+    movq    %rsi, %rbx
+    hypervisor_call
+    popq    %rbx
+    ret
+
 /* Four words to (%rsi). */
     .global hypercall_words
 hypercall_words:

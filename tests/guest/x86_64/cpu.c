@@ -237,6 +237,11 @@ void hypercall(void)
         hypercall_number(0);
 }
 
+bool watchdog_feed(uint64_t ms)
+{
+    return is_caisson && hypercall_one(HYPERCALL_WATCHDOG, ms) == 0;
+}
+
 void cpu_yield(void)
 {
     if (is_caisson)

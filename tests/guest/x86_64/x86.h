@@ -151,14 +151,16 @@ void cpu_startup_ipi(unsigned cpu, unsigned page);
 /* The next secondary CPU that starts is this one. */
 void cpu_expect(unsigned cpu);
 
-#define HYPERCALL_YIELD 0xc6000001u
-#define HYPERCALL_COUNT 0x8600ff00u
-#define HYPERCALL_UID   0x8600ff01u
+#define HYPERCALL_YIELD    0xc6000001u
+#define HYPERCALL_COUNT    0x8600ff00u
+#define HYPERCALL_WATCHDOG 0xc6000002u
+#define HYPERCALL_UID      0x8600ff01u
 
 /* --- bench_x86.S: VMMCALL, or VMCALL where that is the processor's. --- */
 
 void hypercall_setup(void);
 uint64_t hypercall_number(uint64_t number);
+uint64_t hypercall_one(uint64_t number, uint64_t arg);
 
 /* --- apic.c --- */
 
