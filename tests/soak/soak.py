@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "boot"))
-from caisson import PROMPT, SHELL, Bochs, ConsoleError, Machine, config, debian, vm  # noqa: E402
+from caisson import ESCAPE, PROMPT, SHELL, Bochs, ConsoleError, Machine, config, debian, vm  # noqa: E402
 
 CMDLINE = {"aarch64": "quiet", "riscv64": "quiet", "x86_64": "console=ttyS0 quiet"}
 LOOK_EVERY = 100
@@ -115,7 +115,8 @@ def main():
                 machine.send("q")
                 machine.expect("guest done: 4 passed, 0 failed", 30)
             except ConsoleError as error:
-                print(error)
+                machine.send(ESCAPE + "h\rlist\rstat\rmemory\r")
+                print(error, machine.quiet(2))
                 return 1
     print(f"{options.arch} {options.machine}: nothing is left of {options.kilobyte} kilobyte guests "
           f"and {options.linux} Debian guests")
