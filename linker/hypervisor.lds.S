@@ -58,6 +58,9 @@ SECTIONS
     .rela.dyn : ALIGN(8) { *(.rela.*) } :rodata
     HIDDEN(_rela_start = ADDR(.rela.dyn));
     HIDDEN(_rela_end = ADDR(.rela.dyn) + SIZEOF(.rela.dyn));
+    .relr.dyn : ALIGN(8) { *(.relr.dyn) } :rodata
+    HIDDEN(_relr_start = ADDR(.relr.dyn));
+    HIDDEN(_relr_end = ADDR(.relr.dyn) + SIZEOF(.relr.dyn));
     .dynsym : { *(.dynsym) } :rodata
     .dynstr : { *(.dynstr) } :rodata
     .hash : { *(.hash) *(.gnu.hash) } :rodata

@@ -5,6 +5,8 @@ ARCH_FLAGS := -m64 -march=x86-64 -mno-red-zone -mgeneral-regs-only -mcmodel=smal
 # Padding and copies of functions would be an eighth of the image.
 ARCH_FLAGS += -falign-functions=1 -falign-jumps=1 -falign-loops=1 -fno-inline-functions \
               -fno-ipa-cp-clone
+# The words to relocate as a bitmap.
+ARCH_LDFLAGS := -Wl,-z,pack-relative-relocs
 EFI_NAME   := BOOTX64.EFI
 EFI_FORMAT := --target efi-app-x86_64
 # GNU-EFI calls the firmware by its ABI when the compiler knows it.

@@ -154,7 +154,11 @@ start_halt:
         hlt
         jmp     start_halt
 
-/* Relocate the image to where it is; it is linked at 0. Keeps rdi and rsi. */
+/*
+ * Relocate the image to where it is; it is linked at 0. Keeps rdi and rsi. Most are words to add
+ * the base to. In their table an even entry is the address of one; an odd one has a bit for each
+ * of the 63 words after the last that it told of. [gABI, SHT_RELR]
+ */
 start_relocate:
         leaq    _image_start(%rip), %rax
         leaq    _rela_start(%rip), %rcx
@@ -170,7 +174,28 @@ start_relocate:
         addq    %rax, %r10
         movq    %r10, (%rax,%r8)
         jmp     1b
-2:      ret
+2:      leaq    _relr_start(%rip), %rcx
+        leaq    _relr_end(%rip), %rdx
+3:      cmpq    %rdx, %rcx
+        jae     7f
+        movq    (%rcx), %r8
+        addq    $8, %rcx
+        testb   $1, %r8b
+        jnz     4f
+        leaq    (%rax,%r8), %r9         /* The next word. */
+        addq    %rax, (%r9)
+        addq    $8, %r9
+        jmp     3b
+4:      movq    %r9, %r10
+        addq    $63 * 8, %r9
+5:      shrq    $1, %r8
+        jz      3b
+        testb   $1, %r8b
+        jz      6f
+        addq    %rax, (%r10)
+6:      addq    $8, %r10
+        jmp     5b
+7:      ret
 
 /* Off the segments of whoever started us. */
 start_segments:
