@@ -233,7 +233,7 @@ static uint8_t user_stack[PAGE] __attribute__((aligned(16)));
 USER(user_cli, "cli");
 USER(user_in, "inb $0x61, %al");
 USER(user_rdmsr, "movl $0x1b, %ecx; rdmsr");
-USER(user_vmmcall, "xorl %eax, %eax; vmmcall");
+USER(user_call, "xorl %eax, %eax;" HYPERVISOR_CALL);
 USER(user_hlt, "hlt");
 USER(user_int, "int $0x20");
 USER(user_cpuid, "xorl %eax, %eax; cpuid");
@@ -260,7 +260,7 @@ static void check_user(void)
     check_eq(probe(enter_user, user_int), VECTOR_GP, "INT by a gate that is not its own");
     check_eq(probe_error, 0x20 * 8 + 2, "which the code names");
     if (is_caisson)
-        check_eq(probe(enter_user, user_vmmcall), VECTOR_UD, "calls of the hypervisor");
+        check_eq(probe(enter_user, user_call), VECTOR_UD, "calls of the hypervisor");
     check_eq(probe(enter_user, user_cpuid), VECTOR_UD, "CPUID it may use");
     check_eq(probe(enter_user, user_mmio), VECTOR_UD, "and a device that is mapped for it");
     check_eq(mmio_read(IOAPIC_BASE), 0x5d, "which it has changed");

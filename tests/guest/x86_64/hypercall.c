@@ -34,7 +34,7 @@ void guest_main(void)
     check_eq(hypercall_number(0xdead00000000 | HYPERCALL_COUNT), ~0ull, "of more than 32 bits too");
     cause = probe(other_call, NULL);
     check(cause == VECTOR_UD || cause == NO_EXCEPTION, "the other vendor's call does no harm");
-    __asm__ volatile("stc; movl $0, %%eax; vmmcall; pushfq; popq %0"
+    __asm__ volatile("stc; movl $0, %%eax;" HYPERVISOR_CALL "pushfq; popq %0"
                      : "=r"(flags)
                      :
                      : "rax", "rbx", "rcx", "rdx", "memory", "cc");

@@ -4,6 +4,9 @@
 
 #include "guest.h"
 
+/* A call of the hypervisor, in inline assembly: VMMCALL, which hypercall_setup() makes VMCALL. */
+#define HYPERVISOR_CALL     "9: vmmcall; .pushsection .data.calls, \"aw\"; .quad 9b; .popsection;"
+
 #define MSR_TSC             0x10u
 #define MSR_APIC_BASE       0x1bu
 #define MSR_TSC_ADJUST      0x3bu
