@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A PC whose firmware has no ACPI tables: processors that the boot loader found, local APICs, and
- * what every PC has. No I/O APIC is known, so devices are polled. Boot only.
+ * what every PC has; whether the I/O APIC is there, arch/ finds out. Boot only.
  */
 #include "drivers/platform.h"
 
 #include "drivers/platform_acpi.h"
 #include "kernel/arch.h"
 #include "kernel/bits.h"
+
+/* Where the first one is when nobody says otherwise; ISA's interrupts are at the pins of their
+ * number, but for the timer's. [Intel MultiProcessor Specification 1.4, 3.6.5 and D.3] */
+#define IOAPIC_BASE   0xfec00000u
 
 #define COM1          0x3f8u
 #define COM1_IRQ      4u
@@ -39,6 +43,8 @@ enum err platform_pc(const uint64_t *cpu_ids, unsigned cpu_count)
         BIT(1); /* As PCs are wired [Intel MultiProcessor Specification 1.4, 3.6.2]. */
     for (unsigned i = 0; i < cpu_count; i++)
         TRY(platform_add_cpu(cpu_ids[i], 0));
+    platform.ioapics[0].base = IOAPIC_BASE;
+    platform.ioapic_count = 1;
     platform_pc_console();
     return platform_end();
 }

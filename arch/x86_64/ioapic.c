@@ -14,16 +14,17 @@
 #include "kernel/platform.h"
 #include "mm/hostmap.h"
 
-#define IOAPIC_SELECT   0x00u
-#define IOAPIC_WINDOW   0x10u
+#define IOAPIC_SELECT    0x00u
+#define IOAPIC_WINDOW    0x10u
 
-#define REG_VERSION     0x01u
-#define REG_PIN         0x10u /* Two for each. */
+#define REG_VERSION      0x01u
+#define REG_PIN          0x10u /* Two for each. */
 
-#define VERSION_MAX_PIN BITS(23, 16)
-#define PIN_LOW_ACTIVE  BIT(13)
-#define PIN_LEVEL       BIT(15)
-#define PIN_MASKED      BIT(16)
+#define VERSION_MAX_PIN  BITS(23, 16)
+#define VERSION_RESERVED (BITS(31, 24) | BITS(14, 8))
+#define PIN_LOW_ACTIVE   BIT(13)
+#define PIN_LEVEL        BIT(15)
+#define PIN_MASKED       BIT(16)
 
 static struct ioapic {
     volatile char *regs;
@@ -59,6 +60,16 @@ static void ioapic_mask_pics(void)
     }
 }
 
+/* Where there are no tables it is only supposed to be there: its select register keeps what is
+ * written, and no version has those bits. */
+static bool ioapic_answers(const struct ioapic *ioapic)
+{
+    uint32_t version = ioapic_read(ioapic, REG_VERSION);
+
+    return (arch_read32(ioapic->regs + IOAPIC_SELECT) & 0xff) == REG_VERSION && version != 0 &&
+           !(version & VERSION_RESERVED);
+}
+
 enum err ioapic_init(const struct platform *platform)
 {
     volatile void *regs;
@@ -69,6 +80,8 @@ enum err ioapic_init(const struct platform *platform)
 
         TRY(hostmap_device(platform->ioapics[i].base, PAGE_SIZE, &regs));
         ioapic->regs = regs;
+        if (!ioapic_answers(ioapic))
+            continue;
         ioapic->gsi = platform->ioapics[i].gsi;
         ioapic->pins = (uint32_t)field_get(VERSION_MAX_PIN, ioapic_read(ioapic, REG_VERSION)) + 1;
         for (uint32_t pin = 0; pin < ioapic->pins; pin++)

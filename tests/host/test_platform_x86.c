@@ -254,8 +254,9 @@ TEST(a_pc_without_acpi_has_what_its_loader_knows)
     ASSERT_OK(platform_pc(ids, 2));
     ASSERT_EQ(platform.cpu_count, 2);
     ASSERT_EQ(platform.cpus[1].hw_id, 4);
-    ASSERT_EQ(platform.ioapic_count, 0);
+    ASSERT_EQ(platform.ioapic_count, 1); /* Where all PCs have it. */
+    ASSERT_EQ(platform.ioapics[0].base, 0xfec00000);
     ASSERT_EQ(platform.uart_base, 0x3f8);
-    ASSERT_EQ(platform.uart_irq, 0); /* Polled. */
+    ASSERT_EQ(platform.uart_irq, 4);
     ASSERT_ERR(E_ABSENT, platform_pc(ids, 0));
 }
