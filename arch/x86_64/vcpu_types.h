@@ -120,6 +120,7 @@ struct arch_vcpu {
     bool pdptes_stale;        /* CR0, CR3, CR4 or EFER was set. */
     uint16_t vpid;            /* Its address space number. */
     uint32_t cpu_controls;    /* As its VMCS has them. */
+    uint64_t cr0_ours;        /* VMX_CR0_OURS, as the guest has written them. */
     uint64_t event;           /* To be injected at the next entry, as arch_events.pending. */
     uint64_t tpr;             /* What it reads as CR8, in TPR format. */
     uint64_t live[ARCH_REGS]; /* Registers that a VMCS has no place for, while unbound. */

@@ -37,6 +37,18 @@ static inline void vmwrite(enum vmcs_field field, uint64_t value)
     __asm__ volatile("vmwrite %0, %1" : : "r"(value), "r"((uint64_t)field) : "cc", "memory");
 }
 
+/* CR0 as the guest reads it. */
+static inline uint64_t vmx_cr0(const struct arch_vcpu *vcpu)
+{
+    return (vmread(VMCS_GUEST_CR0) & ~VMX_CR0_OURS) | vcpu->cr0_ours;
+}
+
+static inline void vmx_set_cr0_shadow(struct arch_vcpu *vcpu, uint64_t value)
+{
+    vcpu->cr0_ours = value & VMX_CR0_OURS;
+    vmwrite(VMCS_CR0_SHADOW, value);
+}
+
 /* vmx_entry.S: runs the guest until it exits. False: the entry failed at once. */
 bool vmx_enter(struct arch_vcpu *vcpu, bool launched);
 extern const char vmx_exit_point[]; /* Where exits come. */

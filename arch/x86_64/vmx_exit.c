@@ -20,11 +20,10 @@ static bool vmx_in_long_code(void)
            (vmread(VMCS_ENTRY_CONTROLS) & VMX_ENTRY_GUEST_LONG);
 }
 
-/* RF, a step, or events that the instruction before has blocked. */
+/* A step, or events that the instruction before has blocked. */
 [[gnu::noinline]] static void vmx_step_over_rare(uint64_t rflags, uint64_t blocked)
 {
     vmwrite(VMCS_GUEST_BLOCKED, blocked & ~VMX_BLOCKED_SHADOW);
-    vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
     if (rflags & RFLAGS_TF)
         vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | VMX_PENDING_STEP);
 }
@@ -37,7 +36,9 @@ void vmx_step_over(struct arch_vcpu *vcpu, unsigned length)
     if (unlikely((rip ^ vcpu->rip) >> 32) && !vmx_in_long_code())
         rip = (uint32_t)rip;
     vcpu->rip = rip;
-    if (unlikely((rflags & (RFLAGS_RF | RFLAGS_TF)) || (blocked & VMX_BLOCKED_SHADOW)))
+    if (rflags & RFLAGS_RF) /* As after every violation. */
+        vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+    if (unlikely((rflags & RFLAGS_TF) || (blocked & VMX_BLOCKED_SHADOW)))
         vmx_step_over_rare(rflags, blocked);
 }
 
@@ -76,29 +77,36 @@ static void exit_block_nmi(void)
 }
 
 /* While the guest was taking an event, it is not the instruction at RIP that made the access. */
-static void exit_violation(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+[[gnu::noinline]] static void exit_violation_any(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    uint64_t info = vmread(VMCS_QUALIFICATION), addr = vmread(VMCS_GUEST_PHYSICAL);
+    uint64_t info = exit->cause[1];
     bool delivery = vcpu->interrupted;
 
-    exit->cause[1] = info;
-    if (likely((info & (VMX_EPT_FETCH | VMX_EPT_TRANSLATED)) == VMX_EPT_TRANSLATED && !delivery &&
-               vmx_in_long_code()) &&
-        vcpu_exit_mov(vcpu, exit, vmx_reg(vcpu, REG_CR0), vmread(VMCS_GUEST_CR3), addr,
-                      info & VMX_EPT_WRITE))
-        return;
     if (unlikely(info & VMX_EPT_IRET) && !delivery)
         exit_block_nmi();
     exit->advance = false;
     vcpu->port_string = false;
     exit->kind = EXIT_STAGE2_FAULT;
-    exit->fault.gpa = gpa(addr);
+    exit->fault.gpa = gpa(vmread(VMCS_GUEST_PHYSICAL));
     exit->fault.gva_valid = info & VMX_EPT_LINEAR_VALID;
     exit->fault.gva = gva(vmread(VMCS_GUEST_LINEAR));
     exit->fault.write = info & VMX_EPT_WRITE;
     exit->fault.execute = info & VMX_EPT_FETCH;
     exit->fault.table_walk = !(info & VMX_EPT_TRANSLATED);
     exit->fault.delivery = delivery;
+}
+
+static void exit_violation(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    uint64_t info = vmread(VMCS_QUALIFICATION);
+
+    exit->cause[1] = info;
+    if (likely((info & (VMX_EPT_FETCH | VMX_EPT_TRANSLATED)) == VMX_EPT_TRANSLATED &&
+               !vcpu->interrupted && vmx_in_long_code()) &&
+        vcpu_exit_mov(vcpu, exit, vmx_cr0(vcpu), vmread(VMCS_GUEST_CR3),
+                      vmread(VMCS_GUEST_PHYSICAL), info & VMX_EPT_WRITE))
+        return;
+    exit_violation_any(vcpu, exit);
 }
 
 static void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit, bool write)
@@ -161,7 +169,7 @@ static bool exit_cr0(struct arch_vcpu *vcpu, uint64_t value)
         return false;
     if (!paging && ((cr4 & CR4_PCIDE) || ((old & CR0_PG) && vmx_in_long_code())))
         return false;
-    vmwrite(VMCS_CR0_SHADOW, value & CR0_KNOWN);
+    vmx_set_cr0_shadow(vcpu, value & CR0_KNOWN);
     code_forget(vcpu);
     return true;
 }
@@ -395,17 +403,21 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
         vmwrite(VMCS_GUEST_BLOCKED, vmread(VMCS_GUEST_BLOCKED) & ~VMX_BLOCKED_NMI);
 }
 
-/* What has been asked for since the last run. The hardware forgets the event when it exits. */
+/* What has been asked for since the last run. */
 [[gnu::noinline]] static void vmx_prepare(struct arch_vcpu *vcpu)
 {
     if (vcpu->flushes != virt_flushes(vcpu))
         vmx_flush_stage2(vcpu);
     if (vcpu->pdptes_stale)
         vmx_load_pdptes(vcpu);
-    if (!vcpu->event)
-        return;
+}
+
+/* The hardware forgets it when it exits. */
+static void vmx_put_event(struct arch_vcpu *vcpu)
+{
     vmwrite(VMCS_ENTRY_EVENT, (uint32_t)vcpu->event);
-    vmwrite(VMCS_ENTRY_EVENT_ERROR, vcpu->event >> 32);
+    if (vcpu->event & VMCB_EVENT_ERROR_VALID)
+        vmwrite(VMCS_ENTRY_EVENT_ERROR, vcpu->event >> 32);
     vcpu->event = 0;
 }
 
@@ -414,8 +426,10 @@ void vmx_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     uint64_t interrupted;
     uint32_t reason;
 
-    if (unlikely(vcpu->event || vcpu->pdptes_stale || vcpu->flushes != virt_flushes(vcpu)))
+    if (unlikely(vcpu->pdptes_stale || vcpu->flushes != virt_flushes(vcpu)))
         vmx_prepare(vcpu);
+    if (vcpu->event)
+        vmx_put_event(vcpu);
     if (unlikely(!vmx_enter(vcpu, vcpu->launched))) {
         exit_not_entered(exit);
         return;

@@ -99,15 +99,13 @@ void vmx_store_live(struct arch_vcpu *vcpu)
 
 /* --- Registers. --- */
 
-static uint64_t cr_read(enum arch_reg reg)
+/* Bits of ours are as the guest has written them. */
+static uint64_t cr_read(const struct arch_vcpu *vcpu, enum arch_reg reg)
 {
-    uint64_t cr0, mask = vmread(VMCS_CR0_MASK);
-
     if (reg == REG_CR4)
         return (vmread(VMCS_GUEST_CR4) & ~vmread(VMCS_CR4_MASK)) |
                (vmread(VMCS_CR4_SHADOW) & vmread(VMCS_CR4_MASK));
-    cr0 = vmread(VMCS_GUEST_CR0);
-    return (cr0 & ~mask) | (vmread(VMCS_CR0_SHADOW) & mask);
+    return vmx_cr0(vcpu);
 }
 
 static uint64_t cr0_for_hardware(uint64_t value)
@@ -115,20 +113,20 @@ static uint64_t cr0_for_hardware(uint64_t value)
     return (value & ~VMX_CR0_OURS) | CR0_NE;
 }
 
-static void cr_write(enum arch_reg reg, uint64_t value)
+static void cr_write(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t value)
 {
     if (reg == REG_CR4) {
         vmwrite(VMCS_CR4_SHADOW, value);
         vmwrite(VMCS_GUEST_CR4, value | CR4_VMXE);
     } else {
-        vmwrite(VMCS_CR0_SHADOW, value);
+        vmx_set_cr0_shadow(vcpu, value);
         vmwrite(VMCS_GUEST_CR0, cr0_for_hardware(value));
     }
 }
 
-static uint64_t vmx_field_reg(enum arch_reg reg)
+static uint64_t vmx_field_reg(const struct arch_vcpu *vcpu, enum arch_reg reg)
 {
-    return fields[reg] == FIELD_CR ? cr_read(reg) : vmread((enum vmcs_field)fields[reg]);
+    return fields[reg] == FIELD_CR ? cr_read(vcpu, reg) : vmread((enum vmcs_field)fields[reg]);
 }
 
 uint64_t vmx_reg(const struct arch_vcpu *vcpu, enum arch_reg reg)
@@ -138,7 +136,7 @@ uint64_t vmx_reg(const struct arch_vcpu *vcpu, enum arch_reg reg)
     if (fields[reg] == FIELD_NONE)
         return vcpu->bound ? live_read(reg) : vcpu->live[reg];
     vmx_borrow(vcpu);
-    value = vmx_field_reg(reg);
+    value = vmx_field_reg(vcpu, reg);
     vmx_give_back(vcpu);
     return value;
 }
@@ -149,10 +147,10 @@ static uint64_t vmx_entry_controls(uint64_t controls, uint64_t efer)
     return efer & EFER_LMA ? controls | VMX_ENTRY_GUEST_LONG : controls & ~VMX_ENTRY_GUEST_LONG;
 }
 
-static void vmx_set_field_reg(enum arch_reg reg, uint64_t value)
+static void vmx_set_field_reg(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t value)
 {
     if (fields[reg] == FIELD_CR)
-        cr_write(reg, value);
+        cr_write(vcpu, reg, value);
     else
         vmwrite((enum vmcs_field)fields[reg], value);
     if (reg == REG_EFER)
@@ -169,7 +167,7 @@ void vmx_set_reg(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t value)
         return;
     }
     vmx_borrow(vcpu);
-    vmx_set_field_reg(reg, value);
+    vmx_set_field_reg(vcpu, reg, value);
     vmx_give_back(vcpu);
     if (reg != REG_CR0 && reg != REG_CR3 && reg != REG_CR4 && reg != REG_EFER)
         return;

@@ -32,15 +32,21 @@ void vmx_virq_write(struct arch_vcpu *vcpu, unsigned slot, uint64_t value)
                                         : svm_event(SVM_EVENT_INTR, (uint8_t)value);
 }
 
+static uint64_t virq_open(void)
+{
+    return vmx_event_open(0, vmread(VMCS_GUEST_RFLAGS), (uint32_t)vmread(VMCS_GUEST_BLOCKED));
+}
+
 [[gnu::noinline]] uint64_t vmx_virq_empty(const struct arch_vcpu *vcpu)
 {
     uint64_t open;
 
     if (vcpu->event)
         return 0;
+    if (likely(vcpu->bound))
+        return virq_open();
     vmx_borrow(vcpu);
-    open = vmx_event_open(vcpu->event, vmread(VMCS_GUEST_RFLAGS),
-                          (uint32_t)vmread(VMCS_GUEST_BLOCKED));
+    open = virq_open();
     vmx_give_back(vcpu);
     return open;
 }
