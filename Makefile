@@ -240,9 +240,11 @@ soak: all guests $O/vmlinuz ## the boot tests that find more the longer they run
 	@$(PYTHON) -B tests/soak/soak.py --arch $(ARCH) --machine=$(MACHINE)
 
 bench: $(TEST_ARCHS:%=bench-%) ## measure the costs, in instructions, of all or of ARCH
-	@$(PYTHON) -B tests/bench/bench.py --arch $(subst $(SPACE),$(COMMA),$(TEST_ARCHS))
+	@$(PYTHON) -B tests/bench/bench.py --arch $(subst $(SPACE),$(COMMA),$(TEST_ARCHS)) \
+	    --machine=$(MACHINE)
 
 bench-%:
+	@$(if $(filter x86_64,$*),tools/setup $* bochs)
 	@$(MAKE) --no-print-directory ARCH=$* all guests build/$*/vmlinuz
 
 tidy: ## the style and arrow checks
