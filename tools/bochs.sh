@@ -8,11 +8,13 @@
 # Environment: SMP=2  MEM=1024           processors; memory in MiB
 #              CPU=corei7_skylake_x      one of Bochs' models ("bochs --help cpu"); with options, as
 #                                        in CPU=ryzen,add_features=svm
+#              IPS=3500000000            instructions in a second of its clocks: that of the model's
+#                                        CPUID, if that tells one
 #              LOG=FILE                  keep the emulator's log, which names bad VMCS fields
 #              CONSOLE=FILE              the serial line goes to a file, not to this terminal
 set -euo pipefail
 
-[ $# -eq 1 ] || { sed -n '3,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -eq 1 ] || { sed -n '3,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 cache=${CAISSON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/caisson}
 bochs=$cache/bochs/bochs
 [ -x "$bochs" ] || { echo "bochs.sh: run 'tools/setup bochs' first" >&2; exit 1; }
@@ -32,7 +34,8 @@ cat >"$work/bochsrc" <<END
 display_library: nogui
 romimage: file=$cache/x86_64/root/usr/share/ovmf/OVMF.fd
 vgaromimage: file=$work/vga.rom
-cpu: count=${SMP:-2}, ips=3500000000, reset_on_triple_fault=0, model=${CPU:-corei7_skylake_x}
+cpu: count=${SMP:-2}, ips=${IPS:-3500000000}, model=${CPU:-corei7_skylake_x}
+cpu: reset_on_triple_fault=0
 memory: guest=${MEM:-1024}, host=${MEM:-1024}
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path=$work/disk.img, mode=flat, cylinders=0, heads=16, spt=63
