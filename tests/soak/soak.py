@@ -118,7 +118,7 @@ def main():
                 machine.send(ESCAPE + "h\rlist\rstat\rmemory\r")
                 print(error, machine.quiet(2))
                 return 1
-    print(f"{options.arch} {options.machine}: nothing is left of {options.kilobyte} kilobyte guests "
+    print(f"{options.arch} {options.machine}: nothing left of {options.kilobyte} kilobyte guests "
           f"and {options.linux} Debian guests")
     return 0
 
