@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "boot"))
-from caisson import ESCAPE, PROMPT, SHELL, Bochs, ConsoleError, Machine, config, debian, vm  # noqa: E402
+from caisson import ESCAPE, PROMPT, SHELL, Bochs, ConsoleError, Machine, config, debian, vm
 
 CMDLINE = {"aarch64": "quiet", "riscv64": "quiet", "x86_64": "console=ttyS0 quiet"}
 LOOK_EVERY = 100
