@@ -145,6 +145,10 @@ static void external_taken(void)
 
     if (source == 0)
         return;
+    if (source == IPI_IDENTITY) { /* A message, not a source: claimed is ended. */
+        irq_handler(IPI_IRQ);
+        return;
+    }
     irq_handler(IRQ_SOURCE + source);
     external_end(source);
 }
@@ -249,10 +253,18 @@ bool cpu_start(unsigned cpu)
     return SBI3(SBI_HSM, 0, hart_of(cpu), (uint64_t)secondary_entry, cpu).error == SBI_SUCCESS;
 }
 
+/* Command line: msi=1, by a message to the hart's interrupt file in place of the firmware. */
 void ipi_send(unsigned cpu)
 {
-    __asm__ volatile("fence rw, rw" ::: "memory");
-    SBI3(SBI_IPI, 0, 1, hart_of(cpu), 0);
+    static unsigned by_msi = ~0u;
+
+    if (by_msi == ~0u)
+        by_msi = has_aia && machine_argument("msi", 0) != 0;
+    __asm__ volatile("fence rw, rw; fence w, o" ::: "memory");
+    if (by_msi)
+        mmio_write(imsic_page(cpu), IPI_IDENTITY);
+    else
+        SBI3(SBI_IPI, 0, 1, hart_of(cpu), 0);
 }
 
 void hypercall(void)

@@ -143,6 +143,8 @@ enum aplic_mode {
 #define IMSIC_EIP(word)   (0x80u + 2 * (word)) /* Words of 64. */
 #define IMSIC_EIE(word)   (0xc0u + 2 * (word))
 
+#define IPI_IDENTITY      127u /* Of an IPI by a message; no source has it. */
+
 static inline uint64_t imsic_page(unsigned cpu)
 {
     return IMSIC_BASE + 0x1000 * hart_of(cpu);
