@@ -111,6 +111,8 @@ void sched_add(struct sched_entity *entity, unsigned cpu, uint8_t priority)
     entity->budget_ticks = 0;
     entity->policed = pcpu(cpu)->sched.slots != NULL;
     entity->ran_ticks = 0;
+    entity->blocked_ticks = 0;
+    entity->added = entity->blocked_since = arch_ticks();
     sched_set_weight(entity, SCHED_WEIGHT_DEFAULT);
 }
 
@@ -189,12 +191,21 @@ static bool wake_preempt(struct sched_queue *queue, const struct sched_entity *e
     return true;
 }
 
+/* It ends; but one whose run() has yet to return is not said to have been blocked at all. */
+static void blocked_end(const struct sched_queue *queue, struct sched_entity *entity)
+{
+    if (queue->running != entity)
+        entity->blocked_ticks += arch_ticks() - entity->blocked_since;
+}
+
 void sched_wake(struct sched_entity *entity)
 {
     struct sched_queue *queue = &pcpu(entity->cpu)->sched;
     bool kick = false;
 
     lock_take(&queue->lock);
+    if (entity->state == SCHED_BLOCKED)
+        blocked_end(queue, entity);
     if (entity->state == SCHED_RUNNING) {
         entity->wake_pending = true;
     } else if (entity->state == SCHED_BLOCKED && unlikely(entity->spent)) {
@@ -272,6 +283,8 @@ enum err sched_remove(struct sched_entity *entity)
         else
             list_remove(&entity->node); /* Of those that are spent, or none. */
         entity->spent = false;
+        if (entity->state != SCHED_BLOCKED)
+            entity->blocked_since = arch_ticks();
         entity->state = SCHED_BLOCKED;
         entity->wake_pending = false;
         err = OK;
@@ -293,6 +306,15 @@ uint64_t sched_ran_ticks(struct sched_entity *entity)
     return ran;
 }
 
+/* All that is neither running nor blocked: so a switch need not count it. */
+uint64_t sched_waited_ticks(const struct sched_entity *entity)
+{
+    uint64_t waited = entity->since - entity->added - entity->ran_ticks - entity->blocked_ticks;
+
+    assert(this_cpu()->sched.running == entity);
+    return (int64_t)waited > 0 ? waited : 0; /* Clocks of two pCPUs may differ by a little. */
+}
+
 /* Back into its list, unless it has blocked: to the front with what is left of its slice. */
 static inline void turn_requeue(struct sched_queue *queue, struct sched_entity *entity,
                                 uint64_t ran)
@@ -305,8 +327,10 @@ static inline void turn_requeue(struct sched_queue *queue, struct sched_entity *
         return;
     }
     entity->slice_left = entity->slice_ticks;
-    if (entity->state != SCHED_RUNNING)
+    if (entity->state != SCHED_RUNNING) {
+        entity->blocked_since = entity->since + ran;
         return;
+    }
     if (unlikely(left)) /* It did not give way. */
         entity->slice_left -= MIN(ran - left, entity->slice_ticks / SLICE_DEBT);
     ready_push(queue, entity, false);
@@ -318,6 +342,8 @@ static inline void turn_requeue(struct sched_queue *queue, struct sched_entity *
 {
     bool wanted = entity->state != SCHED_BLOCKED;
 
+    if (!wanted)
+        entity->blocked_since = now;
     if (entity->state == SCHED_READY)
         ready_remove(queue, entity); /* Woken already. */
     if (entity->budget_ticks && sched_budget_charge(queue, entity, ran, now)) {

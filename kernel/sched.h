@@ -32,12 +32,14 @@ struct sched_entity {
     bool spent;        /* In the queue's list of those whose budget is used up, blocked or not. */
     bool policed;      /* It has a budget, or its pCPU a time table. */
     uint8_t priority;
-    unsigned cpu;          /* Where it runs. */
-    uint64_t slice_ticks;  /* How long it runs while others of its priority wait. */
-    uint64_t slice_left;   /* Of the slice under way: preemption does not renew it. */
-    uint64_t ran_ticks;    /* Total time that it ran. */
-    uint64_t since;        /* When it started to run. */
-    uint64_t budget_ticks; /* What it may run in a period; 0: no budget. */
+    unsigned cpu;         /* Where it runs. */
+    uint64_t slice_ticks; /* How long it runs while others of its priority wait. */
+    uint64_t slice_left;  /* Of the slice under way: preemption does not renew it. */
+    uint64_t ran_ticks;   /* Total time that it ran. */
+    uint64_t since;       /* When it started to run. */
+    uint64_t added;       /* When it came here. */
+    uint64_t blocked_ticks, blocked_since; /* Total time that it was blocked; since when it is. */
+    uint64_t budget_ticks;                 /* What it may run in a period; 0: no budget. */
     uint64_t period_ticks;
     uint64_t period_end;
     int64_t budget_left; /* Of this period; below 0 after it ran too long, which the next pays. */
@@ -95,6 +97,10 @@ void sched_set_weight(struct sched_entity *entity, unsigned weight);
 void sched_set_budget(struct sched_entity *entity, uint64_t budget_ns, uint64_t period_ns);
 /* Time that it ran, up to now. Any pCPU. */
 uint64_t sched_ran_ticks(struct sched_entity *entity);
+/*
+ * Time that it waited for its pCPU, ready or spent, up to when it began to run. By its own run().
+ */
+uint64_t sched_waited_ticks(const struct sched_entity *entity);
 
 /* Make ready. Any pCPU, any context; preempts a lower priority at once. */
 void sched_wake(struct sched_entity *entity);

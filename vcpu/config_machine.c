@@ -13,6 +13,7 @@ static const struct machine_device aarch64_devices[] = {
     {.name = "gicr", .base = 0x080a0000, .size = 0x00f60000, .per_vcpu = 0x20000},
     {.name = "pl011", .base = 0x09000000, .size = 0x1000, .irq = 33},
     {.name = "pl031", .base = 0x09010000, .size = 0x1000, .irq = 34},
+    {.name = "pvtime", .base = 0x090a0000, .size = 0x1000}, /* 64 bytes for each vCPU. */
     {.name = "virtio-mmio", .base = 0x0a000000, .size = 0x4000, .irq = 48, .reserved = true},
     {.name = "pcie-windows", .base = 0x10000000, .size = 0x2f000000, .reserved = true},
     {.name = "pcie-ecam", .base = 0x3f000000, .size = 0x01000000, .reserved = true},

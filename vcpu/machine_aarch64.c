@@ -448,6 +448,8 @@ static enum err machine_create(struct vm *vm)
 
     m->vm = vm;
     TRY(machine_create_gic(vm, m));
+    TRY(guestmap_add(&vm->map, gpa(machine_device(vm->layout, "pvtime")->base), PAGE_SIZE,
+                     REGION_ROM, hpa(0)));
     vpl011_init(&m->uart, uart->base, uart->irq);
     vpl031_init(&m->rtc, rtc->base, rtc->irq, platform.wall_epoch, vm->vcpus[0].sched.cpu);
     TRY(machine_add(vm, &m->uart.vdev));
@@ -488,6 +490,7 @@ const struct machine_ops machine_aarch64 = {
     .place = loader_place_tree,
     .write_tree = guest_fdt_aarch64,
     .state_size = sizeof(struct machine_aarch64),
+    .steal = &vsteal_arm,
     .init = machine_init,
     .create = machine_create,
     .destroy = machine_destroy,

@@ -17,10 +17,12 @@ struct loader_result;
 struct machine_layout;
 struct vcpu;
 struct vm;
+struct vsteal_layout;
 
 struct machine_ops {
     const struct machine_layout *layout;
-    size_t state_size; /* Of vm->machine_state, which the VM allocates zeroed. */
+    size_t state_size;                 /* Of vm->machine_state, which the VM allocates zeroed. */
+    const struct vsteal_layout *steal; /* How its guests are told of stolen time. */
 
     /* Once, on the boot processor: host interrupts that belong to guests. */
     enum err (*init)(void);

@@ -411,6 +411,7 @@ static void machine_cpu_reset(struct vcpu *vcpu)
     atomic_store(&h->ipi, false);
     arch_virq_write(&vcpu->arch, VIRQ_LINE_TIMER, 0);
     arch_virq_write(&vcpu->arch, VIRQ_LINE_SOFTWARE, 0);
+    vcpu->steal.on = false;
 }
 
 /* --- Making one --- */
@@ -542,6 +543,7 @@ const struct machine_ops machine_riscv64 = {
     .place = loader_place_tree,
     .write_tree = guest_fdt_riscv64,
     .state_size = sizeof(struct machine_riscv64),
+    .steal = &vsteal_sbi,
     .init = guest_files_init,
     .create = machine_create,
     .destroy = machine_destroy,

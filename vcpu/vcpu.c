@@ -220,6 +220,26 @@ static void vcpu_block(struct vcpu *vcpu)
             return;
 }
 
+/* --- Stolen time --- */
+
+static uint64_t vcpu_stolen_ns(const struct vcpu *vcpu)
+{
+    return ticks_to_ns(sched_waited_ticks(&vcpu->sched));
+}
+
+bool vcpu_steal_start(struct vcpu *vcpu, gpa_t place, enum guest_region_kind kind)
+{
+    const struct guest_region *region = guestmap_find(&vcpu->vm->map, place);
+
+    return region && region->kind == kind &&
+           vsteal_start(&vcpu->steal, &vcpu->vm->map, place, vcpu_stolen_ns(vcpu));
+}
+
+void vcpu_steal_tell(struct vcpu *vcpu)
+{
+    vsteal_tell(&vcpu->steal, &vcpu->vm->map, vcpu->vm->machine->steal, vcpu_stolen_ns(vcpu));
+}
+
 /* --- Held: out of the guest, because the VM pauses, stops, or has not been started. --- */
 
 /*
@@ -266,6 +286,7 @@ void vcpu_reset(struct vcpu *vcpu)
     vcpu->waiting = false;
     vcpu->suspended = false;
     vcpu->resume = false;
+    vcpu->steal = (struct vsteal){};
 }
 
 /* Unbound, and woken for whatever reason. True: it stays out, and has blocked. */
@@ -368,6 +389,8 @@ static void vcpu_run(struct sched_entity *entity)
         vcpu->resume = false;
         arch_vcpu_start(&vcpu->arch, vcpu->entry);
     }
+    if (unlikely(vcpu->steal.on))
+        vcpu_steal_tell(vcpu);
     /* From FREE or BLOCKED by way of READY, and back. In each switch: so without looking it up. */
     assert(!vcpu_current());
     vcpu_load(vcpu);

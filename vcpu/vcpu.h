@@ -9,9 +9,11 @@
 #include "kernel/ipi.h"
 #include "kernel/percpu.h"
 #include "kernel/sched.h"
+#include "mm/guestmap.h"
 #include "vcpu/arch_vcpu.h"
 #include "vcpu/bus.h"
 #include "vcpu/virq.h"
+#include "vcpu/vsteal.h"
 
 struct vm;
 
@@ -77,6 +79,7 @@ struct vcpu {
     struct work hold_work;   /* On its pCPU: acknowledges, whoever else may run there. */
     struct arch_entry entry; /* For VCPU_REQ_START, VCPU_REQ_SIPI, and for resume. */
     struct timer wake;       /* A guest timer's deadline, while blocked. */
+    struct vsteal steal;     /* Touched by its own run() only. */
     uint64_t exit_count;
     struct vcpu_trace trace[VCPU_TRACE];
 };
@@ -127,6 +130,15 @@ enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, enum arch_access ac
                         gpa_t *result);
 /* The guest's memory, for its page tables. */
 struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu);
+
+/*
+ * The guest wants to be told of the time that is stolen from this vCPU, in VSTEAL_SIZE bytes of a
+ * region of that kind (RAM where the guest names the place): zeroed, and written whenever it has
+ * waited. False: misaligned, or no such region. Bound.
+ */
+bool vcpu_steal_start(struct vcpu *vcpu, gpa_t place, enum guest_region_kind kind);
+/* It has been started: write what there is now. By its own run(). */
+void vcpu_steal_tell(struct vcpu *vcpu);
 
 /*
  * Any pCPU, in every state of the vCPU, any number of times: the run that is under way ends, or the

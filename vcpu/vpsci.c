@@ -16,6 +16,10 @@
 #define SMCCC_ARCH_FEATURES    0x80000001u
 #define SMCCC_VERSION_1_1      0x00010001u
 
+/* [Arm DEN0057A, 3.2] */
+#define PV_TIME_FEATURES       0xc5000020u
+#define PV_TIME_ST             0xc5000021u
+
 /* Without the bit that makes them 64 bits wide. */
 #define PSCI_VERSION           0x84000000u
 #define PSCI_CPU_SUSPEND       0x84000001u
@@ -163,15 +167,30 @@ static bool vpsci_power(struct vcpu_exit *exit, uint64_t function)
     return false;
 }
 
-static int64_t vpsci_value(uint64_t function, uint64_t arg)
+/* Where this vCPU finds how much of its time was stolen. */
+static int64_t vpsci_stolen_time(struct vcpu *vcpu)
+{
+    const struct machine_device *pvtime = machine_device(vcpu->vm->layout, "pvtime");
+    const gpa_t place = gpa(pvtime->base + vcpu->index * VSTEAL_SIZE);
+
+    return vcpu_steal_start(vcpu, place, REGION_ROM) ? (int64_t)place.v : PSCI_NOT_SUPPORTED;
+}
+
+static int64_t vpsci_value(struct vcpu *vcpu, uint64_t function, uint64_t arg)
 {
     switch (function) {
+    case PV_TIME_FEATURES:
+        return arg == PV_TIME_FEATURES || arg == PV_TIME_ST ? 0 : PSCI_NOT_SUPPORTED;
+    case PV_TIME_ST:
+        return vpsci_stolen_time(vcpu);
     case PSCI_MIGRATE_INFO_TYPE:
         return PSCI_NO_TRUSTED_OS;
     case PSCI_FEATURES:
         return vpsci_features(arg);
     case SMCCC_ARCH_FEATURES:
-        return arg == SMCCC_VERSION || arg == SMCCC_ARCH_FEATURES ? 0 : PSCI_NOT_SUPPORTED;
+        return arg == SMCCC_VERSION || arg == SMCCC_ARCH_FEATURES || arg == PV_TIME_FEATURES
+                   ? 0
+                   : PSCI_NOT_SUPPORTED;
     }
     return PSCI_NOT_SUPPORTED;
 }
@@ -187,7 +206,8 @@ static void vpsci_call_rare(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t 
     if (vpsci_power(exit, function) || vpsci_wide(vcpu, exit, function & ~SMCCC_64, args) ||
         hypercall(vcpu, function, args[0]))
         return;
-    arch_vcpu_set_return(&vcpu->arch, 0, (uint64_t)vpsci_value(function, args[0] & BITS(31, 0)));
+    arch_vcpu_set_return(&vcpu->arch, 0,
+                         (uint64_t)vpsci_value(vcpu, function, args[0] & BITS(31, 0)));
 }
 
 void vpsci_call(struct vcpu *vcpu, struct vcpu_exit *exit)

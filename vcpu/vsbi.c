@@ -34,6 +34,7 @@ enum sbi_extension {
     EXT_RFENCE = 0x52464e43, /* "RFNC" */
     EXT_SRST = 0x53525354,   /* "SRST" */
     EXT_DBCN = 0x4442434e,   /* "DBCN" */
+    EXT_STA = 0x535441,      /* "STA" */
     EXT_OURS = HYPERCALL_SBI,
 };
 
@@ -65,6 +66,7 @@ static bool vsbi_probe(uint64_t extension)
     case EXT_RFENCE:
     case EXT_SRST:
     case EXT_DBCN:
+    case EXT_STA:
     case EXT_OURS:
         return true;
     }
@@ -368,6 +370,27 @@ static int vsbi_dbcn(struct vcpu *vcpu, const struct vcpu_exit *exit, uint32_t f
     return vsbi_console_read(vcpu->vm, args[0], args[1], value);
 }
 
+/* --- STA --- */
+
+static int vsbi_steal(struct vcpu *vcpu, const struct vcpu_exit *exit, uint32_t function)
+{
+    const uint64_t low = exit->call.args[0], high = exit->call.args[1];
+
+    if (function != 0)
+        return SBI_NOT_SUPPORTED;
+    if (exit->call.args[2] != 0)
+        return SBI_INVALID_PARAM;
+    if (low == UINT64_MAX && high == UINT64_MAX) {
+        vcpu->steal.on = false;
+        return SBI_SUCCESS;
+    }
+    if (!IS_ALIGNED(low, VSTEAL_SIZE))
+        return SBI_INVALID_PARAM;
+    if (high != 0 || !vcpu_steal_start(vcpu, gpa(low), REGION_RAM))
+        return SBI_INVALID_ADDRESS;
+    return SBI_SUCCESS;
+}
+
 /* --- Legacy --- */
 
 static int64_t vsbi_legacy_masked(struct vcpu *vcpu, const struct vcpu_exit *exit,
@@ -442,6 +465,8 @@ static int vsbi_ours(struct vcpu *vcpu, uint32_t function, uint64_t arg)
         return vsbi_reset(exit, function);
     case EXT_DBCN:
         return vsbi_dbcn(vcpu, exit, function, value);
+    case EXT_STA:
+        return vsbi_steal(vcpu, exit, function);
     case EXT_OURS:
         return vsbi_ours(vcpu, function, exit->call.args[0]);
     }

@@ -22,6 +22,7 @@
 #define CAPABILITY_CALLS  BIT(0) /* vcpu/hypercall.h */
 
 #define KVM_CLOCK         (BIT(3) | BIT(24)) /* vcpu/vkvmclock.h; it is stable. */
+#define KVM_STEAL_TIME    BIT(5)             /* vcpu/vsteal.h */
 
 #define XCR0_X87          BIT(0)
 #define XCR0_SSE          BIT(1)
@@ -399,7 +400,7 @@ static void leaf_hypervisor(const struct guest_cpuid *c, uint32_t leaf, struct c
         *r = signature(LEAF_KVM + 1, "KVMKVMKVM\0\0");
         return;
     case LEAF_KVM + 1:
-        *r = (struct cpuid_regs){.eax = KVM_CLOCK};
+        *r = (struct cpuid_regs){.eax = KVM_CLOCK | KVM_STEAL_TIME};
         return;
     }
 }

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How guests that never rest share processors, as `stat` counts it, in time that is counted too."""
-import re
+"""How guests that never rest share processors, as `stat` counts it."""
+import time
 
 import pytest
 
-from caisson import Machine, config, vm
+from caisson import Machine, config, debian, vm
+from test_guests import judge
+
+ARCHS = ["aarch64", "riscv64", "x86_64"]
 
 # What the budget leaves is shared by weights.
 SHARED = {
@@ -33,11 +36,7 @@ SLOTS = {"often": (2 / 6.5, {}), "long": (4 / 6.5, {}), "short": (0.5 / 6.5, {})
 
 def ran(machine):
     """Milliseconds by VM."""
-    machine.prompt()
-    start = len(machine.text)
-    machine.command("stat", r"RAN[\s\S]*caisson> ")
-    rows = re.findall(r"^(\w+) +0 +0 +\d+ +(\d+)$", machine.text[start:], re.M)
-    return {name: int(ms) for name, ms in rows}
+    return {name: ms for (name, _), (_, ms) in machine.stat().items()}
 
 
 @pytest.mark.parametrize("cpus, guests", [(SLICES, SHARED), (TABLE, SLOTS)],
@@ -57,3 +56,55 @@ def test_processors_are_shared_as_configured(arch, cpus, guests, tmp_path):
     for name, (part, how) in guests.items():
         slack = (0.03 if "weight" in how else 0.01) * part * whole
         assert abs(took[name] - part * whole) <= slack + 2, took  # Milliseconds are cut off.
+
+
+def test_sixty_four_vms_on_two_processors_all_make_progress(arch, folder):
+    vms = [vm(f"spin{number}", "spin.img", memory="2M") for number in range(64)]
+    with Machine(arch, config(*vms), folder) as machine:
+        machine.expect("spin63: started")
+        before = machine.stat()
+        end = time.monotonic() + 60
+        while True:  # Each pCPU has 32 of them, a slice of 10 ms for each.
+            machine.quiet(1)
+            after = machine.stat()
+            if len(after) == 64 and all(after[one][1] > before[one][1] + 10 for one in after):
+                return
+            assert time.monotonic() < end, (before, after)
+
+
+
+BUSY = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done; head -1 /proc/stat"
+CONSOLE = {"aarch64": "ttyAMA0", "x86_64": "ttyS0"}
+
+
+@pytest.mark.only("aarch64", "x86_64")  # Debian builds its riscv64 kernel without.
+def test_debian_is_told_how_much_of_its_time_another_vm_stole(arch, folder):
+    cmdline = f"console={CONSOLE[arch]} quiet initcall_blacklist=jent_mod_init"
+    vms = [debian("web", "192M", cmdline), vm("spin", "spin.img", autostart="no")]
+
+    def busy():  # In its /proc/stat: user, nice, system, ..., the eighth is what was stolen.
+        fields = [int(field) for field in machine.shell(BUSY).split()[1:]]
+        return fields[0] + fields[2], fields[7]
+
+    with Machine(arch, config(*vms), folder, smp=1, limit=200) as machine:
+        machine.at_shell(1)
+        _, alone = busy()
+        _, stolen = busy()
+        assert stolen - alone <= 2, (alone, stolen)  # Nobody else was there.
+        machine.prompt()
+        machine.command("start spin")
+        machine.at_shell(1)
+        before, stat_before = busy(), ran(machine)
+        machine.at_shell(1)
+        after, stat_after = busy(), ran(machine)
+    took, stolen = after[0] - before[0], after[1] - before[1]  # Hundredths of a second.
+    spun = (stat_after["spin"] - stat_before["spin"]) / 10
+    assert took > 10 and 0.6 * took < stolen < spun + 2, (before, after, spun)
+
+
+@pytest.mark.only("riscv64")
+def test_a_hart_is_told_how_much_of_its_time_another_vm_stole(arch, folder, count_checks):
+    vms = [vm("steal", "steal.img"), vm("spin", "spin.img")]
+    with Machine(arch, config(*vms), folder, smp=1) as machine:
+        machine.expect("steal: powered off")
+        judge(machine.text, count_checks)

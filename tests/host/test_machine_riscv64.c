@@ -22,7 +22,7 @@
 
 enum { SIREG = 0x151, STOPEI = 0x15c };
 enum { BASE = 0x10, TIME = 0x54494d45, IPI = 0x735049, RFENCE = 0x52464e43, HSM = 0x48534d };
-enum { SRST = 0x53525354, DBCN = 0x4442434e };
+enum { SRST = 0x53525354, DBCN = 0x4442434e, STA = 0x535441 };
 enum { FAILED = -1, NOT_SUPPORTED = -2, INVALID_PARAM = -3, INVALID_ADDRESS = -5, ALREADY = -6 };
 
 static struct vm vm;
@@ -128,7 +128,7 @@ static int64_t sbi(uint64_t extension, uint64_t function, uint64_t a, uint64_t b
 
 TEST(sbi_tells_its_version_and_extensions)
 {
-    static const uint64_t there[] = {0, 8, BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN};
+    static const uint64_t there[] = {0, 8, BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, STA};
     uint64_t v;
 
     start(CONFIG_PLIC);
@@ -154,6 +154,21 @@ TEST(unknown_sbi_calls_are_not_supported)
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++)
         ASSERT_EQ(sbi(calls[i][0], calls[i][1], 0, 0, 0), NOT_SUPPORTED);
     ASSERT_EQ(sbi(0xffffffff00000000 | BASE, 0, 0, 0, 0), 0); /* 32 bits count. */
+    finish();
+}
+
+/* What is taken is tested by a guest: tests/guest/riscv64/steal.c. */
+TEST(sbi_tells_stolen_time_in_aligned_memory_only)
+{
+    start(CONFIG_PLIC);
+    ASSERT_EQ(sbi(STA, 1, 0, 0, 0), NOT_SUPPORTED);
+    ASSERT_EQ(sbi(STA, 0, 0x80000000, 0, 1), INVALID_PARAM);
+    ASSERT_EQ(sbi(STA, 0, 0x80000008, 0, 0), INVALID_PARAM);
+    ASSERT_EQ(sbi(STA, 0, 0x80000000, 1, 0), INVALID_ADDRESS);
+    ASSERT_EQ(sbi(STA, 0, 0x40, 0, 0), INVALID_ADDRESS);
+    ASSERT_EQ(sbi(STA, 0, ~63ull, 0, 0), INVALID_ADDRESS);
+    ASSERT(!vcpus[0].steal.on);
+    ASSERT_EQ(sbi(STA, 0, ~0ull, ~0ull, 0), 0);
     finish();
 }
 

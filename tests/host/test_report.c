@@ -4,8 +4,8 @@
 
 static const struct vcpu_exit hole = {
     .kind = EXIT_MMIO_WRITE,
-    .cause = {0x93c08047, 0x20000010},
-    .mmio = {.gpa = {0x20000010}, .width = 4, .data = 7},
+    .cause = {0x93c08047, 0x30000010},
+    .mmio = {.gpa = {0x30000010}, .width = 4, .data = 7},
 };
 
 TEST(a_report_says_what_where_and_what_was_before)
@@ -20,8 +20,8 @@ TEST(a_report_says_what_where_and_what_was_before)
     ASSERT(rig_logged("error: web: vCPU 0 on cpu0: access to an address where nothing is\n"));
     ASSERT(rig_logged("  exit: mmio-write\n"));
     ASSERT(rig_logged("  write of 4 bytes\n"));
-    ASSERT(rig_logged("  stage 1: guest-virtual 0x20000010 -> guest-physical 0x20000010\n"));
-    ASSERT(rig_logged("  stage 2: guest-physical 0x20000010 is not mapped\n"));
+    ASSERT(rig_logged("  stage 1: guest-virtual 0x30000010 -> guest-physical 0x30000010\n"));
+    ASSERT(rig_logged("  stage 2: guest-physical 0x30000010 is not mapped\n"));
     ASSERT(rig_logged("  nearest region: RAM 0x40000000-0x403fffff\n"));
     ASSERT(rig_logged("pc 0x40080010\n"));
     ASSERT(rig_logged("    pc 0000000040080010  nothing      cause 00001234\n"));

@@ -97,6 +97,8 @@ static void model_kick(unsigned cpu);
 #define vcpu_let_go         model_let_go
 #define vcpu_reset          model_reset
 #define vcpu_destroy        model_destroy
+#define vcpu_steal_start    model_steal_start
+#define vcpu_steal_tell     model_steal_tell
 #define sched_wake          model_wake
 #define ipi_kick            model_kick
 #undef atomic_fetch_or_explicit

@@ -89,6 +89,22 @@ TEST(architecture_features_are_the_two_that_must_be)
     rig_end();
 }
 
+TEST(stolen_time_is_told_in_a_page_that_the_guest_can_only_read)
+{
+    struct vm *vm = rig_running(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+
+    ASSERT_EQ(call(vcpu, 0x80000001, 0xc5000020, 0, 0), 0); /* PV_TIME_FEATURES is there. */
+    ASSERT_EQ(call(vcpu, 0xc5000020, 0xc5000020, 0, 0), 0);
+    ASSERT_EQ(call(vcpu, 0xc5000020, 0xc5000021, 0, 0), 0);
+    ASSERT_EQ(call(vcpu, 0xc5000020, 0xc5000022, 0, 0), NOT_SUPPORTED);
+    ASSERT(!vcpu->steal.on);
+    ASSERT_EQ(call(vcpu, 0xc5000021, 0, 0, 0), 0x090a0000);
+    ASSERT(vcpu->steal.on);
+    ASSERT_EQ(guestmap_find(&vm->map, gpa(0x090a0000))->kind, REGION_ROM);
+    rig_end();
+}
+
 TEST(power_calls_become_exits)
 {
     static const struct {

@@ -101,7 +101,8 @@ static void check_hypervisor(void)
     check(is_text(first, "CaissonCaiss"), "the hypervisor's leaf has its name");
     check(first.eax >= 0x40000010, "and says how many there are");
     check(is_text(cpuid(0x40000100, 0), "KVMKVMKVM"), "so has the block that Linux looks for");
-    check_eq(cpuid(0x40000101, 0).eax & ~(1u << 3 | 1u << 24), 0, "which offers a clock at most");
+    check_eq(cpuid(0x40000101, 0).eax & ~(1u << 3 | 1u << 5 | 1u << 24), 0,
+             "which offers a clock and stolen time at most");
     check(khz * 1000 == clock_hz(), "there is the TSC's frequency");
     check_eq(cpuid(0x4000ffff, 0).eax, 0, "leaves that are not there are zeroes");
     check_eq(cpuid(cpuid(0, 0).eax + 1, 0).eax, 0, "those behind the last too");

@@ -5,6 +5,8 @@
  */
 #include "x86.h"
 
+#define MSR_STEAL 0x4b564d03u
+
 struct access {
     uint32_t msr;
     uint64_t value;
@@ -49,6 +51,28 @@ static void check_hidden(void)
         wrong++;
     }
     check_eq(wrong, 0, "registers that are hidden can be neither read nor written");
+}
+
+/* [Linux: virt/kvm/x86/msr.rst] */
+static void check_steal(void)
+{
+    static uint8_t place[64] __attribute__((aligned(64)));
+    static const uint64_t refused[] = {2,
+                                       0x20,
+                                       0x3e,
+                                       HOLE_ADDRESS | 1,
+                                       DEVICE_ADDRESS | 1,
+                                       0x7fffffffffffffc1,
+                                       0xffffffffffffffc1};
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        wrong += set(MSR_STEAL, refused[i]) != VECTOR_GP;
+    check_eq(wrong, 0, "stolen time is not told where no memory is, nor with reserved bits");
+    check_eq(rdmsr(MSR_STEAL), 0, "and is off then");
+    check_eq(set(MSR_STEAL, (uint64_t)place | 1), NO_EXCEPTION, "a place in memory is taken");
+    check_eq(rdmsr(MSR_STEAL), (uint64_t)place | 1, "and kept");
+    check_eq(set(MSR_STEAL, 0), NO_EXCEPTION, "it can be turned off");
 }
 
 static void check_efer(void)
@@ -213,6 +237,7 @@ void guest_main(void)
         return;
     }
     check_hidden();
+    check_steal();
     check_efer();
     check_kept();
     check_tsc();
