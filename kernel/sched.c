@@ -107,6 +107,7 @@ void sched_add(struct sched_entity *entity, unsigned cpu, uint8_t priority)
     entity->wake_pending = false;
     entity->priority = priority;
     entity->cpu = cpu;
+    entity->affinity = 0;
     entity->spent = false;
     entity->budget_ticks = 0;
     entity->policed = pcpu(cpu)->sched.slots != NULL;
@@ -124,6 +125,20 @@ void sched_set_weight(struct sched_entity *entity, unsigned weight)
     entity->slice_ticks = ticks_from_ns(slice_ns);
     assert(entity->slice_ticks < TICKS_NEVER / 2); /* No sum with a time overflows. */
     entity->slice_left = entity->slice_ticks;
+}
+
+/* The queue of the entity, with its lock: from then on it stays there. */
+static struct sched_queue *queue_take(const struct sched_entity *entity)
+{
+    for (;;) {
+        unsigned cpu = atomic_load_explicit(&entity->cpu, memory_order_relaxed);
+        struct sched_queue *queue = &pcpu(cpu)->sched;
+
+        lock_take(&queue->lock);
+        if (likely(cpu == atomic_load_explicit(&entity->cpu, memory_order_relaxed)))
+            return queue;
+        lock_drop(&queue->lock); /* It has been moved. */
+    }
 }
 
 static void ready_push(struct sched_queue *queue, struct sched_entity *entity, bool front)
@@ -177,7 +192,8 @@ static bool wake_preempt(struct sched_queue *queue, const struct sched_entity *e
         return true; /* It may be asleep. */
     if (queue->slots)
         return false;
-    if (running->priority < entity->priority) {
+    if (running->priority < entity->priority ||
+        (unlikely(entity->affinity) && sched_balance_asks(entity))) {
         sched_leave_set(queue);
         return true;
     }
@@ -200,10 +216,10 @@ static void blocked_end(const struct sched_queue *queue, struct sched_entity *en
 
 void sched_wake(struct sched_entity *entity)
 {
-    struct sched_queue *queue = &pcpu(entity->cpu)->sched;
+    struct sched_queue *queue = queue_take(entity);
     bool kick = false;
+    unsigned cpu;
 
-    lock_take(&queue->lock);
     if (entity->state == SCHED_BLOCKED)
         blocked_end(queue, entity);
     if (entity->state == SCHED_RUNNING) {
@@ -214,9 +230,17 @@ void sched_wake(struct sched_entity *entity)
         make_ready(queue, entity);
         kick = wake_preempt(queue, entity);
     }
+    cpu = atomic_load_explicit(&entity->cpu, memory_order_relaxed);
     lock_drop(&queue->lock);
     if (kick)
-        ipi_kick(entity->cpu);
+        ipi_kick(cpu);
+}
+
+void sched_leave_ready(struct sched_queue *queue, struct sched_entity *entity)
+{
+    ready_remove(queue, entity);
+    entity->state = SCHED_BLOCKED;
+    entity->blocked_since = arch_ticks();
 }
 
 void sched_refilled(struct sched_queue *queue, struct sched_entity *entity)
@@ -259,24 +283,22 @@ void sched_give_way(struct sched_entity *entity)
 
 void sched_kick(struct sched_entity *entity)
 {
-    struct sched_queue *queue = &pcpu(entity->cpu)->sched;
-    bool running;
+    struct sched_queue *queue = queue_take(entity);
+    bool running = queue->running == entity;
+    unsigned cpu = entity->cpu;
 
-    lock_take(&queue->lock);
-    running = queue->running == entity;
     if (running)
         sched_leave_set(queue);
     lock_drop(&queue->lock);
     if (running)
-        ipi_kick(entity->cpu);
+        ipi_kick(cpu);
 }
 
 enum err sched_remove(struct sched_entity *entity)
 {
-    struct sched_queue *queue = &pcpu(entity->cpu)->sched;
+    struct sched_queue *queue = queue_take(entity);
     enum err err = E_BUSY;
 
-    lock_take(&queue->lock);
     if (queue->running != entity) {
         if (entity->state == SCHED_READY)
             ready_remove(queue, entity);
@@ -295,10 +317,9 @@ enum err sched_remove(struct sched_entity *entity)
 
 uint64_t sched_ran_ticks(struct sched_entity *entity)
 {
-    struct sched_queue *queue = &pcpu(entity->cpu)->sched;
+    struct sched_queue *queue = queue_take(entity);
     uint64_t ran;
 
-    lock_take(&queue->lock);
     ran = entity->ran_ticks;
     if (queue->running == entity)
         ran += arch_ticks() - entity->since;
@@ -427,6 +448,18 @@ static inline bool work_waiting(struct pcpu *cpu)
     ipi_run_work();
 }
 
+static inline void turn_idle(void)
+{
+    const bool balancing = sched_is_balancing();
+
+    if (unlikely(balancing))
+        sched_balance_idle();
+    arch_idle();
+    if (unlikely(balancing))
+        sched_balance_busy();
+    irq_handle();
+}
+
 void sched_turn(void)
 {
     struct pcpu *cpu = this_cpu();
@@ -442,14 +475,15 @@ void sched_turn(void)
     turn_put(queue, now);
     next = turn_pick(queue, now);
     lock_drop(&queue->lock);
+    if (unlikely(sched_is_balancing()) && next)
+        sched_balance_give(queue);
     /* Work that came after the check above, maybe from work itself: `leave` has been cleared. */
     if (unlikely(work_waiting(cpu)))
         sched_leave_set(queue);
     if (next) {
         next->run(next);
     } else if (!sched_leave(queue)) {
-        arch_idle();
-        irq_handle();
+        turn_idle();
     }
 }
 

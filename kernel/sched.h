@@ -9,7 +9,7 @@
  *
  * An entity's run() is called on its pCPU with interrupts masked and runs until sched_leave() says
  * that it should go, or it has blocked. There is one stack per pCPU: run() returns, it is never
- * switched away from.
+ * switched away from. An entity stays on its pCPU unless it has an affinity: sched_balance.c.
  *
  * States: blocked <-> ready -> running -> ready or blocked; spent in the place of ready, while its
  * budget is used up. The queue's lock guards them.
@@ -32,7 +32,8 @@ struct sched_entity {
     bool spent;        /* In the queue's list of those whose budget is used up, blocked or not. */
     bool policed;      /* It has a budget, or its pCPU a time table. */
     uint8_t priority;
-    unsigned cpu;         /* Where it runs. */
+    _Atomic unsigned cpu; /* Where it runs. */
+    uint64_t affinity;    /* pCPUs that it may be moved to; 0: it stays. */
     uint64_t slice_ticks; /* How long it runs while others of its priority wait. */
     uint64_t slice_left;  /* Of the slice under way: preemption does not renew it. */
     uint64_t ran_ticks;   /* Total time that it ran. */
@@ -44,6 +45,7 @@ struct sched_entity {
     uint64_t period_end;
     int64_t budget_left; /* Of this period; below 0 after it ran too long, which the next pays. */
     void (*run)(struct sched_entity *entity);
+    void (*moving)(struct sched_entity *entity);
 };
 
 /* One slot of a time table, in ticks from the start of the table; the last tick is not its own. */
@@ -95,6 +97,13 @@ void sched_add(struct sched_entity *entity, unsigned cpu, uint8_t priority);
 void sched_set_weight(struct sched_entity *entity, unsigned weight);
 /* It runs for at most budget_ns in each period, whoever else waits. Blocked. */
 void sched_set_budget(struct sched_entity *entity, uint64_t budget_ns, uint64_t period_ns);
+/*
+ * It may be moved to these pCPUs, which are shared: while it waits and one of them is idle.
+ * moving() is called before, where it waits, with the queue's lock held: timers of its that are
+ * armed there must be disarmed. No pCPU: it stays. Blocked.
+ */
+void sched_set_affinity(struct sched_entity *entity, uint64_t affinity,
+                        void (*moving)(struct sched_entity *entity));
 /* Time that it ran, up to now. Any pCPU. */
 uint64_t sched_ran_ticks(struct sched_entity *entity);
 /*

@@ -11,6 +11,24 @@ static inline void sched_leave_set(struct sched_queue *queue)
     atomic_store_explicit(&queue->leave, true, memory_order_relaxed);
 }
 
+/* A ready entity leaves its list, blocked: it is going to another pCPU, where it will be woken. */
+void sched_leave_ready(struct sched_queue *queue, struct sched_entity *entity);
+
+/* sched_balance.c; some entity has an affinity. */
+extern _Atomic bool sched_balancing;
+static inline bool sched_is_balancing(void)
+{
+    return atomic_load_explicit(&sched_balancing, memory_order_relaxed);
+}
+
+/* The entity waits: whether it may as well run elsewhere, if its pCPU chooses anew. */
+bool sched_balance_asks(const struct sched_entity *entity);
+/* Those that wait go to where nobody runs; without the lock. */
+void sched_balance_give(struct sched_queue *queue);
+/* This pCPU is about to sleep, and asks for work; it has slept; without the lock. */
+void sched_balance_idle(void);
+void sched_balance_busy(void);
+
 /* sched_budget.c. The entity has one. */
 
 /* A new period, if the last one is over. */

@@ -221,9 +221,9 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     name_check(r, vm);
     config_known(r, node,
                  LIST("cpus", "affinity", "memory", "memory-host", "priority", "weight",
-                      "budget-us", "period-us", "exclusive", "autostart", "on-crash", "on-reset",
-                      "on-poweroff", "kernel", "initrd", "fdt", "cmdline", "format", "load-address",
-                      "interrupt-controller", "clock-in-pause", "watchdog-ms"),
+                      "budget-us", "period-us", "exclusive", "balance", "autostart", "on-crash",
+                      "on-reset", "on-poweroff", "kernel", "initrd", "fdt", "cmdline", "format",
+                      "load-address", "interrupt-controller", "clock-in-pause", "watchdog-ms"),
                  LIST("boot", "regions"));
     misplaced_check(r, vm);
     if (config_number(r, node, "cpus", 1, CONFIG_VCPUS_MAX, &number))
@@ -231,6 +231,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     if (config_number(r, node, "priority", 0, CONFIG_PRIORITY_MAX, &number))
         vm->priority = (uint8_t)number;
     config_flag(r, node, "exclusive", &vm->exclusive);
+    config_flag(r, node, "balance", &vm->balance);
     config_flag(r, node, "autostart", &vm->autostart);
     action_read(r, node, "on-crash", &vm->on_crash);
     action_read(r, node, "on-reset", &vm->on_reset);

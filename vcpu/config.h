@@ -64,6 +64,7 @@ struct config_vm {
     uint32_t table_vcpus; /* Bit per vCPU that has slots in a time table. */
     bool autostart;       /* Default true. */
     bool exclusive;       /* Its vCPUs own their pCPUs: each affinity has one bit. */
+    bool balance;         /* Its vCPUs go where a pCPU of their affinity is idle. */
     enum config_action on_crash, on_reset, on_poweroff; /* Default stop, restart, stop. */
     uint32_t watchdog_ms;                               /* 0: none. */
     bool clock_runs;                                    /* Also while it is paused. */

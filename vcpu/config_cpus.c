@@ -48,7 +48,7 @@ static void budget_read(struct config_reader *r, struct config_vm *vm)
 
 void config_share(struct config_reader *r, struct config_vm *vm)
 {
-    static const char *const words[] = {"weight", "budget-us", "period-us", NULL};
+    static const char *const words[] = {"weight", "budget-us", "period-us", "balance", NULL};
     uint32_t weight;
 
     for (const char *const *word = words; vm->exclusive && *word; word++) {

@@ -50,6 +50,13 @@ struct machine_ops {
     /* Where that is a tree: its processors, firmware, interrupt controller and devices. */
     void (*write_tree)(struct fdt_writer *w, const struct guest_fdt_params *params);
 
+    /*
+     * The vCPU is to run on another pCPU: its timers are disarmed here, and armed there, late ones
+     * to fire at once. Unbound. NULL: it has none.
+     */
+    void (*moving)(struct vcpu *vcpu);
+    void (*moved)(struct vcpu *vcpu);
+
     /* The vCPU has been bound, is about to be unbound. */
     void (*bound)(struct vcpu *vcpu);
     void (*unbinding)(struct vcpu *vcpu);

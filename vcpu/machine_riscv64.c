@@ -453,6 +453,7 @@ static void machine_take_files(struct vm *vm, struct machine_riscv64 *m)
             continue;
         }
         arch_vcpu_set_guest_file(&vm->vcpus[i].arch, file->number);
+        vm->vcpus[i].sched.affinity = 0; /* The file is of this pCPU. */
     }
 }
 

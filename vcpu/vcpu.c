@@ -125,14 +125,16 @@ void vcpu_request(struct vcpu *vcpu, uint32_t requests)
 {
     /* Release: what was written for the vCPU to see is visible with the bit. */
     uint32_t before = atomic_fetch_or_explicit(&vcpu->requests, requests, memory_order_acq_rel);
+    unsigned cpu;
 
     if ((before & requests) == requests)
         return; /* Who set the bit has kicked, and the vCPU has not looked yet. */
     if (vcpu == vcpu_current())
         return; /* Looked at before the next entry. */
     sched_wake(&vcpu->sched);
-    if (vcpu->sched.cpu != this_cpu()->id)
-        ipi_kick(vcpu->sched.cpu); /* It may be in the guest. */
+    cpu = vcpu->sched.cpu; /* If it is moved after the wake, it sees the bit where it goes. */
+    if (cpu != this_cpu()->id)
+        ipi_kick(cpu); /* It may be in the guest. */
 }
 
 void vcpu_cancel(struct vcpu *vcpu)
@@ -251,6 +253,10 @@ static void vcpu_hold_work(struct work *work)
     struct vcpu *vcpu = container_of(work, struct vcpu, hold_work);
     struct vm *vm = vcpu->vm;
 
+    if (unlikely(vcpu->sched.cpu != this_cpu()->id)) {
+        ipi_work(vcpu->sched.cpu, work); /* It was moved meanwhile. From here it cannot be. */
+        return;
+    }
     assert(vcpu_current() != vcpu);
     lock_take(&vm->lock);
     if (atomic_load(&vcpu->requests) & VCPU_REQ_HOLD && !vcpu->held) {
@@ -361,12 +367,31 @@ static bool vcpu_goes_on(struct vcpu *vcpu)
     return false;
 }
 
+void vcpu_moving(struct sched_entity *entity)
+{
+    struct vcpu *vcpu = container_of(entity, struct vcpu, sched);
+
+    timer_disarm(&vcpu->wake); /* It runs where it goes, before it sleeps again. */
+    vcpu->vm->machine->held(vcpu);
+    vcpu->moved = true;
+}
+
+/* One that is held has its timers armed when it is let go. */
+static void vcpu_arrive(struct vcpu *vcpu)
+{
+    vcpu->moved = false;
+    if (!vcpu->held)
+        vcpu->vm->machine->let_go(vcpu);
+}
+
 static void vcpu_run(struct sched_entity *entity)
 {
     struct vcpu *vcpu = container_of(entity, struct vcpu, sched);
     uint32_t requests = atomic_load_explicit(&vcpu->requests, memory_order_acquire);
 
     timer_disarm(&vcpu->wake);
+    if (unlikely(vcpu->moved))
+        vcpu_arrive(vcpu);
     if (unlikely(requests & (VCPU_REQ_HOLD | VCPU_REQ_CANCEL) || vcpu->held)) {
         if (!vcpu_goes_on(vcpu))
             return;

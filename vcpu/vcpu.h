@@ -75,6 +75,7 @@ struct vcpu {
     bool suspended;  /* It waits because its firmware call said so. */
     bool waiting;    /* It executed WFI or its like, and is to block. */
     bool held;       /* Out of the guest with its timers stopped, and acknowledged; vm->lock. */
+    bool moved;      /* To another pCPU, where its timers have yet to be armed. */
     bool hold_asked; /* vm->running counts it; vm->lock. */
     struct work hold_work;   /* On its pCPU: acknowledges, whoever else may run there. */
     struct arch_entry entry; /* For VCPU_REQ_START, VCPU_REQ_SIPI, and for resume. */
@@ -103,6 +104,9 @@ enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cp
 /* Off the scheduler, and what the backend took is given back. Its VM is not running. Work, or
  * before any pCPU runs guests. */
 void vcpu_destroy(struct vcpu *vcpu);
+
+/* For sched_set_affinity(). */
+void vcpu_moving(struct sched_entity *entity);
 
 /* Ask something of the vCPU, and make it look soon. Any pCPU, any context, also with locks above
  * RANK_SCHED. */

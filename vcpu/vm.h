@@ -77,6 +77,7 @@ struct vm {
     _Atomic bool hole_told; /* An access to the machine's hole was logged; since the start. */
     unsigned start_count;
     unsigned vcpu_count;
+    unsigned home; /* The pCPU of its timers: where vCPU 0 was placed. */
     struct vcpu *vcpus;
 };
 

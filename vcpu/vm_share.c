@@ -23,10 +23,13 @@ void vm_share_slices(const struct config *config)
 void vm_share_vcpu(struct vcpu *vcpu)
 {
     const struct config_vm *config = vcpu->vm->config;
+    uint64_t affinity = config->affinity[vcpu->index];
 
     sched_set_weight(&vcpu->sched, config->weight);
     if (config->budget_us)
         sched_set_budget(&vcpu->sched, ns_of(config->budget_us), ns_of(config->period_us));
+    if (config->balance) /* What has slots has an affinity to its pCPU alone. */
+        sched_set_affinity(&vcpu->sched, affinity ? affinity : UINT64_MAX, vcpu_moving);
 }
 
 /* NULL: the VM was left out, or could not be made. */

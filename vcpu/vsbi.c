@@ -157,6 +157,7 @@ static void vsbi_fence_harts(struct vcpu *vcpu, enum arch_fence fence, uint64_t 
 {
     uint64_t pcpus = 0, size = range[1];
 
+    arch_mb(); /* A hart that is moved after we have looked finds the tables as they are now. */
     for (; harts != 0; harts &= harts - 1)
         pcpus |= BIT(vcpu->vm->vcpus[bit_lowest(harts)].sched.cpu);
     if ((range[0] == 0 && size == 0) || range[0] + size < range[0])

@@ -64,8 +64,8 @@ void arch_vcpu_set_guest_file(struct arch_vcpu *vcpu, unsigned file)
 
 /*
  * The TLB of a pCPU may hold what another vCPU of the VM translated under the same ASID, what this
- * one did before it was started anew, and, when VMIDs are few, what another VM did. Code may have
- * been written by another pCPU.
+ * one did before it was started anew, or before it was elsewhere, where alone its fences were done;
+ * and, when VMIDs are few, what another VM did. Code may have been written by another pCPU.
  */
 static void vcpu_claim_tlb(struct arch_vcpu *vcpu)
 {
@@ -73,10 +73,11 @@ static void vcpu_claim_tlb(struct arch_vcpu *vcpu)
     unsigned slots = MIN((unsigned)ARRAY_SIZE(cpu->last_ran), virt_caps.vmids_max);
     unsigned slot = vcpu->vmid % slots;
 
-    if (cpu->last_ran[slot] == vcpu && !vcpu->fresh)
+    if (cpu->last_ran[slot] == vcpu && !vcpu->fresh && vcpu->ran_on == cpu)
         return;
     cpu->last_ran[slot] = vcpu;
     vcpu->fresh = false;
+    vcpu->ran_on = cpu;
     __asm__ volatile(".option push; .option arch, +h\n"
                      "hfence.gvma zero, %0; hfence.vvma; fence.i\n"
                      ".option pop"

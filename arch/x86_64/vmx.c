@@ -540,6 +540,7 @@ static void vmx_bind(struct arch_vcpu *vcpu)
     if (vcpu->asid_cpu == this_cpu()->id)
         return;
     vcpu->asid_cpu = this_cpu()->id;
+    code_forget(vcpu); /* A flush in between is seen as done. */
     vmx_bind_host();
     vmx_flush_stage2(vcpu);
     vmx_flush_vpid(vcpu);

@@ -99,6 +99,7 @@ static void model_kick(unsigned cpu);
 #define vcpu_destroy        model_destroy
 #define vcpu_steal_start    model_steal_start
 #define vcpu_steal_tell     model_steal_tell
+#define vcpu_moving         model_moving
 #define sched_wake          model_wake
 #define ipi_kick            model_kick
 #undef atomic_fetch_or_explicit
