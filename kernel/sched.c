@@ -236,11 +236,24 @@ void sched_wake(struct sched_entity *entity)
         ipi_kick(cpu);
 }
 
-void sched_leave_ready(struct sched_queue *queue, struct sched_entity *entity)
+void sched_depart(struct sched_queue *queue, struct sched_entity *entity)
 {
     ready_remove(queue, entity);
-    entity->state = SCHED_BLOCKED;
-    entity->blocked_since = arch_ticks();
+    entity->state = SCHED_MOVING;
+}
+
+void sched_arrive(struct sched_entity *entity)
+{
+    struct sched_queue *queue = queue_take(entity);
+    unsigned cpu = entity->cpu;
+    bool kick;
+
+    assert(entity->state == SCHED_MOVING);
+    make_ready(queue, entity);
+    kick = wake_preempt(queue, entity);
+    lock_drop(&queue->lock);
+    if (kick)
+        ipi_kick(cpu);
 }
 
 void sched_refilled(struct sched_queue *queue, struct sched_entity *entity)
@@ -299,7 +312,7 @@ enum err sched_remove(struct sched_entity *entity)
     struct sched_queue *queue = queue_take(entity);
     enum err err = E_BUSY;
 
-    if (queue->running != entity) {
+    if (queue->running != entity && entity->state != SCHED_MOVING) {
         if (entity->state == SCHED_READY)
             ready_remove(queue, entity);
         else
@@ -332,7 +345,6 @@ uint64_t sched_waited_ticks(const struct sched_entity *entity)
 {
     uint64_t waited = entity->since - entity->added - entity->ran_ticks - entity->blocked_ticks;
 
-    assert(this_cpu()->sched.running == entity);
     return (int64_t)waited > 0 ? waited : 0; /* Clocks of two pCPUs may differ by a little. */
 }
 

@@ -12,7 +12,8 @@
  * switched away from. An entity stays on its pCPU unless it has an affinity: sched_balance.c.
  *
  * States: blocked <-> ready -> running -> ready or blocked; spent in the place of ready, while its
- * budget is used up. The queue's lock guards them.
+ * budget is used up; ready -> moving -> ready where it goes to another pCPU. The queue's lock
+ * guards them.
  */
 #pragma once
 
@@ -23,7 +24,7 @@
 #define SCHED_PRIORITIES     32u /* 0 is the lowest. */
 #define SCHED_WEIGHT_DEFAULT 10u
 
-enum sched_state { SCHED_BLOCKED, SCHED_READY, SCHED_RUNNING, SCHED_SPENT };
+enum sched_state { SCHED_BLOCKED, SCHED_READY, SCHED_RUNNING, SCHED_SPENT, SCHED_MOVING };
 
 struct sched_entity {
     struct list node;

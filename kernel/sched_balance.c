@@ -76,7 +76,7 @@ static struct sched_entity *balance_give_one(struct sched_queue *queue)
     lock_take(&queue->lock);
     entity = balance_pick(queue, atomic_load(&idle), &count);
     if (entity && balance_take(entity, &cpu)) {
-        sched_leave_ready(queue, entity);
+        sched_depart(queue, entity);
         entity->moving(entity);
         arch_mb(); /* What the guest began here (TLB maintenance) is done before it goes on there.
                     */
@@ -95,7 +95,7 @@ void sched_balance_give(struct sched_queue *queue)
     if (atomic_load(&idle) == 0)
         return;
     while ((entity = balance_give_one(queue)) != NULL)
-        sched_wake(entity);
+        sched_arrive(entity);
 }
 
 static unsigned balance_waiting(unsigned cpu, uint64_t cpus)

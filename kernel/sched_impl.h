@@ -11,8 +11,12 @@ static inline void sched_leave_set(struct sched_queue *queue)
     atomic_store_explicit(&queue->leave, true, memory_order_relaxed);
 }
 
-/* A ready entity leaves its list, blocked: it is going to another pCPU, where it will be woken. */
-void sched_leave_ready(struct sched_queue *queue, struct sched_entity *entity);
+/*
+ * A ready entity leaves its list, to go to another pCPU; nobody removes it until it has arrived in
+ * the queue of entity->cpu. The latter without the lock; afterwards it may be gone.
+ */
+void sched_depart(struct sched_queue *queue, struct sched_entity *entity);
+void sched_arrive(struct sched_entity *entity);
 
 /* sched_balance.c; some entity has an affinity. */
 extern _Atomic bool sched_balancing;

@@ -35,7 +35,8 @@ struct machine_ops {
     /*
      * The vCPU is held: no timer of it is armed afterwards, so that its machine may be reset, or
      * freed, from any pCPU. It goes on: its clock is now arch_ticks() - vm->started_ticks, and by
-     * that its timers are armed again. Unbound, own pCPU, vm->lock held.
+     * that its timers are armed again. Unbound, own pCPU, vm->lock held; also without the lock, one
+     * and then the other, where a vCPU is moved from pCPU to pCPU.
      */
     void (*held)(struct vcpu *vcpu);
     void (*let_go)(struct vcpu *vcpu);
@@ -49,13 +50,6 @@ struct machine_ops {
     enum err (*place)(const struct loader_job *job, struct loader_result *result);
     /* Where that is a tree: its processors, firmware, interrupt controller and devices. */
     void (*write_tree)(struct fdt_writer *w, const struct guest_fdt_params *params);
-
-    /*
-     * The vCPU is to run on another pCPU: its timers are disarmed here, and armed there, late ones
-     * to fire at once. Unbound. NULL: it has none.
-     */
-    void (*moving)(struct vcpu *vcpu);
-    void (*moved)(struct vcpu *vcpu);
 
     /* The vCPU has been bound, is about to be unbound. */
     void (*bound)(struct vcpu *vcpu);

@@ -77,29 +77,7 @@ static void vm_must_become(struct vm *vm, enum vm_state to)
 
 static unsigned vm_home(const struct vm *vm)
 {
-<<<<<<< HEAD
-    return vm->vcpus[0].sched.cpu;
-=======
-    const struct config_vm *config = vm->config;
-
-    vm->vcpus = vm_alloc(config->cpu_count * sizeof(struct vcpu));
-    if (!vm->vcpus)
-        return E_NOMEM;
-    for (unsigned i = 0; i < config->cpu_count; i++) {
-        unsigned cpu = vm_place(vm, config->affinity[i]);
-
-        if (cpu == CPUS_MAX) {
-            log_error("/vms/%s: vCPU %u has an affinity to no pCPU that there is (0-%u)",
-                      config->name, i, pcpu_count - 1);
-            return E_ABSENT;
-        }
-        TRY(vcpu_init(&vm->vcpus[i], vm, i, cpu, config->priority, !config->exclusive));
-        vm_share_vcpu(&vm->vcpus[i]);
-        vm->home = i == 0 ? cpu : vm->home;
-        vm->vcpu_count++;
-    }
-    return OK;
->>>>>>> 797d773 (kernel/sched_balance: move a vCPU that waits to a pCPU that is idle)
+    return vm->home;
 }
 
 static uint64_t ticks_after_ms(uint64_t ms)
@@ -240,7 +218,6 @@ static void vm_hold(struct vm *vm)
 
 void vm_vcpu_held(struct vcpu *vcpu)
 {
-<<<<<<< HEAD
     struct vm *vm = vcpu->vm;
 
     if (!vcpu->hold_asked)
@@ -248,11 +225,6 @@ void vm_vcpu_held(struct vcpu *vcpu)
     vcpu->hold_asked = false;
     if (--vm->running == 0)
         ipi_work(vm_home(vm), &vm->held_work);
-=======
-    /* Always on the same pCPU, because the restart timer belongs to one. */
-    if (atomic_fetch_sub(&vm->running, 1) == 1)
-        ipi_work(vm->home, &vm->stopped_work);
->>>>>>> 797d773 (kernel/sched_balance: move a vCPU that waits to a pCPU that is idle)
 }
 
 static enum config_action vm_action(const struct vm *vm, enum vm_stop_reason reason)

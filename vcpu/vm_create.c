@@ -165,6 +165,7 @@ static enum err vm_create_vcpus(struct vm *vm)
         }
         TRY(vcpu_init(&vm->vcpus[i], vm, i, cpu, config->priority, !config->exclusive));
         vm_share_vcpu(&vm->vcpus[i]);
+        vm->home = i == 0 ? cpu : vm->home;
         vm->vcpu_count++;
     }
     vm_life_init(vm);

@@ -30,7 +30,7 @@ static void moving(struct sched_entity *entity)
 {
     ASSERT_EQ(entity->cpu, this_cpu()->id);
     ASSERT(this_cpu()->sched.running != entity);
-    ASSERT_EQ(entity->state, SCHED_BLOCKED);
+    ASSERT_EQ(entity->state, SCHED_MOVING);
     moves[number(entity)]++;
 }
 

@@ -75,33 +75,13 @@ TEST(an_interrupt_that_cannot_be_is_our_own_mistake)
 static void model_wake(struct sched_entity *entity);
 static void model_kick(unsigned cpu);
 
-#define virq_post           model_post
-#define virq_drain          model_drain
-#define virq_clear          model_clear
-#define vcpu_bind           model_bind
-#define vcpu_unbind         model_unbind
-#define vcpu_request        model_request
-#define vcpu_interrupt      model_interrupt
-#define vcpu_power_on       model_power_on
-#define vcpu_init           model_init
-#define vcpu_translate      model_translate
-#define vcpu_memory         model_memory
-#define vcpu_init_signal    model_init_signal
-#define vcpu_startup_signal model_startup_signal
-#define vcpu_state_text     model_state_text
-#define vcpu_may_become     model_may_become
-#define vcpu_set_state      model_set_state
-#define vcpu_cancel         model_cancel
-#define vcpu_start          model_start
-#define vcpu_hold           model_hold
-#define vcpu_let_go         model_let_go
-#define vcpu_reset          model_reset
-#define vcpu_destroy        model_destroy
-#define vcpu_steal_start    model_steal_start
-#define vcpu_steal_tell     model_steal_tell
-#define vcpu_moving         model_moving
-#define sched_wake          model_wake
-#define ipi_kick            model_kick
+#define virq_post   model_post
+#define virq_drain  model_drain
+#define virq_clear  model_clear
+#define MODEL(name) model_##name
+#include "tests/host/vcpu_model.h"
+#define sched_wake model_wake
+#define ipi_kick   model_kick
 #undef atomic_fetch_or_explicit
 #define atomic_fetch_or_explicit(p, v, order)                                                      \
     (explorer_step(), __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))
