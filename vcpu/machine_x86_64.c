@@ -359,24 +359,6 @@ static bool is_lapic_msr(uint32_t msr)
     return (msr >= VLAPIC_MSR_X2APIC && msr <= VLAPIC_MSR_LAST) || msr == VLAPIC_MSR_DEADLINE;
 }
 
-/* The guest names a place, and says whether it is to be used. */
-static bool cpu_set_steal(struct vcpu *vcpu, uint64_t value)
-{
-    const gpa_t place = gpa(value & ~(VSTEAL_MSR_ON | VSTEAL_MSR_RES));
-
-    if (value & VSTEAL_MSR_RES)
-        return false;
-    if (value & VSTEAL_MSR_ON) {
-        if (!vcpu_steal_start(vcpu, place, REGION_RAM))
-            return false;
-        vcpu_steal_tell(vcpu);
-    } else {
-        vcpu->steal.on = false;
-        vcpu->steal.place = place.v;
-    }
-    return true;
-}
-
 static bool machine_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
@@ -388,7 +370,7 @@ static bool machine_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
     else if (msr == MSR_TSC_ADJUST)
         *value = cpu->adjust;
     else if (msr == VSTEAL_MSR)
-        *value = vcpu->steal.place | (vcpu->steal.on ? VSTEAL_MSR_ON : 0);
+        *value = vsteal_msr_read(vcpu);
     else
         return vkvmclock_read(&cpu->clock, msr, value);
     return true;
@@ -417,7 +399,7 @@ static bool machine_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
         cpu_set_adjust(cpu, value);
         lapic_changed(vcpu);
     } else if (msr == VSTEAL_MSR) {
-        return cpu_set_steal(vcpu, value);
+        return vsteal_msr_write(vcpu, value);
     } else {
         const struct vkvmclock_time time = cpu_clock_time(cpu);
 

@@ -196,7 +196,8 @@ static int64_t vpsci_value(struct vcpu *vcpu, uint64_t function, uint64_t arg)
 }
 
 /* The rest, out of the hot path. */
-static void vpsci_call_rare(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t function)
+[[gnu::noinline]] static void vpsci_call_rare(struct vcpu *vcpu, struct vcpu_exit *exit,
+                                              uint64_t function)
 {
     bool wide = function & SMCCC_64;
     uint64_t mask = wide ? ~0ull : BITS(31, 0);

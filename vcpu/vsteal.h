@@ -10,6 +10,7 @@
 #include "kernel/types.h"
 
 struct guestmap;
+struct vcpu;
 
 #define VSTEAL_SIZE 64u /* Of the piece, and its alignment. */
 
@@ -19,12 +20,9 @@ struct vsteal_layout {
     uint8_t sequence; /* 32 bits: odd while `steal` is written. VSTEAL_NONE: there is none. */
 };
 
-#define VSTEAL_NONE    0xffu
+#define VSTEAL_NONE 0xffu
 
-/* x86: bit 0 enables, bits 5:1 are reserved. [Linux: virt/kvm/x86/msr.rst] */
-#define VSTEAL_MSR     0x4b564d03u
-#define VSTEAL_MSR_ON  BIT(0)
-#define VSTEAL_MSR_RES BITS(5, 1)
+#define VSTEAL_MSR  0x4b564d03u /* x86. [Linux: virt/kvm/x86/msr.rst] */
 
 extern const struct vsteal_layout vsteal_arm; /* [Arm DEN0057A, 3.2.2] */
 extern const struct vsteal_layout vsteal_sbi; /* [RISC-V SBI 2.0, "Steal-time Accounting"] */
@@ -47,3 +45,7 @@ bool vsteal_start(struct vsteal *s, struct guestmap *map, gpa_t place, uint64_t 
 /* It is on. When the place is no memory any more, it ends. */
 void vsteal_tell(struct vsteal *s, struct guestmap *map, const struct vsteal_layout *layout,
                  uint64_t stolen_ns);
+
+/* vsteal_msr.c: x86's interface, of the vCPU that is bound here. False: #GP(0). */
+uint64_t vsteal_msr_read(const struct vcpu *vcpu);
+bool vsteal_msr_write(struct vcpu *vcpu, uint64_t value);

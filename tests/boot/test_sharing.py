@@ -108,3 +108,28 @@ def test_a_hart_is_told_how_much_of_its_time_another_vm_stole(arch, folder, coun
     with Machine(arch, config(*vms), folder, smp=1) as machine:
         machine.expect("steal: powered off")
         judge(machine.text, count_checks)
+
+
+def test_a_vcpu_that_waits_goes_to_an_idle_processor_and_its_timers_with_it(arch, folder,
+                                                                          count_checks):
+    how = {"affinity": "0-1", "balance": True}
+    vms = [vm("timer", "timer.img", cmdline="rounds=100", cpus=3, **how),  # More than there are.
+           vm("first", "spin.img", autostart="no", **how), vm("own", "spin.img", **how),
+           vm("second", "spin.img", autostart="no", **how)]
+    with Machine(arch, config(*vms), folder) as machine:
+        machine.expect("timer: powered off", 90)
+        judge(machine.text, count_checks)
+        machine.prompt()
+        machine.command("stop own")
+        machine.expect("own: stopped")
+        placed = machine.command("list", r"first +created[^\n]* (\d)\r*\n[\s\S]*"
+                                 r"second +created[^\n]* (\d)\r*\n")
+        machine.command("start first")
+        machine.command("start second")
+        machine.quiet(2)
+        before = machine.stat()
+        machine.quiet(3)
+        after = machine.stat()
+        ran = {name: after[name, 0][1] - before[name, 0][1] for name in ("first", "second")}
+        assert placed.group(1) == placed.group(2), "they would not have to move"
+        assert min(ran.values()) > 0.7 * max(ran.values()) and sum(ran.values()) > 4000, ran

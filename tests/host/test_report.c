@@ -63,7 +63,7 @@ TEST(a_report_names_no_virtual_address_where_the_hardware_tells_none)
     virt_caps.access_gva = true;
     ASSERT(rig_logged("  write of 4 bytes\n"));
     ASSERT(!rig_logged("stage 1:"));
-    ASSERT(rig_logged("  stage 2: guest-physical 0x20000010 is not mapped\n"));
+    ASSERT(rig_logged("  stage 2: guest-physical 0x30000010 is not mapped\n"));
     rig_end();
 }
 
