@@ -11,7 +11,6 @@
 #include "kernel/assert.h"
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
-#include "kernel/string.h"
 #include "vcpu/chips/vcmos.h"
 #include "vcpu/chips/vdebugcon.h"
 #include "vcpu/chips/vns16550.h"
@@ -523,28 +522,6 @@ static void machine_destroy(struct vm *vm)
     vpm_stop(&m->pm);
 }
 
-/*
- * What a PC's firmware leaves in CMOS memory, and other firmware reads: the size of memory, in KiB
- * below 1 MiB and above (twice), in 64 KiB above 16 MiB, and, as QEMU has it, in 64 KiB above 4
- * GiB.
- */
-static void machine_cmos_memory(struct vm *vm)
-{
-    uint64_t size = machine_ram(vm->layout, vm->config->memory_size, 0).size;
-    uint64_t behind = machine_ram(vm->layout, vm->config->memory_size, 1).size / (64 * KIB);
-    uint64_t above = MIN(size > MIB ? (size - MIB) / KIB : 0, (uint64_t)UINT16_MAX);
-    uint64_t high = size > 16 * MIB ? (size - 16 * MIB) / (64 * KIB) : 0;
-    const uint16_t words[][2] = {{0x15, 640},
-                                 {0x17, (uint16_t)above},
-                                 {0x30, (uint16_t)above},
-                                 {0x34, (uint16_t)high},
-                                 {0x5b, (uint16_t)behind},
-                                 {0x5d, (uint16_t)(behind >> 16)}};
-
-    for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
-        memcpy(&machine_of(vm)->cmos.state.bytes[words[i][0]], &words[i][1], 2);
-}
-
 static void bus_reset(struct bus *bus)
 {
     for (unsigned i = 0; i < bus->count; i++)
@@ -558,7 +535,8 @@ static void machine_reset(struct vm *vm)
 
     bus_reset(&vm->bus);
     bus_reset(&vm->ports);
-    machine_cmos_memory(vm);
+    vcmos_set_memory(&m->cmos, machine_ram(vm->layout, vm->config->memory_size, 0).size,
+                     machine_ram(vm->layout, vm->config->memory_size, 1).size);
     vioapic_reset(&m->ioapic);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vlapic_reset(&m->lapics.cpu[i]);

@@ -108,11 +108,11 @@ TEST(what_a_vcpu_waits_for_its_pcpu_is_stolen_and_what_it_sleeps_is_not)
     uint64_t before;
 
     ASSERT_OK(vm_start(other));
-    vcpu_bind(vcpu);
+    ASSERT_OK(vcpu_bind(vcpu));
     ASSERT(!vcpu_steal_start(vcpu, gpa(0), REGION_RAM));
     ASSERT(!vcpu_steal_start(vcpu, gpa(PLACE), REGION_ROM)); /* Another kind of region. */
     ASSERT(vcpu_steal_start(vcpu, gpa(PLACE), REGION_RAM));
-    vcpu_unbind(vcpu);
+    ASSERT_OK(vcpu_unbind(vcpu));
     for (unsigned i = 0; i < 400; i++)
         turn_for(RIG_MS);
     before = told(vm);

@@ -473,3 +473,19 @@ void vcmos_stop(struct vcmos *cmos)
     lock_drop(&cmos->lock);
     alarm_stop(&cmos->alarm);
 }
+
+void vcmos_set_memory(struct vcmos *cmos, uint64_t low, uint64_t high)
+{
+    uint64_t behind = high / (64 * KIB);
+    uint64_t above = MIN(low > MIB ? (low - MIB) / KIB : 0, (uint64_t)UINT16_MAX);
+    uint64_t above_isa = low > 16 * MIB ? (low - 16 * MIB) / (64 * KIB) : 0;
+    const uint16_t words[][2] = {{0x15, 640},
+                                 {0x17, (uint16_t)above},
+                                 {0x30, (uint16_t)above},
+                                 {0x34, (uint16_t)above_isa},
+                                 {0x5b, (uint16_t)behind},
+                                 {0x5d, (uint16_t)(behind >> 16)}};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+        memcpy(&cmos->state.bytes[words[i][0]], &words[i][1], 2);
+}

@@ -45,3 +45,9 @@ struct vcmos {
 void vcmos_init(struct vcmos *cmos, uint64_t base, uint32_t irq, uint64_t epoch, unsigned home);
 /* As alarm_stop(). */
 void vcmos_stop(struct vcmos *cmos);
+/*
+ * What a PC's firmware leaves there, and other firmware reads: the size of memory, in KiB below
+ * 1 MiB and above (twice), in 64 KiB above 16 MiB, and, as QEMU has it, in 64 KiB above 4 GiB. low,
+ * high: bytes below and above 4 GiB. After a reset.
+ */
+void vcmos_set_memory(struct vcmos *cmos, uint64_t low, uint64_t high);
