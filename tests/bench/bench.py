@@ -40,8 +40,19 @@ BARE = {"aarch64": "virt,gic-version=3,dtb-randomness=off", "riscv64": "virt", "
 CONTROLLER = "interrupt-controller register that looks at many lines"
 TIMER = "timer deadline to the handler"
 
+# How processors are shared, over so many seconds of the machine's time.
+SHARING_S = 10
+SHARES = "CPU shares of 3 busy vCPUs, worst deviation from their weights"
+BUDGET = "budget of a busy vCPU, deviation"
+SLOTS = "time table, worst deviation of a slot"
+TICKS = "exits of an exclusive vCPU that does not exit"
+
 # Of the design: what each backend may cost. None: no budget.
 SHARED = {
+    SHARES: 3,
+    BUDGET: 1,
+    SLOTS: 1,
+    TICKS: 0,
     CONTROLLER: 500,
     "self-IPI, send to the handler": 500,
     "halt to timer wake, exclusive pCPU": 200,
@@ -199,6 +210,48 @@ class Bench:
         self.row("memory beyond the guests', 2 vCPUs",
                  (1 << 30) - (64 << 20) - int(match.group(1)) * unit, "bytes")
 
+    def took(self, vms, policy="", smp=1):
+        """Exits and milliseconds of each VM. With one pCPU: with several the emulator's timers come
+        late."""
+        dts = config(*(vm(name, "spin.img", "2M", **how) for name, how in vms.items()))
+        dts = dts.replace("vms {", f"cpus {{ cpu@0 {{ {policy} }}; }}; vms {{", 1)
+        with self.machine(dts, smp=smp, hasty=True) as machine:
+            for name in vms:
+                machine.expect(f"{name}: started")
+            machine.quiet(1)
+            before = after = machine.stat()
+            while sum(after[name, 0][1] - before[name, 0][1] for name in vms) < \
+                    SHARING_S * smp * 1000:
+                machine.quiet(1)
+                after = machine.stat()
+        return {name: [b - a for a, b in zip(before[name, 0], after[name, 0])] for name in vms}
+
+    def shares(self, name, parts, took):
+        """The worst deviation from parts of what all had, in percent of them; milliseconds are cut
+        off."""
+        whole = sum(ms for _, ms in took.values())
+        print(f"{name}:", ", ".join(f"{one} {ms} ms" for one, (_, ms) in took.items()))
+        self.row(name, round(max(max(abs(took[one][1] - part * whole) - 1, 0) / (part * whole)
+                                 for one, part in parts.items()) * 100, 2), "%")
+
+    def sharing(self):
+        took = self.took({"light": {"weight": 5}, "middle": {"weight": 20},
+                          "heavy": {"weight": 75}}, "slice-us = <2000>;")
+        self.shares(SHARES, {"light": 0.05, "middle": 0.2, "heavy": 0.75}, took)
+        took = self.took({"capped": {"priority": 20, "budget_us": 2000, "period_us": 10000},
+                          "rest": {}})
+        self.shares(BUDGET, {"capped": 0.2}, took)
+        slots = [("long", 0, 4000), ("often", 4000, 1000), ("short", 6000, 500),
+                 ("often", 8000, 1000)]
+        nodes = "".join(f'{name}{start} {{ vm = "{name}"; start-us = <{start}>; '
+                        f"length-us = <{length}>; }};" for name, start, length in slots)
+        took = self.took({"long": {}, "often": {}, "short": {}},
+                         f'policy = "table"; cycle-us = <10000>; slots {{ {nodes} }};')
+        self.shares(SLOTS, {"long": 4 / 6.5, "often": 2 / 6.5, "short": 0.5 / 6.5}, took)
+        took = self.took({"own": {"affinity": "1", "exclusive": True}, "other": {"affinity": "0"}},
+                         smp=2)
+        self.row(TICKS, took["own"][0], "exits")
+
     def boot_time(self, machine):
         """Instructions until SETTLE_S seconds after the first process's start: all, and those that
         the guest was not idle; and all that it told."""
@@ -295,6 +348,7 @@ def measure(arch, backend, quick):
             bench.costs_riscv64()
         bench.start()
         bench.sizes()
+        bench.sharing()
         if not quick and arch != "x86_64":  # The bare emulator's PC is not our guests' machine.
             bench.boots()
     return bench.rows
