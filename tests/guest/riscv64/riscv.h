@@ -143,7 +143,7 @@ enum aplic_mode {
 #define IMSIC_EIP(word)   (0x80u + 2 * (word)) /* Words of 64. */
 #define IMSIC_EIE(word)   (0xc0u + 2 * (word))
 
-#define IPI_IDENTITY      127u /* Of an IPI by a message; no source has it. */
+#define IPI_IDENTITY      250u /* Of an IPI by a message; nothing else has it. */
 
 static inline uint64_t imsic_page(unsigned cpu)
 {

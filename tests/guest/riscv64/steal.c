@@ -20,16 +20,6 @@ static int64_t set(uint64_t low, uint64_t high, uint64_t flags)
     return SBI3(SBI_STA, 0, low, high, flags).error;
 }
 
-static bool is_zero(void)
-{
-    const uint8_t *bytes = (const uint8_t *)&shared;
-    unsigned sum = 0;
-
-    for (unsigned i = 0; i < sizeof(shared); i++)
-        sum |= bytes[i];
-    return sum == 0;
-}
-
 /* As a guest must read it. */
 static uint64_t steal_read(void)
 {
@@ -41,6 +31,16 @@ static uint64_t steal_read(void)
         steal = LOAD(shared.steal);
     } while (sequence & 1 || LOAD(shared.sequence) != sequence);
     return steal;
+}
+
+/* But for what was counted since, if the other VM had a turn. */
+static bool is_zero(void)
+{
+    unsigned sum = shared.flags | shared.preempted;
+
+    for (unsigned i = 0; i < sizeof(shared.pad); i++)
+        sum |= shared.pad[i];
+    return sum == 0 && steal_read() < LATE_MS * (uint64_t)NS_OF_MS;
 }
 
 static void check_refusals(uint64_t base, uint64_t size)
