@@ -39,11 +39,14 @@ static struct pt_leaf leaf_at(uint64_t addr)
 TEST(guest_ram_is_zeroed_and_mapped_by_large_leaves)
 {
     uint64_t free_before, contiguous;
+    void *secrets;
 
     start();
     free_before = page_free_count();
-    memset(page_alloc(14), 0x77, 64 * MIB); /* Somebody's secrets. */
-    page_release(ptr_to_phys((void *)ALIGN_UP((uintptr_t)ram, 64 * MIB)), 64 * MIB);
+    secrets = page_alloc(14);
+    ASSERT(secrets);
+    memset(secrets, 0x77, 64 * MIB);
+    page_release(ptr_to_phys(secrets), 64 * MIB);
     ASSERT_OK(guestmap_add(&map, gpa(0x40000000), 70 * MIB + 3 * PAGE_SIZE, REGION_RAM, hpa(0)));
     ASSERT_EQ(leaf_at(0x40000000).size, 2 * MIB);
     ASSERT_EQ(leaf_at(0x40000000 + 70 * MIB).size, PAGE_SIZE);
