@@ -2,9 +2,8 @@
 /* Events of SVM, and what VMRUN refuses. Its exits are proved by the guests in tests/guest. */
 #include "arch/x86_64/guest_regs.h"
 #include "arch/x86_64/svm_event.h"
-#include "kernel/fmt.h"
 #include "kernel/string.h"
-#include "tests/host/test.h"
+#include "tests/host/refusal.h"
 #include "vcpu/arch_vcpu.h"
 
 static const struct svm_limits limits = {
@@ -13,21 +12,6 @@ static const struct svm_limits limits = {
     .physical_bits = 40,
     .asids = 16,
 };
-
-struct text_sink {
-    struct fmt_sink sink;
-    size_t length;
-    char text[2048];
-};
-
-static void text_put(struct fmt_sink *sink, const char *text, size_t size)
-{
-    struct text_sink *out = container_of(sink, struct text_sink, sink);
-
-    ASSERT(out->length + size < sizeof(out->text));
-    memcpy(out->text + out->length, text, size);
-    out->length += size;
-}
 
 static struct vmcb vmcb;
 
@@ -55,19 +39,9 @@ static void make_good(void)
 /* How many lines svm_check() says, and that one of them has the words. */
 static unsigned refused(const char *words)
 {
-    struct text_sink out = {.sink.put = text_put};
-    unsigned count = svm_check(&vmcb, &limits, &out.sink), lines = 0;
-    size_t size = strlen(words);
-    bool found = size == 0;
+    struct refusal said = {.sink.put = refusal_put};
 
-    for (size_t i = 0; i < out.length; i++) {
-        lines += out.text[i] == '\n';
-        found = found || (i + size <= out.length && memcmp(out.text + i, words, size) == 0);
-    }
-    ASSERT_EQ(lines, count);
-    if (!found)
-        test_fail(__FILE__, __LINE__, "not said: %s; but: %s", words, out.text);
-    return count;
+    return refusal_says(&said, svm_check(&vmcb, &limits, &said.sink), words);
 }
 
 TEST(svm_a_good_block_is_not_refused)

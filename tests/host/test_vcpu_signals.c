@@ -17,7 +17,7 @@ static void model_take(void);
 static void model_drop(void);
 
 #define MODEL(name) signal_##name
-#include "tests/host/vcpu_model.h"
+#include "tests/host/vcpu_model.inc"
 #define sched_wake      model_wake
 #define ipi_kick        model_kick
 #define arch_vcpu_start model_start
@@ -28,23 +28,6 @@ static void model_drop(void);
     (explorer_step(), __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))
 #undef atomic_fetch_and
 #define atomic_fetch_and(p, v) (explorer_step(), __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))
-const char *vcpu_state_text(enum vcpu_state state);
-bool vcpu_may_become(enum vcpu_state from, enum vcpu_state to);
-enum err vcpu_set_state(struct vcpu *vcpu, enum vcpu_state to);
-void vcpu_cancel(struct vcpu *vcpu);
-void vcpu_start(struct vcpu *vcpu, struct arch_entry entry);
-void vcpu_hold(struct vcpu *vcpu);
-void vcpu_let_go(struct vcpu *vcpu);
-void vcpu_reset(struct vcpu *vcpu);
-void vcpu_destroy(struct vcpu *vcpu);
-enum err vcpu_bind(struct vcpu *vcpu);
-enum err vcpu_unbind(struct vcpu *vcpu);
-void vcpu_request(struct vcpu *vcpu, uint32_t requests);
-void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
-enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry);
-struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu);
-enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu, uint8_t priority,
-                   bool trap_wait);
 #include "vcpu/vcpu.c"
 
 #define LOOKER 0u  /* Actor and pCPU 0: the vCPU. */

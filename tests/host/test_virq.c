@@ -79,7 +79,7 @@ static void model_kick(unsigned cpu);
 #define virq_drain  model_drain
 #define virq_clear  model_clear
 #define MODEL(name) model_##name
-#include "tests/host/vcpu_model.h"
+#include "tests/host/vcpu_model.inc"
 #define sched_wake model_wake
 #define ipi_kick   model_kick
 #undef atomic_fetch_or_explicit
@@ -95,23 +95,6 @@ void virq_post(struct virq_queue *queue, uint32_t irq, bool edge);
 void virq_drain(struct virq_queue *queue, void (*look)(void *arg, uint32_t irq, bool edge),
                 void *arg);
 void virq_clear(struct virq_queue *queue);
-const char *vcpu_state_text(enum vcpu_state state);
-bool vcpu_may_become(enum vcpu_state from, enum vcpu_state to);
-enum err vcpu_set_state(struct vcpu *vcpu, enum vcpu_state to);
-void vcpu_cancel(struct vcpu *vcpu);
-void vcpu_start(struct vcpu *vcpu, struct arch_entry entry);
-void vcpu_hold(struct vcpu *vcpu);
-void vcpu_let_go(struct vcpu *vcpu);
-void vcpu_reset(struct vcpu *vcpu);
-void vcpu_destroy(struct vcpu *vcpu);
-enum err vcpu_bind(struct vcpu *vcpu);
-enum err vcpu_unbind(struct vcpu *vcpu);
-void vcpu_request(struct vcpu *vcpu, uint32_t requests);
-void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
-enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry);
-struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu);
-enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu, uint8_t priority,
-                   bool trap_wait);
 #include "vcpu/vcpu.c"
 #include "vcpu/virq.c"
 #undef virq_clear

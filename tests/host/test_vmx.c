@@ -4,9 +4,8 @@
 #include "arch/x86_64/pt_ept.h"
 #include "arch/x86_64/vmx_check.h"
 #include "arch/x86_64/vmx_event.h"
-#include "kernel/fmt.h"
 #include "kernel/string.h"
-#include "tests/host/test.h"
+#include "tests/host/refusal.h"
 #include "vcpu/arch_vcpu.h"
 
 #define CR4_VMXE      BIT(13)
@@ -20,21 +19,6 @@ static const struct vmx_limits limits = {
     .efer = BIT(0) | EFER_LME | EFER_LMA | EFER_NXE,
     .physical_bits = 40,
 };
-
-struct text_sink {
-    struct fmt_sink sink;
-    size_t length;
-    char text[4096];
-};
-
-static void text_put(struct fmt_sink *sink, const char *text, size_t size)
-{
-    struct text_sink *out = container_of(sink, struct text_sink, sink);
-
-    ASSERT(out->length + size < sizeof(out->text));
-    memcpy(out->text + out->length, text, size);
-    out->length += size;
-}
 
 static struct vmx_fields fields;
 
@@ -102,19 +86,9 @@ static void make_v86(void)
 /* How many lines vmx_check() says, and that one of them has the words. */
 static unsigned refused(const char *words)
 {
-    struct text_sink out = {.sink.put = text_put};
-    unsigned count = vmx_check(&fields, &limits, &out.sink), lines = 0;
-    size_t size = strlen(words);
-    bool found = size == 0;
+    struct refusal said = {.sink.put = refusal_put};
 
-    for (size_t i = 0; i < out.length; i++) {
-        lines += out.text[i] == '\n';
-        found = found || (i + size <= out.length && memcmp(out.text + i, words, size) == 0);
-    }
-    ASSERT_EQ(lines, count);
-    if (!found || (count && !size))
-        test_fail(__FILE__, __LINE__, "not said: %s; but: %s", words, out.text);
-    return count;
+    return refusal_says(&said, vmx_check(&fields, &limits, &said.sink), words);
 }
 
 #define REFUSES_OF(make, words, change)                                                            \
