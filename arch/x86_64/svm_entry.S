@@ -9,6 +9,7 @@
  * 15.17, 15.21.1]
  */
 #include "asm.h"
+#include "entry_regs.inc"
 #include "vcpu_asm.h"
 
         .text
@@ -29,20 +30,7 @@ svm_enter:
         mov     %rcx, VMCB_RSP(%rax)
         mov     VCPU_RIP(%rdi), %rcx
         mov     %rcx, VMCB_RIP(%rax)
-        mov     8(%rdi), %rcx
-        mov     16(%rdi), %rdx
-        mov     24(%rdi), %rbx
-        mov     40(%rdi), %rbp
-        mov     48(%rdi), %rsi
-        mov     64(%rdi), %r8
-        mov     72(%rdi), %r9
-        mov     80(%rdi), %r10
-        mov     88(%rdi), %r11
-        mov     96(%rdi), %r12
-        mov     104(%rdi), %r13
-        mov     112(%rdi), %r14
-        mov     120(%rdi), %r15
-        mov     56(%rdi), %rdi
+        guest_load
         vmload  %rax
         vmrun   %rax                    /* which #VMEXIT restores. */
         vmsave  %rax
@@ -51,20 +39,8 @@ svm_enter:
         cli
         stgi
         mov     %gs:PCPU_BOUND, %rax
-        mov     %rcx, 8(%rax)
-        mov     %rdx, 16(%rax)
-        mov     %rbx, 24(%rax)
-        mov     %rbp, 40(%rax)
-        mov     %rsi, 48(%rax)
+        guest_save %rax
         mov     %rdi, 56(%rax)
-        mov     %r8, 64(%rax)
-        mov     %r9, 72(%rax)
-        mov     %r10, 80(%rax)
-        mov     %r11, 88(%rax)
-        mov     %r12, 96(%rax)
-        mov     %r13, 104(%rax)
-        mov     %r14, 112(%rax)
-        mov     %r15, 120(%rax)
         mov     VCPU_BLOCK(%rax), %rsi
         mov     VMCB_RAX(%rsi), %rcx
         mov     %rcx, 0(%rax)

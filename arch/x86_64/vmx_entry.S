@@ -8,6 +8,7 @@
  * only when IF changes; so it is set by STI, which holds interrupts off until after the entry. An
  * exit clears it. [SDM 3, 27.3 and 28.5]
  */
+#include "entry_regs.inc"
 #include "vcpu_asm.h"
 
         .text
@@ -35,20 +36,7 @@ vmx_enter:
         vmwrite VCPU_RIP(%rdi), %rax
         test    %sil, %sil              /* The flags stay until the jump. */
         mov     0(%rdi), %rax
-        mov     8(%rdi), %rcx
-        mov     16(%rdi), %rdx
-        mov     24(%rdi), %rbx
-        mov     40(%rdi), %rbp
-        mov     48(%rdi), %rsi
-        mov     64(%rdi), %r8
-        mov     72(%rdi), %r9
-        mov     80(%rdi), %r10
-        mov     88(%rdi), %r11
-        mov     96(%rdi), %r12
-        mov     104(%rdi), %r13
-        mov     112(%rdi), %r14
-        mov     120(%rdi), %r15
-        mov     56(%rdi), %rdi
+        guest_load
         jnz     2f
         sti
         vmlaunch
@@ -64,20 +52,8 @@ vmx_exit_point:
         push    %rdi
         mov     8(%rsp), %rdi
         mov     %rax, 0(%rdi)
-        mov     %rcx, 8(%rdi)
-        mov     %rdx, 16(%rdi)
-        mov     %rbx, 24(%rdi)
-        mov     %rbp, 40(%rdi)
-        mov     %rsi, 48(%rdi)
+        guest_save %rdi
         pop     56(%rdi)
-        mov     %r8, 64(%rdi)
-        mov     %r9, 72(%rdi)
-        mov     %r10, 80(%rdi)
-        mov     %r11, 88(%rdi)
-        mov     %r12, 96(%rdi)
-        mov     %r13, 104(%rdi)
-        mov     %r14, 112(%rdi)
-        mov     %r15, 120(%rdi)
         mov     $VMCS_GUEST_RSP_, %eax
         vmread  %rax, 32(%rdi)
         mov     $VMCS_GUEST_RIP_, %eax
