@@ -9,6 +9,7 @@
 #include "kernel/err.h"
 #include "kernel/types.h"
 
+struct state;
 struct vdev;
 
 struct vdev_ops {
@@ -20,6 +21,8 @@ struct vdev_ops {
     uint64_t (*read)(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width);
     void (*write)(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width, uint64_t value);
     void (*reset)(struct vdev *dev);
+    /* To a snapshot, or from it: vcpu/state.h. NULL: the machine has it with another part. */
+    void (*state)(struct vdev *dev, struct state *s);
 };
 
 /* A virtual device: embedded in each model's struct as its first member. */

@@ -15,6 +15,7 @@ struct guest_fdt_params;
 struct loader_job;
 struct loader_result;
 struct machine_layout;
+struct state;
 struct vcpu;
 struct vm;
 struct vsteal_layout;
@@ -45,6 +46,14 @@ struct machine_ops {
      * vm->paused_ticks as let_go. All vCPUs are held, vm->lock too. NULL: there are none.
      */
     void (*set_paused)(struct vm *vm, bool paused);
+    /*
+     * To a snapshot, or from it (vcpu/state.h): first the vCPUs' own parts of the machine, one
+     * after the other, then interrupt controllers and devices. All vCPUs are held, and clocks stand
+     * still as by set_paused. Loading: into a machine that was reset; no vCPU's timer is armed,
+     * let_go does that. What is wrong is refused there.
+     */
+    void (*cpu_state)(struct vcpu *vcpu, struct state *s);
+    void (*state)(struct vm *vm, struct state *s);
 
     /* Puts what goes beside a guest's files into its memory: loader_place_tree(), or its like. */
     enum err (*place)(const struct loader_job *job, struct loader_result *result);
