@@ -21,7 +21,10 @@ struct vdev_ops {
     uint64_t (*read)(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width);
     void (*write)(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width, uint64_t value);
     void (*reset)(struct vdev *dev);
-    /* To a snapshot, or from it: vcpu/state.h. NULL: the machine has it with another part. */
+    /*
+     * To a snapshot, or from it: vcpu/state.h. Called for each device of the VM, after
+     * machine_ops.state. NULL: its state is with another part of the machine.
+     */
     void (*state)(struct vdev *dev, struct state *s);
 };
 

@@ -48,9 +48,10 @@ struct machine_ops {
     void (*set_paused)(struct vm *vm, bool paused);
     /*
      * To a snapshot, or from it (vcpu/state.h): first the vCPUs' own parts of the machine, one
-     * after the other, then interrupt controllers and devices. All vCPUs are held, and clocks stand
-     * still as by set_paused. Loading: into a machine that was reset; no vCPU's timer is armed,
-     * let_go does that. What is wrong is refused there.
+     * after the other, each after its registers; then what is no device of the buses, interrupt
+     * controllers above all. The devices follow, by vdev_ops.state. All vCPUs are held, and clocks
+     * stand still as by set_paused; vm->lock is not held. Loading: into a machine that was reset;
+     * no vCPU's timer is armed, let_go does that. What is wrong is refused there.
      */
     void (*cpu_state)(struct vcpu *vcpu, struct state *s);
     void (*state)(struct vm *vm, struct state *s);
