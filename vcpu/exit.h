@@ -2,6 +2,9 @@
 /*
  * Exits: the guest gave control back. A backend turns the hardware's cause into one of these and
  * returns; it never calls up. The run loop decides. Fields of an exit are valid only for its kind.
+ * Those marked (i) are not a cause of the hardware's: they are what the guest asks for by a call or
+ * a register, which machine_ops.call finds out in the managed way, and machine_ops.intent in the
+ * manual one. ARCHITECTURE.md has a table of what a guest does to cause each.
  */
 #pragma once
 
@@ -20,20 +23,21 @@ enum exit_kind {
     EXIT_STAGE2_FAULT, /* fault: an access that cannot be answered as MMIO (fetch, table walk, no
                           syndrome). */
     EXIT_HALT,         /* HLT. */
-    EXIT_IDLE, /* The guest is idle for as long as the backend knows: SBI suspend, PSCI suspend. */
-    EXIT_WFI,  /* Wait for interrupt. */
-    EXIT_WFE,  /* Wait for event; PAUSE loops. */
-    EXIT_CPU_UP,           /* cpu: the guest starts one of its CPUs. */
-    EXIT_CPU_DOWN,         /* The guest stops this CPU. */
-    EXIT_SEND_IPI,         /* ipi. */
-    EXIT_SYSTEM_DOWN,      /* The guest powers off. */
-    EXIT_SYSTEM_RESET,     /* The guest restarts its machine. */
+    EXIT_IDLE,        /* (i) Idle until an interrupt, by its firmware: SBI suspend, PSCI suspend. */
+    EXIT_WFI,         /* Wait for interrupt. */
+    EXIT_WFE,         /* Wait for event; PAUSE loops. */
+    EXIT_CPU_UP,      /* (i) cpu: the guest starts one of its CPUs. */
+    EXIT_CPU_DOWN,    /* (i) The guest stops this CPU. */
+    EXIT_SEND_IPI,    /* (i) ipi. */
+    EXIT_SYSTEM_DOWN, /* (i) The guest powers off. */
+    EXIT_SYSTEM_RESET,     /* (i) The guest restarts its machine. */
     EXIT_SHUTDOWN,         /* x86: a fault while a double fault was being taken. */
-    EXIT_DEBUG,            /* debug: breakpoint, step. */
+    EXIT_DEBUG,            /* debug: a breakpoint, after arch_vcpu_trap_breakpoints(). */
     EXIT_INTERRUPT_WINDOW, /* x86: the guest can take what was asked for by arch_virq_set_control().
                             */
-    EXIT_PREEMPTION_TIMER, /* A guest timer or the slice timer of the hardware fired. */
-    EXIT_INTERRUPT_END,    /* The guest ended an interrupt that we asked to hear about. */
+    EXIT_PREEMPTION_TIMER, /* The time of vcpu_step_until() is over, or (Arm) the guest's timer is
+                              due. A host interrupt is pending, as with EXIT_INTERRUPT. */
+    EXIT_INTERRUPT_END,    /* (i) end: the guest ended an interrupt. */
     EXIT_FAIL_ENTRY,       /* code: hardware refused to enter the guest. */
     EXIT_CANCELLED,        /* vcpu_cancel(). */
     EXIT_INTERNAL_ERROR,   /* code. */
@@ -49,7 +53,8 @@ struct vcpu_exit {
     union {
         struct {
             uint64_t nr;       /* Arm: x0. RISC-V: a7 (extension). x86: rax. */
-            uint64_t args[6];  /* x1-x6; a0-a5. x86: in registers yet, no call has any. */
+            uint64_t args[6];  /* x1-x6; a0-a5. x86: rbx, rcx, rdx, rsi, rdi, rbp, in the manual way
+                                  only: none of our calls has more than the registers say. */
             uint64_t function; /* RISC-V: a6. */
             uint16_t imm;      /* Immediate of HVC or SMC. */
             bool firmware;     /* SMC rather than HVC. */
@@ -87,15 +92,19 @@ struct vcpu_exit {
             uint64_t target, entry, arg;
         } cpu;
         struct {
-            uint64_t targets; /* Bits of Aff0 on Arm, hart mask on RISC-V. */
-            uint64_t group;   /* Upper affinity; hart mask base. */
-            uint32_t vector;
-            bool to_all, to_self;
+            uint64_t targets; /* Bits of Aff0 on Arm, hart mask on RISC-V; x86: the destination. */
+            uint64_t group;   /* RS.Aff3.Aff2.Aff1; hart mask base; x86: 1: a logical one. */
+            uint32_t vector;  /* RISC-V: 0, there is but one. */
+            bool to_all;      /* Arm, x86: but oneself. */
+            bool to_self;     /* x86: too, or only. */
         } ipi;
         struct {
-            uint64_t pc, syndrome;
-            uint16_t imm;
-        } debug;
+            uint32_t vector; /* UINT32_MAX: the guest did not say, it is the latest (x86, AIA). */
+        } end;
+        struct {
+            uint64_t pc, syndrome; /* ESR; scause; vector. */
+            uint16_t imm;          /* Arm: of BRK. */
+        } debug; /* With advance set, arch_vcpu_finish() steps over the breakpoint. */
         uint64_t code;
     };
 };

@@ -6,6 +6,7 @@
  * virtual timer is the hardware's: its interrupt is left active for the guest to end. The EL1
  * physical timer traps and is emulated by a timer of ours.
  */
+#include "vcpu/machine_aarch64.h"
 #include "kernel/assert.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
@@ -13,6 +14,7 @@
 #include "vcpu/chips/vpl011.h"
 #include "vcpu/chips/vpl031.h"
 #include "vcpu/guest_fdt_impl.h"
+#include "vcpu/intent.h"
 #include "vcpu/irqchip/vgic.h"
 #include "vcpu/loader.h"
 #include "vcpu/machine.h"
@@ -20,20 +22,13 @@
 #include "vcpu/vm.h"
 #include "vcpu/vpsci.h"
 
-#define SPIS        64u /* As many as the machine's devices need, with room for virtio. */
-#define PPI_VTIMER  27u /* [Server Base System Architecture; QEMU's "virt"] */
-#define PPI_PTIMER  30u
+#define SPIS             64u /* As many as the machine's devices need, with room for virtio. */
+#define PPI_VTIMER       27u /* [Server Base System Architecture; QEMU's "virt"] */
+#define PPI_PTIMER       30u
 
-#define GICR_STRIDE 0x20000u
-#define GICV_SIZE   0x2000u /* [IHI 0048B, 5.5] */
+#define GICR_STRIDE      0x20000u
+#define GICV_SIZE        0x2000u /* [IHI 0048B, 5.5] */
 
-/* Trapped registers: ISS of a MRS or MSR without Rt and direction. */
-#define SYS_ISS(op0, op1, crn, crm, op2)                                                           \
-    ((uint32_t)((op0) << 20 | (op2) << 17 | (op1) << 14 | (crn) << 10 | (crm) << 1))
-#define ICC_SGI1R_EL1    SYS_ISS(3, 0, 12, 11, 5)
-#define ICC_ASGI1R_EL1   SYS_ISS(3, 0, 12, 11, 6)
-#define ICC_SGI0R_EL1    SYS_ISS(3, 0, 12, 11, 7)
-#define ICC_DIR_EL1      SYS_ISS(3, 0, 12, 11, 1)
 #define CNTP_TVAL_EL0    SYS_ISS(3, 3, 14, 2, 0)
 #define CNTP_CTL_EL0     SYS_ISS(3, 3, 14, 2, 1)
 #define CNTP_CVAL_EL0    SYS_ISS(3, 3, 14, 2, 2)
@@ -506,6 +501,7 @@ const struct machine_ops machine_aarch64 = {
     .deadline = machine_deadline,
     .sysreg = machine_sysreg,
     .call = vpsci_call,
+    .intent = intent_aarch64,
     .console = machine_console,
     .cpu_up_result = vpsci_cpu_up_result,
     .cpu_find = vpsci_cpu_find,

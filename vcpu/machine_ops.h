@@ -95,6 +95,8 @@ struct machine_ops {
      * (EXIT_CPU_UP, EXIT_SYSTEM_DOWN, …). Bound.
      */
     void (*call)(struct vcpu *vcpu, struct vcpu_exit *exit);
+    /* The manual way: such an exit, and others, as vcpu/intent.h says. Bound. */
+    void (*intent)(const struct vcpu *vcpu, struct vcpu_exit *exit);
     /* The VM's console. */
     struct console_port *(*console)(struct vm *vm);
     /* The firmware's word for the outcome of EXIT_CPU_UP. NULL, as the next: no such exit comes. */

@@ -15,6 +15,7 @@
 #include "vcpu/chips/vns16550.h"
 #include "vcpu/guest_fdt_impl.h"
 #include "vcpu/guest_files.h"
+#include "vcpu/intent.h"
 #include "vcpu/irqchip/vaplic.h"
 #include "vcpu/irqchip/vimsic.h"
 #include "vcpu/irqchip/vplic.h"
@@ -24,19 +25,13 @@
 #include "vcpu/vm.h"
 #include "vcpu/vsbi.h"
 
-#define HARTS_MAX     VPLIC_HARTS_MAX
+#define HARTS_MAX VPLIC_HARTS_MAX
 
-/* CSRs that trap while the vCPU has no guest interrupt file. */
-#define CSR_SIREG     0x151u
-#define CSR_STOPEI    0x15cu
+/* As CSR_STOPEI. */
+#define CSR_SIREG 0x151u
 
-#define IPRIO         0x30u /* By siselect: priorities of major interrupts. */
-#define IPRIO_END     0x3fu
-
-/* What is written to the test device [SiFive Test Finisher; QEMU's "virt"]. */
-#define TEST_FAIL     0x3333u
-#define TEST_POWEROFF 0x5555u
-#define TEST_RESET    0x7777u
+#define IPRIO     0x30u /* By siselect: priorities of major interrupts. */
+#define IPRIO_END 0x3fu
 
 struct riscv64_hart {
     struct vcpu *vcpu;
@@ -560,6 +555,7 @@ const struct machine_ops machine_riscv64 = {
     .deadline = machine_deadline,
     .sysreg = machine_sysreg,
     .call = vsbi_call,
+    .intent = intent_riscv64,
     .console = machine_console,
     .cpu_up_result = vsbi_cpu_up_result,
     .cpu_find = vsbi_cpu_find,

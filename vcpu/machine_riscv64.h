@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the firmware calls of a riscv64 guest ask of its machine. Private to vsbi.c and
- * machine_riscv64*.c. */
+/* What the firmware calls of a riscv64 guest ask of its machine, and what it has in common with
+ * intent_riscv64.c. Private to these and machine_riscv64*.c. */
 #pragma once
 
 #include "kernel/types.h"
@@ -8,6 +8,13 @@
 struct vcpu;
 struct vm;
 struct vns16550;
+
+#define CSR_STOPEI    0x15cu /* Traps while the vCPU has no guest interrupt file. */
+
+/* What is written to the test device [SiFive Test Finisher; QEMU's "virt"]. */
+#define TEST_FAIL     0x3333u
+#define TEST_POWEROFF 0x5555u
+#define TEST_RESET    0x7777u
 
 /* The vCPU's timer interrupt comes when its clock shows the time; one that is pending is taken
  * back. Bound. */

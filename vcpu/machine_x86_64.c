@@ -8,6 +8,7 @@
  * changed the answer. The local APIC's timer is one of ours on that pCPU; the guest's TSC, which
  * drives it, is the host's since the VM's start, plus what the guest adds to it (TSC_ADJUST).
  */
+#include "vcpu/machine_x86_64.h"
 #include "kernel/assert.h"
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
@@ -19,6 +20,7 @@
 #include "vcpu/chips/vpit.h"
 #include "vcpu/chips/vpm.h"
 #include "vcpu/hypercall.h"
+#include "vcpu/intent.h"
 #include "vcpu/irqchip/vioapic.h"
 #include "vcpu/irqchip/vlapic.h"
 #include "vcpu/loader.h"
@@ -75,6 +77,11 @@ static struct x86_cpu *cpu_of(const struct vcpu *vcpu)
 static struct vlapic *lapic_of(const struct vcpu *vcpu)
 {
     return cpu_of(vcpu)->lapic;
+}
+
+const struct vlapic *x86_64_lapic(const struct vcpu *vcpu)
+{
+    return lapic_of(vcpu);
 }
 
 /* --- Time --- */
@@ -579,5 +586,6 @@ const struct machine_ops machine_x86_64 = {
     .deadline = machine_deadline,
     .sysreg = machine_sysreg,
     .call = machine_call,
+    .intent = intent_x86_64,
     .console = machine_console,
 };

@@ -323,19 +323,50 @@ bool vcpu_turn(struct vcpu *vcpu)
     return run_exit(vcpu, &exit);
 }
 
+/* --- The manual way --- */
+
+static void run_step(struct vcpu *vcpu)
+{
+    uint32_t requests = atomic_fetch_and(&vcpu->requests, (uint32_t)~VCPU_REQ_CANCEL);
+
+    if (requests & VCPU_REQ_CANCEL) {
+        vcpu->stepped = (struct vcpu_exit){.kind = EXIT_CANCELLED};
+        return;
+    }
+    if (requests & VCPU_REQ_IRQ)
+        run_interrupts(vcpu);
+    arch_vcpu_run(&vcpu->arch, &vcpu->stepped);
+    run_trace(vcpu, &vcpu->stepped);
+}
+
 enum err vcpu_step(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
-    uint32_t requests;
-
     TRY(vcpu_set_state(vcpu, VCPU_RUNNING));
-    requests = atomic_fetch_and(&vcpu->requests, (uint32_t)~VCPU_REQ_CANCEL);
-    if (requests & VCPU_REQ_CANCEL) {
-        *exit = (struct vcpu_exit){.kind = EXIT_CANCELLED};
-    } else {
-        if (requests & VCPU_REQ_IRQ)
-            run_interrupts(vcpu);
-        arch_vcpu_run(&vcpu->arch, exit);
-        run_trace(vcpu, exit);
-    }
+    run_step(vcpu);
+    *exit = vcpu->stepped;
+    vcpu->vm->machine->intent(vcpu, exit);
+    return vcpu_set_state(vcpu, VCPU_READY);
+}
+
+enum err vcpu_step_until(struct vcpu *vcpu, uint64_t deadline, struct vcpu_exit *exit)
+{
+    enum err err;
+
+    if (vcpu->state == VCPU_READY) /* It fires as a host interrupt, and has nothing else to do. */
+        timer_arm(&vcpu->wake, deadline);
+    err = vcpu_step(vcpu, exit);
+    if (err != OK)
+        return err;
+    timer_disarm(&vcpu->wake);
+    if (exit->kind == EXIT_INTERRUPT && arch_ticks() >= deadline)
+        exit->kind = EXIT_PREEMPTION_TIMER;
+    return OK;
+}
+
+enum err vcpu_answer(struct vcpu *vcpu, bool *runs)
+{
+    TRY(vcpu_set_state(vcpu, VCPU_RUNNING));
+    *runs = vcpu->stepped.kind == EXIT_CANCELLED || run_exit(vcpu, &vcpu->stepped);
+    vcpu->stepped = (struct vcpu_exit){.kind = EXIT_NOTHING};
     return vcpu_set_state(vcpu, VCPU_READY);
 }

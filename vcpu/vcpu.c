@@ -74,12 +74,59 @@ static void vcpu_must_become(struct vcpu *vcpu, enum vcpu_state to)
     arch_vcpu_unbind(&vcpu->arch);
 }
 
+/* By hand is only what nobody manages, on its own pCPU. vm->lock held. */
+static enum err vcpu_by_hand(const struct vcpu *vcpu)
+{
+    const char *name = vcpu->vm->config->name;
+    enum err err = E_BUSY;
+
+    if (vcpu->sched.cpu != this_cpu()->id) {
+        log_debug("%s: vCPU %u is of cpu%u and cannot be run by hand on cpu%u", name, vcpu->index,
+                  vcpu->sched.cpu, this_cpu()->id);
+    } else if (vcpu_current() && vcpu_current() != vcpu) {
+        log_debug("%s: vCPU %u cannot be bound to cpu%u, where another is", name, vcpu->index,
+                  vcpu->sched.cpu);
+    } else if (!vm_is_by_hand(vcpu->vm)) {
+        log_debug("%s: is %s, and vCPU %u cannot be run by hand", name,
+                  vm_state_text(vcpu->vm->state), vcpu->index);
+        err = E_STATE;
+    } else {
+        err = OK;
+    }
+    return err;
+}
+
+enum err vcpu_set_entry(struct vcpu *vcpu, struct arch_entry entry)
+{
+    enum err err;
+
+    lock_take(&vcpu->vm->lock);
+    err = vcpu_by_hand(vcpu);
+    if (err == OK && vcpu->state != VCPU_FREE) {
+        log_debug("%s: vCPU %u is %s, and its entry cannot be set", vcpu->vm->config->name,
+                  vcpu->index, vcpu_state_text(vcpu->state));
+        err = E_STATE;
+    }
+    if (err == OK) {
+        arch_vcpu_start(&vcpu->arch, entry);
+        vcpu->power = VCPU_ON;
+    }
+    lock_drop(&vcpu->vm->lock);
+    return err;
+}
+
 enum err vcpu_bind(struct vcpu *vcpu)
 {
-    assert(!vcpu_current() || vcpu_current() == vcpu);
-    TRY(vcpu_set_state(vcpu, VCPU_READY));
-    vcpu_load(vcpu);
-    return OK;
+    enum err err;
+
+    lock_take(&vcpu->vm->lock);
+    err = vcpu_by_hand(vcpu);
+    if (err == OK)
+        err = vcpu_set_state(vcpu, VCPU_READY);
+    lock_drop(&vcpu->vm->lock);
+    if (err == OK)
+        vcpu_load(vcpu);
+    return err;
 }
 
 enum err vcpu_unbind(struct vcpu *vcpu)

@@ -77,10 +77,11 @@ struct vcpu {
     bool held;       /* Out of the guest with its timers stopped, and acknowledged; vm->lock. */
     bool moved;      /* To another pCPU, where its timers have yet to be armed. */
     bool hold_asked; /* vm->running counts it; vm->lock. */
-    struct work hold_work;   /* On its pCPU: acknowledges, whoever else may run there. */
-    struct arch_entry entry; /* For VCPU_REQ_START, VCPU_REQ_SIPI, and for resume. */
-    struct timer wake;       /* A guest timer's deadline, while blocked. */
-    struct vsteal steal;     /* Touched by its own run() only. */
+    struct work hold_work;    /* On its pCPU: acknowledges, whoever else may run there. */
+    struct arch_entry entry;  /* For VCPU_REQ_START, VCPU_REQ_SIPI, and for resume. */
+    struct timer wake;        /* A guest timer's deadline, while blocked. */
+    struct vsteal steal;      /* Touched by its own run() only. */
+    struct vcpu_exit stepped; /* The manual way: the last exit, as the hardware had it. */
     uint64_t exit_count;
     struct vcpu_trace trace[VCPU_TRACE];
 };
@@ -159,15 +160,44 @@ void vcpu_hold(struct vcpu *vcpu);
 void vcpu_let_go(struct vcpu *vcpu);
 void vcpu_reset(struct vcpu *vcpu);
 
-/* Load on, unload from this pCPU. E_STATE as vcpu_set_state(). */
+/* Enter the guest once and handle its exit; false: leave the loop. Bound. run.c */
+bool vcpu_turn(struct vcpu *vcpu);
+
+/*
+ * --- The manual way: a vCPU of a VM that is not managed (vm_load(), and not vm_start()) is run by
+ * hand, on its own pCPU, outside of all locks of vcpu/: from boot, work, or a program in place of
+ * boot/guests.c. Refused, nothing has changed, and the log (level debug) says why.
+ */
+
+/*
+ * The guest begins at entry when it runs next, in the state that the architecture's firmware gives;
+ * its power is on. E_STATE: bound, or its VM is managed.
+ */
+enum err vcpu_set_entry(struct vcpu *vcpu, struct arch_entry entry);
+
+/*
+ * Load on, unload from this pCPU. E_STATE: as vcpu_set_state(), or its VM is managed; E_BUSY: this
+ * is another pCPU than its own, or has another vCPU loaded.
+ */
 enum err vcpu_bind(struct vcpu *vcpu);
 enum err vcpu_unbind(struct vcpu *vcpu);
 
-/* Enter the guest once and handle its exit; false: leave the loop. Bound. run.c */
-bool vcpu_turn(struct vcpu *vcpu);
 /*
- * The manual way: run until the guest exits, which the caller handles (irq_handle() for
- * EXIT_INTERRUPT, arch_vcpu_finish() for what is to be finished). EXIT_CANCELLED: see
+ * Run until the guest exits, which the caller handles: irq_handle() for EXIT_INTERRUPT and
+ * EXIT_PREEMPTION_TIMER, arch_vcpu_finish() for what is to be finished (reads with their result),
+ * arch_vcpu_set_return() for calls; or vcpu_answer() for any of them. What the guest asks for by a
+ * call or a register comes as the kind that says so (vcpu/intent.h). EXIT_CANCELLED: see
  * vcpu_cancel(). E_STATE unless READY. run.c
  */
 enum err vcpu_step(struct vcpu *vcpu, struct vcpu_exit *exit);
+/*
+ * The same, until EXIT_PREEMPTION_TIMER when the guest still runs at this time (host ticks). Other
+ * exits may come before. run.c
+ */
+enum err vcpu_step_until(struct vcpu *vcpu, uint64_t deadline, struct vcpu_exit *exit);
+/*
+ * What the managed way would do for the exit of the last step, once: devices, interrupt controller
+ * and firmware of the VM's machine. *runs: the guest can go on; false: it waits for an interrupt,
+ * or went off. E_STATE unless READY. run.c
+ */
+enum err vcpu_answer(struct vcpu *vcpu, bool *runs);

@@ -87,7 +87,7 @@ static uint64_t ticks_after_ms(uint64_t ms)
 
 /* --- Start --- */
 
-static enum err vm_load(struct vm *vm, struct loader_result *result)
+static enum err vm_load_images(struct vm *vm, struct loader_result *result)
 {
     struct loader_job job = {
         .map = &vm->map,
@@ -143,18 +143,57 @@ static void vm_let_go(struct vm *vm)
         vcpu_let_go(&vm->vcpus[i]);
 }
 
-/* State STARTING, so that nobody else does anything with it. */
-static enum err vm_start_claimed(struct vm *vm, bool again)
+static enum err vm_make_ready(struct vm *vm, struct loader_result *boot)
 {
-    struct loader_result boot;
     enum err err;
 
     vm->machine->reset(vm);
-    err = vm_load(vm, &boot);
+    err = vm_load_images(vm, boot);
     if (err == OK)
         vm_prepare(vm);
     else
         guestmap_clear_ram(&vm->map); /* Part of it may be loaded. */
+    return err;
+}
+
+/* A vCPU is bound by hand. vm->lock held. */
+static bool vm_is_bound(const struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        enum vcpu_state state = atomic_load(&vm->vcpus[i].state);
+
+        if (state != VCPU_READY && state != VCPU_RUNNING)
+            continue;
+        log_debug("%s: is %s, and vCPU %u is run by hand", vm->config->name,
+                  vm_state_text(vm->state), i);
+        return true;
+    }
+    return false;
+}
+
+enum err vm_load(struct vm *vm, struct arch_entry *entry)
+{
+    struct loader_result boot;
+    bool ok;
+
+    lock_take(&vm->lock);
+    ok = vm_is_by_hand(vm) && !vm_is_bound(vm);
+    if (!ok)
+        log_debug("%s: is %s and cannot be loaded", vm->config->name, vm_state_text(vm->state));
+    lock_drop(&vm->lock);
+    if (!ok)
+        return E_STATE;
+    TRY(vm_make_ready(vm, &boot));
+    *entry = boot.entry;
+    return OK;
+}
+
+/* State STARTING, so that nobody else does anything with it. */
+static enum err vm_start_claimed(struct vm *vm, bool again)
+{
+    struct loader_result boot;
+    enum err err = vm_make_ready(vm, &boot);
+
     lock_take(&vm->lock);
     if (err == OK) {
         vm_must_become(vm, VM_RUNNING);
@@ -176,7 +215,7 @@ enum err vm_start(struct vm *vm)
     enum err err;
 
     lock_take(&vm->lock);
-    err = vm_set_state(vm, VM_STARTING);
+    err = vm_is_by_hand(vm) && vm_is_bound(vm) ? E_STATE : vm_set_state(vm, VM_STARTING);
     if (err == OK)
         vm->restart_pending = false;
     lock_drop(&vm->lock);
@@ -496,7 +535,8 @@ enum err vm_leave(struct vm *vm)
     bool queued;
 
     lock_take(&vm->lock);
-    vm->leaving = vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED;
+    vm->leaving = (vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED) &&
+                  !vm_is_bound(vm);
     if (vm->leaving)
         vm->restart_pending = false;
     lock_drop(&vm->lock);

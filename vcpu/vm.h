@@ -101,7 +101,7 @@ extern unsigned vm_count; /* All are below. */
 enum err vm_create(const struct config_vm *config, struct vm **vm);
 /*
  * All that it has goes back, the memory zeroed. CREATED, STOPPED (also one that waits for its
- * restart) or FAILED. vm_create.c
+ * restart) or FAILED, no vCPU being bound by hand. vm_create.c
  */
 enum err vm_destroy(struct vm *vm);
 struct vm *vm_find(const char *name);
@@ -110,8 +110,15 @@ void vm_configure(const struct config *config);
 const struct config_vm *vm_configured(const char *name);
 
 /*
- * Loads the images and starts vCPU 0: STARTING, RUNNING. From CREATED, STOPPED, FAILED; other
- * errors than E_STATE make it FAILED, and are logged.
+ * The manual way: devices reset, images loaded, vCPUs off and as before their first start, the
+ * guest's clock at zero; *entry is where vCPU 0 is to begin, for vcpu_set_entry(). The VM stays as
+ * it is, CREATED, STOPPED or FAILED, while its vCPUs are run by hand; else E_STATE, as when one is
+ * bound. Other errors are logged. Context as vm_start().
+ */
+enum err vm_load(struct vm *vm, struct arch_entry *entry);
+/*
+ * Loads the images and starts vCPU 0: STARTING, RUNNING. From CREATED, STOPPED, FAILED, no vCPU
+ * being bound by hand; other errors than E_STATE make it FAILED, and are logged.
  */
 enum err vm_start(struct vm *vm);
 /*
@@ -146,6 +153,13 @@ void vm_vcpu_held(struct vcpu *vcpu);
 static inline bool vm_is_up(const struct vm *vm)
 {
     return vm->state == VM_RUNNING || vm->state == VM_PAUSING || vm->state == VM_PAUSED;
+}
+
+/* Nobody manages it: its vCPUs may be run by hand. vm->lock held. */
+static inline bool vm_is_by_hand(const struct vm *vm)
+{
+    return !vm->leaving && !vm->restart_pending &&
+           (vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED);
 }
 
 /* Whether the state may follow the other. */

@@ -121,38 +121,19 @@ static void vpsci_cpu_on(struct vcpu_exit *exit, uint64_t target, uint64_t entry
     exit->cpu.arg = arg;
 }
 
-/*
- * Those of PSCI whose arguments may be 64 bits wide; function is without that bit. False: unknown.
- */
-static bool vpsci_wide(struct vcpu *vcpu, struct vcpu_exit *exit, uint64_t function,
-                       const uint64_t args[3])
+static void vpsci_args(const struct vcpu_exit *exit, uint64_t args[3])
 {
-    switch (function) {
-    case PSCI_CPU_ON:
-        vpsci_cpu_on(exit, args[0], args[1], args[2]);
-        return true;
-    case PSCI_CPU_SUSPEND: /* A power-down state may be answered by a standby [5.4.3]. */
-        arch_vcpu_set_return(&vcpu->arch, 0, PSCI_SUCCESS);
-        exit->kind = EXIT_IDLE;
-        return true;
-    case PSCI_AFFINITY_INFO:
-        arch_vcpu_set_return(&vcpu->arch, 0,
-                             (uint64_t)vpsci_affinity_info(vcpu->vm, args[0], args[1]));
-        return true;
-    case PSCI_SYSTEM_RESET2:
-        if (args[0] != 0) { /* Only SYSTEM_WARM_RESET is architectural. */
-            arch_vcpu_set_return(&vcpu->arch, 0, (uint64_t)PSCI_INVALID_PARAM);
-            return true;
-        }
-        exit->kind = EXIT_SYSTEM_RESET;
-        return true;
-    }
-    return false;
+    uint64_t mask = exit->call.nr & SMCCC_64 ? ~0ull : BITS(31, 0);
+
+    for (unsigned i = 0; i < 3; i++)
+        args[i] = exit->call.args[i] & mask;
 }
 
-/* Those that do not end in a value. */
-static bool vpsci_power(struct vcpu_exit *exit, uint64_t function)
+bool vpsci_intent(struct vcpu_exit *exit)
 {
+    uint64_t function = exit->call.nr & BITS(31, 0), args[3];
+
+    vpsci_args(exit, args);
     switch (function) {
     case PSCI_CPU_OFF:
         exit->kind = EXIT_CPU_DOWN;
@@ -163,6 +144,18 @@ static bool vpsci_power(struct vcpu_exit *exit, uint64_t function)
     case PSCI_SYSTEM_RESET:
         exit->kind = EXIT_SYSTEM_RESET;
         return true;
+    }
+    switch (function & ~SMCCC_64) {
+    case PSCI_CPU_ON:
+        vpsci_cpu_on(exit, args[0], args[1], args[2]);
+        return true;
+    case PSCI_CPU_SUSPEND: /* A power-down state may be answered by a standby [5.4.3]. */
+        exit->kind = EXIT_IDLE;
+        return true;
+    case PSCI_SYSTEM_RESET2: /* Only SYSTEM_WARM_RESET is architectural. */
+        if (args[0] == 0)
+            exit->kind = EXIT_SYSTEM_RESET;
+        return args[0] == 0;
     }
     return false;
 }
@@ -199,16 +192,24 @@ static int64_t vpsci_value(struct vcpu *vcpu, uint64_t function, uint64_t arg)
 [[gnu::noinline]] static void vpsci_call_rare(struct vcpu *vcpu, struct vcpu_exit *exit,
                                               uint64_t function)
 {
-    bool wide = function & SMCCC_64;
-    uint64_t mask = wide ? ~0ull : BITS(31, 0);
-    const uint64_t args[3] = {exit->call.args[0] & mask, exit->call.args[1] & mask,
-                              exit->call.args[2] & mask};
+    uint64_t args[3];
+    int64_t value;
 
-    if (vpsci_power(exit, function) || vpsci_wide(vcpu, exit, function & ~SMCCC_64, args) ||
-        hypercall(vcpu, function, args[0]))
+    if (vpsci_intent(exit)) {
+        if (exit->kind == EXIT_IDLE)
+            arch_vcpu_set_return(&vcpu->arch, 0, PSCI_SUCCESS);
         return;
-    arch_vcpu_set_return(&vcpu->arch, 0,
-                         (uint64_t)vpsci_value(vcpu, function, args[0] & BITS(31, 0)));
+    }
+    vpsci_args(exit, args);
+    if (hypercall(vcpu, function, args[0]))
+        return;
+    if ((function & ~SMCCC_64) == PSCI_AFFINITY_INFO)
+        value = vpsci_affinity_info(vcpu->vm, args[0], args[1]);
+    else if ((function & ~SMCCC_64) == PSCI_SYSTEM_RESET2)
+        value = PSCI_INVALID_PARAM;
+    else
+        value = vpsci_value(vcpu, function, args[0] & BITS(31, 0));
+    arch_vcpu_set_return(&vcpu->arch, 0, (uint64_t)value);
 }
 
 void vpsci_call(struct vcpu *vcpu, struct vcpu_exit *exit)

@@ -13,6 +13,8 @@ struct vm;
  * (EXIT_CPU_UP, EXIT_CPU_DOWN, EXIT_IDLE, EXIT_SYSTEM_DOWN, EXIT_SYSTEM_RESET). Bound.
  */
 void vpsci_call(struct vcpu *vcpu, struct vcpu_exit *exit);
+/* The latter alone, with nothing answered; false: it asks for nothing like that. */
+bool vpsci_intent(struct vcpu_exit *exit);
 uint64_t vpsci_cpu_up_result(enum err err);
 /* By MPIDR affinity. */
 bool vpsci_cpu_find(const struct vm *vm, uint64_t target, unsigned *index);

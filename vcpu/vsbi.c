@@ -212,20 +212,26 @@ static bool vsbi_is_code(const struct vm *vm, uint64_t address)
     return region && region->kind != REGION_DEVICE && IS_ALIGNED(address, 2);
 }
 
-static int vsbi_hart_start(struct vcpu *vcpu, struct vcpu_exit *exit)
+static void vsbi_cpu_up(struct vcpu_exit *exit)
 {
     const uint64_t args[3] = {exit->call.args[0], exit->call.args[1], exit->call.args[2]};
-    unsigned index;
 
-    if (!vsbi_cpu_find(vcpu->vm, args[0], &index))
-        return SBI_INVALID_PARAM;
-    if (!vsbi_is_code(vcpu->vm, args[1]))
-        return SBI_INVALID_ADDRESS;
-    arch_vcpu_set_return(&vcpu->arch, 1, 0);
     exit->kind = EXIT_CPU_UP;
     exit->cpu.target = args[0];
     exit->cpu.entry = args[1];
     exit->cpu.arg = args[2];
+}
+
+static int vsbi_hart_start(struct vcpu *vcpu, struct vcpu_exit *exit)
+{
+    unsigned index;
+
+    if (!vsbi_cpu_find(vcpu->vm, exit->call.args[0], &index))
+        return SBI_INVALID_PARAM;
+    if (!vsbi_is_code(vcpu->vm, exit->call.args[1]))
+        return SBI_INVALID_ADDRESS;
+    arch_vcpu_set_return(&vcpu->arch, 1, 0);
+    vsbi_cpu_up(exit);
     return CALL_DONE;
 }
 
@@ -472,6 +478,49 @@ static int vsbi_ours(struct vcpu *vcpu, uint32_t function, uint64_t arg)
         return vsbi_ours(vcpu, function, exit->call.args[0]);
     }
     return SBI_NOT_SUPPORTED;
+}
+
+static void vsbi_intent_ipi(struct vcpu_exit *exit)
+{
+    const uint64_t mask = exit->call.args[0], base = exit->call.args[1];
+
+    exit->kind = EXIT_SEND_IPI;
+    exit->ipi.targets = mask;
+    exit->ipi.group = base;
+    exit->ipi.vector = 0;
+    exit->ipi.to_all = base == UINT64_MAX;
+    exit->ipi.to_self = false;
+}
+
+static bool vsbi_intent_hsm(struct vcpu_exit *exit, uint32_t function)
+{
+    if (function == 0)
+        vsbi_cpu_up(exit);
+    else if (function == 1)
+        exit->kind = EXIT_CPU_DOWN;
+    else if (function == 3 && !(exit->call.args[0] & BITS(30, 0)))
+        exit->kind = EXIT_IDLE;
+    return exit->kind != EXIT_HYPERCALL;
+}
+
+bool vsbi_intent(struct vcpu_exit *exit)
+{
+    uint32_t extension = (uint32_t)exit->call.nr, function = (uint32_t)exit->call.function;
+
+    switch (extension) {
+    case EXT_LEGACY_SHUTDOWN:
+        exit->kind = EXIT_SYSTEM_DOWN;
+        return true;
+    case EXT_IPI:
+        if (function == 0)
+            vsbi_intent_ipi(exit);
+        return function == 0;
+    case EXT_HSM:
+        return vsbi_intent_hsm(exit, function);
+    case EXT_SRST:
+        return vsbi_reset(exit, function) == CALL_DONE;
+    }
+    return false;
 }
 
 void vsbi_call(struct vcpu *vcpu, struct vcpu_exit *exit)

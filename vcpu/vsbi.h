@@ -16,6 +16,8 @@ struct vm;
  * EXIT_CPU_DOWN, EXIT_IDLE, EXIT_SYSTEM_DOWN, EXIT_SYSTEM_RESET). Bound.
  */
 void vsbi_call(struct vcpu *vcpu, struct vcpu_exit *exit);
+/* The latter, and EXIT_SEND_IPI, with nothing answered; false: it asks for nothing like that. */
+bool vsbi_intent(struct vcpu_exit *exit);
 uint64_t vsbi_cpu_up_result(enum err err);
 /* By hart id. */
 bool vsbi_cpu_find(const struct vm *vm, uint64_t target, unsigned *index);

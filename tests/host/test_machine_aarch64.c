@@ -184,7 +184,7 @@ TEST(the_virtual_timers_interrupt_is_the_guests_to_end)
     ASSERT(rig_irq_seen(vcpu, RIG_VTIMER_IRQ));
     ASSERT_EQ(fake.irq_keeps, 1);
     fake_be_cpu(0);
-    ASSERT_OK(vcpu_bind(vcpu));
+    ASSERT_OK(rig_bind(vcpu));
     ASSERT(fake.irq_active[RIG_VTIMER_IRQ]); /* It does not come again until the guest ends it, */
     ASSERT_OK(vcpu_unbind(vcpu));
     ASSERT(!fake.irq_active[RIG_VTIMER_IRQ]); /* and is free for the vCPU that runs next. */

@@ -6,6 +6,7 @@
 #include "mm/page.h"
 #include "tests/host/storm.h"
 #include "tests/host/test.h"
+#include "tests/host/vm_rig.h"
 #include "vcpu/chips/vns16550.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
@@ -75,7 +76,7 @@ static void start(enum config_irqchip irqchip)
     virt_caps.guest_msi = true;
     virt_caps.guest_files = 0;
     make_guest();
-    ASSERT_OK(vcpu_bind(&vcpus[0]));
+    ASSERT_OK(rig_bind(&vcpus[0]));
 }
 
 static void finish(void)
@@ -277,7 +278,7 @@ TEST(a_hart_that_is_held_has_its_timer_when_it_goes_on)
     fake_advance(3000);
     ASSERT_OK(vcpu_unbind(&vcpus[0]));
     machine_riscv64.let_go(&vcpus[0]);
-    ASSERT_OK(vcpu_bind(&vcpus[0]));
+    ASSERT_OK(rig_bind(&vcpus[0]));
     sbi(TIME, 0, arch_ticks() - 1000 + 500, 0, 0); /* In 500 ticks of its clock. */
     ASSERT_EQ(pcpus[0].arch.timer_deadline, arch_ticks() + 500);
     ASSERT_OK(vcpu_unbind(&vcpus[0]));
@@ -291,7 +292,7 @@ TEST(a_hart_that_is_held_has_its_timer_when_it_goes_on)
     }
     machine_riscv64.let_go(&vcpus[0]);
     ASSERT_EQ(pcpus[0].arch.timer_deadline, arch_ticks() + 500);
-    ASSERT_OK(vcpu_bind(&vcpus[0]));
+    ASSERT_OK(rig_bind(&vcpus[0]));
     fake_advance(500);
     timer_expire();
     ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 1);

@@ -7,6 +7,7 @@
 #include "mm/page.h"
 #include "tests/host/storm.h"
 #include "tests/host/test.h"
+#include "tests/host/vm_rig.h"
 #include "vcpu/console.h"
 #include "vcpu/hypercall.h"
 #include "vcpu/machine.h"
@@ -82,7 +83,7 @@ static void start_as(bool firmware)
     fake_advance(5000000);
     make_guest();
     vm.started_ticks = arch_ticks();
-    ASSERT_OK(vcpu_bind(&vcpus[0]));
+    ASSERT_OK(rig_bind(&vcpus[0]));
 }
 
 static void start(void)

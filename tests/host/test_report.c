@@ -102,7 +102,7 @@ TEST(two_vcpus_that_fault_together_make_one_report)
     ASSERT_OK(vcpu_power_on(&vm->vcpus[1], arch_entry(gpa(RIG_ENTRY), 0)));
     rig_turns(1);
     fake_be_cpu(1);
-    ASSERT_OK(vcpu_bind(&vm->vcpus[1])); /* It is in the guest. */
+    ASSERT_OK(rig_bind(&vm->vcpus[1])); /* It is in the guest. */
     RIG_SCRIPT(&vm->vcpus[0], hole);
     rig_turn(0);
     fake_be_cpu(1);

@@ -333,7 +333,7 @@ TEST(a_request_that_comes_just_before_a_wait_is_seen)
     other = vcpu;
     vcpu->arch.on_run = post_while_running;
     atomic_store(&this_cpu()->sched.leave, false);
-    ASSERT_OK(vcpu_bind(vcpu));
+    ASSERT_OK(rig_bind(vcpu));
     ASSERT(vcpu_turn(vcpu));
     ASSERT(!vcpu->waiting);
     ASSERT_OK(vcpu_unbind(vcpu));
@@ -429,7 +429,7 @@ TEST(what_was_asked_while_the_guest_ran_is_seen_before_it_runs_again)
     unsigned runs_before = vcpu->arch.runs;
 
     fake_be_cpu(0);
-    ASSERT_OK(vcpu_bind(vcpu));
+    ASSERT_OK(rig_bind(vcpu));
     fake_be_cpu(3);
     ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
     ASSERT(atomic_load(&pcpu(0)->ipi_under_way));

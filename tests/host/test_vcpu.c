@@ -40,7 +40,7 @@ TEST(the_current_vcpu_is_the_one_that_is_bound_here)
 
     fake_be_cpu(1);
     ASSERT(!vcpu_current());
-    ASSERT_OK(vcpu_bind(&vm->vcpus[1]));
+    ASSERT_OK(rig_bind(&vm->vcpus[1]));
     ASSERT_EQ(vcpu_current(), &vm->vcpus[1]);
     fake_be_cpu(0);
     ASSERT(!vcpu_current());
@@ -55,8 +55,8 @@ TEST(a_pcpu_has_one_vcpu_bound_at_most)
     struct vm *vm = rig_running(2);
 
     fake_be_cpu(1);
-    ASSERT_OK(vcpu_bind(&vm->vcpus[1]));
-    ASSERT_DIES(vcpu_bind(&vm->vcpus[0]));
+    ASSERT_OK(rig_bind(&vm->vcpus[1]));
+    ASSERT_ERR(E_BUSY, rig_bind(&vm->vcpus[0]));
     ASSERT_ERR(E_STATE, vcpu_unbind(&vm->vcpus[0]));
     ASSERT_OK(vcpu_unbind(&vm->vcpus[1]));
     ASSERT_ERR(E_STATE, vcpu_unbind(&vm->vcpus[1]));
@@ -130,7 +130,7 @@ TEST(a_vcpu_that_asks_something_of_itself_sends_no_ipi)
     struct vm *vm = rig_running(1);
 
     fake_be_cpu(0);
-    ASSERT_OK(vcpu_bind(&vm->vcpus[0]));
+    ASSERT_OK(rig_bind(&vm->vcpus[0]));
     vcpu_request(&vm->vcpus[0], VCPU_REQ_IRQ);
     ASSERT_OK(vcpu_unbind(&vm->vcpus[0]));
     ASSERT_EQ(fake.ipis, 0);

@@ -13,7 +13,7 @@ TEST(a_vcpu_goes_through_its_states)
     struct vcpu *vcpu = &vm->vcpus[0];
 
     ASSERT_EQ(vcpu->state, VCPU_FREE);
-    ASSERT_OK(vcpu_bind(vcpu));
+    ASSERT_OK(rig_bind(vcpu));
     ASSERT_EQ(vcpu->state, VCPU_READY);
     ASSERT_OK(vcpu_unbind(vcpu));
     rig_irq_enable(vm, 0, 20);
@@ -56,23 +56,139 @@ TEST(each_step_of_a_vcpus_state_is_allowed_or_refused_by_name)
     rig_end();
 }
 
+/* --- By hand --- */
+
+/* Loaded, and vCPU 0 ready to run where it is placed. */
+static struct vm *by_hand(unsigned vcpus)
+{
+    struct arch_entry entry;
+    struct vm *vm;
+
+    rig_start();
+    vm = rig_vm("web", vcpus, 0);
+    ASSERT_OK(vm_load(vm, &entry));
+    ASSERT_EQ(entry.pc.v, RIG_ENTRY);
+    ASSERT_OK(vcpu_set_entry(&vm->vcpus[0], entry));
+    ASSERT_EQ(vm->vcpus[0].arch.regs.pc, RIG_ENTRY);
+    ASSERT_EQ(vm->vcpus[0].power, VCPU_ON);
+    return vm;
+}
+
 TEST(a_vcpu_is_run_by_hand_from_ready_only)
 {
-    struct vm *vm = rig_running(1);
+    struct vm *vm = by_hand(1);
     struct vcpu *vcpu = &vm->vcpus[0];
     struct vcpu_exit exit;
 
-    fake_be_cpu(0);
     ASSERT_ERR(E_STATE, vcpu_step(vcpu, &exit));
     ASSERT_OK(vcpu_bind(vcpu));
     ASSERT_ERR(E_STATE, vcpu_bind(vcpu));
     RIG_SCRIPT(vcpu, power_off, wfi);
     ASSERT_OK(vcpu_step(vcpu, &exit));
     ASSERT_EQ(exit.kind, EXIT_SYSTEM_DOWN); /* Nobody else answers it. */
-    ASSERT_EQ(vm->state, VM_RUNNING);
+    ASSERT_EQ(vm->state, VM_CREATED);
     ASSERT_EQ(vcpu->state, VCPU_READY);
     ASSERT_OK(vcpu_step(vcpu, &exit));
     ASSERT_EQ(exit.kind, EXIT_WFI);
+    ASSERT_OK(vcpu_unbind(vcpu));
+    rig_end();
+}
+
+TEST(what_is_run_by_hand_is_not_started_loaded_or_destroyed)
+{
+    struct vm *vm = by_hand(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+    struct arch_entry entry;
+
+    log_set_level(LOG_DEBUG);
+    ASSERT_OK(vcpu_bind(vcpu));
+    ASSERT_ERR(E_STATE, vcpu_set_entry(vcpu, arch_entry(gpa(RIG_ENTRY), 0)));
+    ASSERT(rig_logged("web: vCPU 0 is ready, and its entry cannot be set"));
+    ASSERT_ERR(E_STATE, vm_load(vm, &entry));
+    ASSERT_ERR(E_STATE, vm_start(vm));
+    ASSERT_ERR(E_STATE, vm_destroy(vm));
+    ASSERT(rig_logged("web: is created, and vCPU 0 is run by hand"));
+    ASSERT_EQ(vm->state, VM_CREATED);
+    ASSERT_OK(vcpu_unbind(vcpu));
+    ASSERT_OK(vm_start(vm)); /* From now on it is managed. */
+    ASSERT_ERR(E_STATE, vcpu_bind(vcpu));
+    ASSERT(rig_logged("web: is running, and vCPU 0 cannot be run by hand"));
+    ASSERT_ERR(E_STATE, vcpu_set_entry(vcpu, entry));
+    ASSERT_ERR(E_STATE, vm_load(vm, &entry));
+    log_set_level(LOG_INFO);
+    rig_end();
+}
+
+TEST(a_vcpu_is_run_by_hand_on_its_own_pcpu_only_and_alone)
+{
+    struct vm *vm = by_hand(2), *other = rig_vm("other", 1, 0);
+
+    ASSERT_ERR(E_BUSY, vcpu_bind(&vm->vcpus[1]));
+    ASSERT_ERR(E_BUSY, vcpu_set_entry(&vm->vcpus[1], arch_entry(gpa(RIG_ENTRY), 0)));
+    ASSERT_OK(vcpu_bind(&vm->vcpus[0]));
+    ASSERT_ERR(E_BUSY, vcpu_bind(&other->vcpus[0]));
+    ASSERT_ERR(E_STATE, vcpu_bind(&vm->vcpus[0]));
+    ASSERT_OK(vcpu_unbind(&vm->vcpus[0]));
+    ASSERT_ERR(E_STATE, vcpu_unbind(&vm->vcpus[0]));
+    rig_end();
+}
+
+static bool spins(struct arch_vcpu *, struct vcpu_exit *exit)
+{
+    fake_advance(RIG_MS);
+    exit->kind = EXIT_INTERRUPT;
+    return true;
+}
+
+TEST(a_step_ends_when_its_time_is_over)
+{
+    struct vm *vm = by_hand(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+    uint64_t deadline = arch_ticks() + ticks_from_ns(2 * RIG_MS);
+    struct vcpu_exit exit;
+
+    ASSERT_ERR(E_STATE, vcpu_step_until(vcpu, deadline, &exit));
+    ASSERT_OK(vcpu_bind(vcpu));
+    vcpu->arch.on_run = spins;
+    ASSERT_OK(vcpu_step_until(vcpu, deadline, &exit));
+    ASSERT_EQ(exit.kind, EXIT_INTERRUPT); /* Another one. */
+    ASSERT_OK(vcpu_step_until(vcpu, deadline, &exit));
+    ASSERT_EQ(exit.kind, EXIT_PREEMPTION_TIMER);
+    ASSERT_OK(vcpu_step(vcpu, &exit));
+    ASSERT_EQ(exit.kind, EXIT_INTERRUPT);
+    ASSERT_OK(vcpu_unbind(vcpu));
+    rig_end();
+}
+
+TEST(an_exit_by_hand_is_answered_as_in_the_managed_way_once)
+{
+    static const struct vcpu_exit store = {
+        .kind = EXIT_MMIO_WRITE, .advance = true, .mmio = {{RIG_UART}, 'x', .width = 4}};
+    static const struct vcpu_exit off = {.kind = EXIT_HYPERCALL,
+                                         .call = {.nr = 0x84000002}}; /* CPU_OFF */
+    struct vm *vm = by_hand(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+    struct vcpu_exit exit;
+    bool runs;
+
+    ASSERT_ERR(E_STATE, vcpu_answer(vcpu, &runs));
+    ASSERT_OK(vcpu_bind(vcpu));
+    RIG_SCRIPT(vcpu, store, wfi, off);
+    ASSERT_OK(vcpu_step(vcpu, &exit));
+    ASSERT_EQ(exit.kind, EXIT_MMIO_WRITE);
+    ASSERT_OK(vcpu_answer(vcpu, &runs));
+    ASSERT(runs);
+    ASSERT_EQ(vcpu->arch.finishes, 1);
+    ASSERT_OK(vcpu_answer(vcpu, &runs)); /* There is nothing left to be answered. */
+    ASSERT_EQ(vcpu->arch.finishes, 1);
+    ASSERT_OK(vcpu_step(vcpu, &exit));
+    ASSERT_OK(vcpu_answer(vcpu, &runs));
+    ASSERT(!runs); /* It waits for an interrupt. */
+    ASSERT_OK(vcpu_step(vcpu, &exit));
+    ASSERT_EQ(exit.kind, EXIT_CPU_DOWN); /* What it asks for, */
+    ASSERT_OK(vcpu_answer(vcpu, &runs)); /* answered from how it asked. */
+    ASSERT(!runs);
+    ASSERT_EQ(vcpu->power, VCPU_OFF);
     ASSERT_OK(vcpu_unbind(vcpu));
     rig_end();
 }
@@ -93,7 +209,7 @@ static bool cancelled_while_it_runs(struct arch_vcpu *, struct vcpu_exit *exit)
 
 TEST(a_cancel_before_during_or_after_a_run_ends_one_run)
 {
-    struct vm *vm = rig_running(1);
+    struct vm *vm = by_hand(1);
     struct vcpu *vcpu = &vm->vcpus[0];
     bool (*on_run)(struct arch_vcpu *, struct vcpu_exit *) = vcpu->arch.on_run;
     struct vcpu_exit exit;

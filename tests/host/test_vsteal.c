@@ -108,7 +108,7 @@ TEST(what_a_vcpu_waits_for_its_pcpu_is_stolen_and_what_it_sleeps_is_not)
     uint64_t before;
 
     ASSERT_OK(vm_start(other));
-    ASSERT_OK(vcpu_bind(vcpu));
+    ASSERT_OK(rig_bind(vcpu));
     ASSERT(!vcpu_steal_start(vcpu, gpa(0), REGION_RAM));
     ASSERT(!vcpu_steal_start(vcpu, gpa(PLACE), REGION_ROM)); /* Another kind of region. */
     ASSERT(vcpu_steal_start(vcpu, gpa(PLACE), REGION_RAM));

@@ -177,6 +177,17 @@ struct vm *rig_running(unsigned vcpus)
     return vm;
 }
 
+enum err rig_bind(struct vcpu *vcpu)
+{
+    enum vm_state state = vcpu->vm->state;
+    enum err err;
+
+    vcpu->vm->state = VM_CREATED;
+    err = vcpu_bind(vcpu);
+    vcpu->vm->state = state;
+    return err;
+}
+
 void rig_script(struct vcpu *vcpu, const struct vcpu_exit *exits, unsigned count)
 {
     struct rig_guest *guest = vcpu->arch.test;
@@ -225,7 +236,7 @@ static uint64_t rig_access(struct vm *vm, unsigned vcpu, const struct vcpu_exit 
 
     ASSERT(dev);
     fake_be_cpu(vm->vcpus[vcpu].sched.cpu);
-    ASSERT_OK(vcpu_bind(&vm->vcpus[vcpu]));
+    ASSERT_OK(rig_bind(&vm->vcpus[vcpu]));
     if (exit->kind == EXIT_MMIO_READ)
         value = dev->ops->read(dev, vcpu, addr - dev->base, exit->mmio.width);
     else
