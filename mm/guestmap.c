@@ -16,6 +16,7 @@
 #include "kernel/assert.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "mm/guestmap_dirty.h"
 #include "mm/page.h"
 
 static const struct pt_attr guest_attrs[] = {
@@ -193,6 +194,19 @@ static enum err guestmap_check(const struct guestmap *map, const struct guest_re
     return map->region_count == GUEST_REGIONS_MAX ? E_NOMEM : OK;
 }
 
+/* From the guest. */
+static void guestmap_take_away(struct guestmap *map, const struct guest_region *region)
+{
+    uint64_t base = region->base.v;
+    enum err err = OK;
+
+    if (guest_is_ours(region->kind))
+        guestmap_unback(map, base, base + region->size);
+    else
+        err = pt_unmap(&map->pt, base, region->size);
+    assert(err == OK); /* Regions begin and end with leaves. */
+}
+
 enum err guestmap_add(struct guestmap *map, gpa_t base, uint64_t size, enum guest_region_kind kind,
                       hpa_t host)
 {
@@ -205,6 +219,11 @@ enum err guestmap_add(struct guestmap *map, gpa_t base, uint64_t size, enum gues
     err = guestmap_check(map, &region);
     if (err == OK)
         err = region.pinned ? guestmap_back_pinned(map, &region) : guestmap_back(map, &region);
+    if (err == OK) {
+        err = guestmap_dirty_add(map, &region);
+        if (err != OK)
+            guestmap_take_away(map, &region);
+    }
     if (err == OK) {
         at = guestmap_index(map, base.v);
         memmove(&map->regions[at + 1], &map->regions[at],
@@ -227,11 +246,8 @@ enum err guestmap_remove(struct guestmap *map, gpa_t base)
         struct guest_region *region = &map->regions[at];
 
         err = OK;
-        if (guest_is_ours(region->kind))
-            guestmap_unback(map, base.v, base.v + region->size);
-        else
-            err = pt_unmap(&map->pt, base.v, region->size);
-        assert(err == OK); /* Regions begin and end with leaves. */
+        guestmap_take_away(map, region);
+        guestmap_dirty_forget(region);
         map->region_count--;
         memmove(region, region + 1, (map->region_count - at) * sizeof(*region));
     }
@@ -275,14 +291,16 @@ void guestmap_destroy(struct guestmap *map)
     lock_take(&map->lock);
     arch_stage2_flush(map->vmid, pt_root(&map->pt), gpa(0), pt_size(map->pt.format));
     for (unsigned i = 0; i < map->region_count; i++) {
-        const struct guest_region *region = &map->regions[i];
+        struct guest_region *region = &map->regions[i];
         enum err err = OK;
 
         if (guest_is_ours(region->kind))
             err = pt_visit(&map->pt, region->base.v, region->size, guestmap_free_leaf, NULL);
         assert(err == OK);
+        guestmap_dirty_forget(region);
     }
     map->region_count = 0;
+    atomic_store(&map->dirty_on, false);
     pt_destroy(&map->pt);
     lock_drop(&map->lock);
 }
@@ -297,6 +315,8 @@ void guestmap_clear_ram(struct guestmap *map)
         if (region->kind == REGION_RAM)
             err = pt_visit(&map->pt, region->base.v, region->size, guestmap_clear_leaf, NULL);
         assert(err == OK);
+        if (region->kind == REGION_RAM)
+            guestmap_dirty_mark(map, region->base, region->size);
     }
     lock_drop(&map->lock);
 }
@@ -371,6 +391,8 @@ static enum err guest_access(struct guestmap *map, gpa_t addr, enum guest_action
     if (guest_is_memory(map, addr, size)) {
         char *at = ours;
 
+        if (action == GUEST_WRITE || action == GUEST_FILL)
+            guestmap_dirty_mark(map, addr, size);
         while (size > 0) {
             uint64_t contiguous = 0;
             void *guest = guest_find(map, addr, &contiguous);

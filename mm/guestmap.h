@@ -26,6 +26,9 @@ struct guest_region {
     enum guest_region_kind kind;
     hpa_t host;  /* First byte; RAM may consist of several host blocks: see guestmap.c. */
     bool pinned; /* host was asked for by the configuration. */
+    /* Of dirty tracking, a bit for each page; NULL while it is off, or not for this kind. */
+    _Atomic uint64_t *written; /* Since the last take, as far as not in the tables. */
+    uint64_t *taken;           /* Of the last take. */
 };
 
 #define GUEST_REGIONS_MAX 16u
@@ -34,6 +37,7 @@ struct guestmap {
     struct lock lock;
     struct pt pt;
     uint16_t vmid;
+    _Atomic bool dirty_on;
     unsigned region_count;
     struct guest_region regions[GUEST_REGIONS_MAX]; /* Sorted by base. */
 };
@@ -62,11 +66,61 @@ enum err guest_write(struct guestmap *map, gpa_t addr, const void *from, size_t 
 enum err guest_fill(struct guestmap *map, gpa_t addr, int byte, size_t size);
 /*
  * Host address of guest memory at addr, and how many bytes from there are contiguous; NULL when it
- * is no memory.
+ * is no memory. Who writes there calls guest_wrote() after each write.
  */
 void *guest_ptr(struct guestmap *map, gpa_t addr, uint64_t *contiguous);
 /* Make what was written through the accessors visible to a guest with caches off. */
 void guest_sync(struct guestmap *map, gpa_t addr, size_t size);
 uint64_t guestmap_ram_size(const struct guestmap *map);
-/* Zero all RAM again: for a reset. No vCPU runs. */
+/* Zero all RAM again: for a reset. No vCPU runs. All of it counts as written. */
 void guestmap_clear_ram(struct guestmap *map);
+
+/*
+ * Dirty tracking: which pages of 4 KiB of the RAM and ROM regions were written, by whomever: the
+ * guest's instructions and table walks, and we ourselves by guest_write(), guest_fill(),
+ * guestmap_clear_ram() and what is told by guest_wrote(). Regions of other kinds have no pages that
+ * are ours to keep, and are not tracked. Off at first; then it costs nothing.
+ *
+ * A page is in a set that is taken only if it was written. With two exceptions: on x86 the tables
+ * of the guest's own paging count as written when hardware walks them [AMD APM 2, 15.25.6; SDM 3,
+ * 29.3.5]; and a region that is added while tracking is on counts as written in whole.
+ *
+ * One user at a time (start, takes, stop): callers see to that. vCPUs may run, or be paused, on any
+ * pCPU; the VM's life (pause, reset, stop) does not end it, guestmap_destroy() does. Any context
+ * that may take RANK_GUESTMAP.
+ */
+
+/*
+ * From its return on, each page that is written is remembered. When it is on already, nothing
+ * happens: the pages written since then are kept. All of RAM is mapped by 4 KiB leaves while it is
+ * on: a page of tables for 2 MiB of RAM, and two bits for a page. E_NOMEM: nothing has changed.
+ */
+enum err guestmap_dirty_start(struct guestmap *map);
+/* Forgets what was written; RAM is mapped by large leaves again. Off already: nothing happens. */
+void guestmap_dirty_stop(struct guestmap *map);
+/*
+ * Get and clear. Takes the pages that were written since the last take, or since the start if there
+ * was none; guestmap_dirty_next() tells them. A write that ended before the call is in this set.
+ * One that happens meanwhile is in this set, and then is seen by who reads the page after the
+ * return, or is in the next. None is in neither. E_STATE: tracking is off.
+ */
+enum err guestmap_dirty_take(struct guestmap *map);
+/*
+ * The first run of pages in the set taken last that begins at or above from, by address; no run
+ * goes over a region's end. False: there is none. Start with gpa(0), and go on at *start + *size:
+ * a count of runs and pages needs no memory. The set stays as it is until the next take or stop.
+ */
+bool guestmap_dirty_next(const struct guestmap *map, gpa_t from, gpa_t *start, uint64_t *size);
+/*
+ * What was taken last counts as written again, and is in the next set: for a snapshot that could
+ * not be kept. Off, or nothing taken: nothing happens.
+ */
+void guestmap_dirty_put_back(struct guestmap *map);
+/* After a write through guest_ptr(). Costs a look at a flag while tracking is off. */
+void guest_wrote(struct guestmap *map, gpa_t addr, size_t size);
+/*
+ * A vCPU's own access to addr was stopped by stage 2; write: it may have been one. True: it is RAM,
+ * and a second try will not be stopped by what stopped this one: a leaf waited for its first write,
+ * or was being split or merged. False: it has another cause.
+ */
+bool guestmap_retry(struct guestmap *map, gpa_t addr, bool write);

@@ -13,40 +13,11 @@
 #include "mm/pt.h"
 
 #include "kernel/assert.h"
-#include "kernel/bits.h"
-
-#define TABLE_BITS 9u
-#define TABLE_SIZE PAGE_SIZE
-
-static unsigned pt_shift(unsigned level)
-{
-    return PAGE_SHIFT + TABLE_BITS * level;
-}
-
-static uint64_t pt_leaf_size(unsigned level)
-{
-    return (uint64_t)1 << pt_shift(level);
-}
-
-static unsigned pt_root_level(const struct pt_format *format)
-{
-    return format->levels - 1u;
-}
-
-/* Entries in a table of this level. */
-static unsigned pt_entries(const struct pt_format *format, unsigned level)
-{
-    return 1u << (level == pt_root_level(format) ? format->root_bits : TABLE_BITS);
-}
+#include "mm/pt_entry.h"
 
 static size_t pt_root_size(const struct pt_format *format)
 {
     return MAX((size_t)sizeof(uint64_t) << format->root_bits, (size_t)TABLE_SIZE);
-}
-
-static unsigned pt_index(const struct pt_format *format, unsigned level, uint64_t va)
-{
-    return (unsigned)(va >> pt_shift(level)) & (pt_entries(format, level) - 1);
 }
 
 uint64_t pt_size(const struct pt_format *format)
@@ -59,77 +30,12 @@ hpa_t pt_root(const struct pt *pt)
     return ptr_to_phys(pt->root);
 }
 
-/* --- Entries --- */
-
-static uint64_t pt_get(const uint64_t *slot)
-{
-    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-}
-
-/* What has never been written is a hole in all formats; most entries are that. */
-static enum pte_kind pt_kind(const struct pt_format *format, uint64_t entry, unsigned level)
-{
-    return entry == 0 ? PTE_HOLE : format->kind(entry, level);
-}
-
-static void pt_publish(struct pt *pt, const void *start, size_t size)
-{
-    if (pt->ops->publish)
-        pt->ops->publish(pt, start, size);
-}
-
-static void pt_set(struct pt *pt, uint64_t *slot, uint64_t entry)
-{
-    __atomic_store_n(slot, entry, __ATOMIC_RELEASE);
-    pt_publish(pt, slot, sizeof(*slot));
-}
-
-static uint64_t pt_address(const struct pt_format *format, uint64_t entry)
-{
-    return (entry & format->addr_mask) << format->addr_shift;
-}
-
-/* Address bits of a leaf's entry below its size are attributes, where the format has any. */
-static uint64_t pt_leaf_address(const struct pt_format *format, uint64_t entry, unsigned level)
-{
-    return ALIGN_DOWN(pt_address(format, entry), pt_leaf_size(level));
-}
-
-static uint64_t *pt_table(const struct pt_format *format, uint64_t entry)
-{
-    return phys_to_ptr(hpa(pt_address(format, entry)));
-}
-
-static uint64_t pt_address_bits(const struct pt_format *format, uint64_t pa)
-{
-    return (pa >> format->addr_shift) & format->addr_mask;
-}
-
-static uint64_t pt_leaf_entry(const struct pt_format *format, uint64_t pa, unsigned level,
-                              struct pt_attr attr)
-{
-    return pt_address_bits(format, pa) | format->leaf_bits(level, attr);
-}
-
 static uint64_t pt_table_entry(const struct pt_format *format, const uint64_t *table)
 {
     uint64_t pa = ptr_to_phys(table).v;
 
     assert((((pa >> format->addr_shift) & format->addr_mask) << format->addr_shift) == pa);
     return (pa >> format->addr_shift) | format->table_bits;
-}
-
-static struct pt_leaf pt_leaf_at(const struct pt_format *format, uint64_t va, unsigned level,
-                                 uint64_t entry)
-{
-    return (struct pt_leaf){
-        .va = ALIGN_DOWN(va, pt_leaf_size(level)),
-        .pa = hpa(pt_leaf_address(format, entry, level)),
-        .size = pt_leaf_size(level),
-        .level = level,
-        .attr = format->leaf_attr(level, entry),
-        .entry = entry,
-    };
 }
 
 /* --- Tables --- */
@@ -143,7 +49,7 @@ static uint64_t *pt_table_alloc(struct pt *pt)
     return table;
 }
 
-static void pt_table_free(struct pt *pt, uint64_t *table)
+void pt_table_free(struct pt *pt, uint64_t *table)
 {
     assert(pt->table_count > 0);
     pt->table_count--;
@@ -284,8 +190,7 @@ enum err pt_visit(const struct pt *pt, uint64_t va, uint64_t size,
 
 /* --- Splitting --- */
 
-/* Replaces the leaf by a table of leaves that translate the same. */
-static enum err pt_split(struct pt *pt, uint64_t *slot, unsigned level, uint64_t va)
+enum err pt_split(struct pt *pt, uint64_t *slot, unsigned level, uint64_t va)
 {
     const struct pt_format *format = pt->format;
     struct pt_leaf leaf = pt_leaf_at(format, va, level, *slot);

@@ -19,7 +19,6 @@ struct pt_attr {
     bool read : 1, write : 1, execute : 1;
     bool user : 1; /* Stage 1 only. */
     bool global : 1;
-    bool dirty_log : 1; /* Stage 2: a software mark, "write-protected in order to log". */
     enum pt_memory memory;
 };
 
@@ -33,6 +32,11 @@ struct pt_format {
     uint8_t addr_shift;     /* Address = (entry & addr_mask) << addr_shift. */
     uint64_t addr_mask;
     uint64_t table_bits; /* Or-ed into an entry that points lower. */
+    /*
+     * Bits that tell of a leaf that it was written, if they are cleared before: hardware sets them,
+     * or the first write faults and pt_wrote() does. Set in all others. 0: not to be known.
+     */
+    uint64_t dirty;
     /* A valid entry must be made a hole and flushed before it becomes another translation. */
     bool break_before_make;
     uint64_t (*leaf_bits)(unsigned level, struct pt_attr attr);
@@ -104,3 +108,22 @@ enum err pt_lookup(const struct pt *pt, uint64_t va, struct pt_leaf *leaf);
  */
 enum err pt_visit(const struct pt *pt, uint64_t va, uint64_t size,
                   enum err (*visit)(const struct pt_leaf *leaf, void *arg), void *arg);
+
+/*
+ * Dirty tracking (pt_dirty.c), of a range without holes that may be written: first pt_shatter(),
+ * then pt_harvest() as often as wanted, at last pt_merge(). Hardware may walk the tables, and set
+ * dirty bits in them, all the while.
+ */
+/* Leaves are all of level 0 after it. E_NOMEM: some may be. Changes no translation. */
+enum err pt_shatter(struct pt *pt, uint64_t va, uint64_t size);
+/*
+ * Clears the dirty bits of a shattered range, and calls visit (unless NULL) for each page that had
+ * them. Flushes before it returns: whatever was written by then through what a TLB had kept is told
+ * by this visit.
+ */
+void pt_harvest(struct pt *pt, uint64_t va, uint64_t size, void (*visit)(uint64_t va, void *arg),
+                void *arg);
+/* A page's leaf counts as written, and what TLBs keep of it is flushed. */
+void pt_wrote(struct pt *pt, uint64_t va);
+/* Counts as written, by the largest leaves that fit and lie in the range. */
+void pt_merge(struct pt *pt, uint64_t va, uint64_t size);

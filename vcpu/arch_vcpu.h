@@ -110,6 +110,12 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
                       const struct arch_guest_memory *memory, struct vcpu_exit *exit);
 
 /*
+ * Whether the last exit was of an instruction that arch_vcpu_decode() carries out: then it is not
+ * to be made again, for part of it may be done. Bound.
+ */
+bool arch_vcpu_midway(const struct arch_vcpu *vcpu);
+
+/*
  * System registers that the backend itself answers: identification without what is not virtualized,
  * and those of hidden debug facilities. False: not one of these; nothing was changed. True: exit is
  * ready to be finished.

@@ -104,6 +104,21 @@ static bool run_hole(struct vcpu *vcpu, struct vcpu_exit *exit)
 }
 
 /*
+ * RAM that only dirty tracking keeps from being accessed. Whether hardware described the access or
+ * not, the guest makes it again, so that what is written is written as a whole.
+ */
+static bool run_retry(struct vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    struct guestmap *map = &vcpu->vm->map;
+
+    if (exit->kind == EXIT_STAGE2_FAULT)
+        return guestmap_retry(map, exit->fault.gpa, exit->fault.write || exit->fault.table_walk);
+    return (exit->kind == EXIT_MMIO_READ || exit->kind == EXIT_MMIO_WRITE) &&
+           !arch_vcpu_midway(&vcpu->arch) &&
+           guestmap_retry(map, exit->mmio.gpa, exit->kind == EXIT_MMIO_WRITE);
+}
+
+/*
  * An access that no device answers. ROM ignores writes; a device refuses what is misaligned or
  * reaches beyond it; where nothing is, but in a PC's hole, it is the guest's end.
  */
@@ -112,6 +127,8 @@ static void run_no_device(struct vcpu *vcpu, struct vcpu_exit *exit)
     const struct guest_region *region = guestmap_find(&vcpu->vm->map, exit->mmio.gpa);
     struct bus_hint hint = {};
 
+    if (run_retry(vcpu, exit))
+        return;
     if (region && region->kind == REGION_ROM && exit->kind == EXIT_MMIO_WRITE)
         arch_vcpu_finish(&vcpu->arch, exit);
     else if (bus_find(&vcpu->vm->bus, exit->mmio.gpa.v, 1, &hint))
@@ -162,6 +179,8 @@ static void run_stage2_fault(struct vcpu *vcpu, struct vcpu_exit *exit)
     uint8_t insn[ARCH_INSN_MAX];
     unsigned size;
 
+    if (run_retry(vcpu, exit))
+        return;
     if (exit->fault.table_walk) {
         vm_fault(vcpu, "page tables where no memory is", exit);
         return;
@@ -337,6 +356,8 @@ static void run_step(struct vcpu *vcpu)
         run_interrupts(vcpu);
     arch_vcpu_run(&vcpu->arch, &vcpu->stepped);
     run_trace(vcpu, &vcpu->stepped);
+    if (run_retry(vcpu, &vcpu->stepped))
+        vcpu->stepped.kind = EXIT_NOTHING;
 }
 
 enum err vcpu_step(struct vcpu *vcpu, struct vcpu_exit *exit)

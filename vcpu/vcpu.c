@@ -153,7 +153,10 @@ static enum err vcpu_update_entry(void *arg, gpa_t addr, uint64_t old, uint64_t 
         return E_ABSENT;
     if (region->kind == REGION_ROM)
         return OK;
-    return atomic_compare_exchange_strong(entry, &old, new) ? OK : E_BUSY;
+    if (!atomic_compare_exchange_strong(entry, &old, new))
+        return E_BUSY;
+    guest_wrote(arg, addr, sizeof(*entry));
+    return OK;
 }
 
 struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu)

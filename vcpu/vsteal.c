@@ -46,4 +46,5 @@ void vsteal_tell(struct vsteal *s, struct guestmap *map, const struct vsteal_lay
     atomic_store_explicit((_Atomic uint64_t *)(piece + layout->steal), ns, memory_order_relaxed);
     if (layout->sequence != VSTEAL_NONE)
         atomic_store_explicit(sequence, ++s->sequence, memory_order_release);
+    guest_wrote(map, gpa(s->place), VSTEAL_SIZE);
 }

@@ -11,8 +11,12 @@
 #include "kernel/fmt.h"
 #include "kernel/string.h"
 
-#define MMFR1_PAN BITS(23, 20)
-#define PFR1_SSBS BITS(7, 4)
+#define MMFR1_PAN      BITS(23, 20)
+#define PFR1_SSBS      BITS(7, 4)
+
+/* SYS instructions with CRn = 7: IC, DC. [Arm ARM C5.4] */
+#define SYS_CACHE      0xd5087000u
+#define SYS_CACHE_MASK 0xfff8f000u
 
 /* A base register; 31 is the stack pointer of the mode that the guest is in. */
 static uint64_t insn_base(const struct arch_vcpu *vcpu, unsigned reg)
@@ -46,6 +50,11 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
     if (size != sizeof(word) || exit->fault.execute || exit->fault.table_walk)
         return false;
     memcpy(&word, insn, sizeof(word));
+    if ((word & SYS_CACHE_MASK) == SYS_CACHE) { /* Of ROM, that it may not write. */
+        vcpu_step_over(vcpu, 4);
+        exit->kind = EXIT_NOTHING;
+        return true;
+    }
     if (!a64_insn_decode(word, &state->access) || state->access.offset_reg)
         return false;
     if (state->access.load == exit->fault.write)
@@ -63,6 +72,11 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
     state->active = true;
     insn_next(vcpu, exit);
     return true;
+}
+
+bool arch_vcpu_midway(const struct arch_vcpu *vcpu)
+{
+    return vcpu->insn.active;
 }
 
 void insn_next(const struct arch_vcpu *vcpu, struct vcpu_exit *exit)

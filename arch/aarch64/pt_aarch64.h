@@ -24,13 +24,16 @@ extern const struct pt_format pt_format_s1;
  */
 struct pt_s2_variant {
     const struct pt_format *format;
+    const struct pt_format *dbm; /* With VTCR_EL2.HD: hardware tells what was written. */
     uint8_t ipa_bits;
     uint8_t t0sz; /* VTCR_EL2.T0SZ */
     uint8_t sl0;  /* VTCR_EL2.SL0: 1 starts at level 1, 2 at level 0. */
 };
 
 extern const struct pt_format pt_format_s2_32, pt_format_s2_36, pt_format_s2_39, pt_format_s2_40,
-    pt_format_s2_42, pt_format_s2_44, pt_format_s2_48;
+    pt_format_s2_42, pt_format_s2_44, pt_format_s2_48, pt_format_s2_32_dbm, pt_format_s2_36_dbm,
+    pt_format_s2_39_dbm, pt_format_s2_40_dbm, pt_format_s2_42_dbm, pt_format_s2_44_dbm,
+    pt_format_s2_48_dbm;
 
 #define PT_S2_VARIANTS 7u
 /* Ascending by size. */

@@ -3,7 +3,7 @@
  * Stage-2 entries (VMSAv8-64), in the sizes of guest-physical addresses that hardware can have.
  * Where the lookup starts at level 1, up to 16 tables are joined to one root. Pure. [Arm ARM D8.2
  * start level and concatenated tables, D8.3 descriptor formats, D8.4 permissions, D8.6 memory
- * attributes without FEAT_S2FWB]
+ * attributes without FEAT_S2FWB, D8.4.7 and D8.5.2 hardware management of dirty state]
  */
 #include "arch/aarch64/pt_aarch64.h"
 #include "kernel/bits.h"
@@ -16,7 +16,7 @@
 #define S2_SH            BITS(9, 8) /* 3: inner shareable. */
 #define S2_AF            BIT(10)    /* Accessed; 0 would fault. */
 #define S2_XN            BIT(54)    /* With bit 53 at 0: no execution, FEAT_XNX or not. */
-#define S2_LOG           BIT(55)    /* Ignored by hardware: write-protected in order to log. */
+#define S2_DBM           BIT(51)    /* FEAT_HAFDBS: the first write sets S2AP[1], no fault. */
 #define S2_ADDR          BITS(47, 12)
 
 #define S2_SH_INNER      3u
@@ -51,9 +51,12 @@ static uint64_t s2_leaf_bits(unsigned level, struct pt_attr attr)
         bits |= S2_WRITE;
     if (!attr.execute)
         bits |= S2_XN;
-    if (attr.dirty_log)
-        bits |= S2_LOG;
     return bits;
+}
+
+static uint64_t s2_leaf_bits_dbm(unsigned level, struct pt_attr attr)
+{
+    return s2_leaf_bits(level, attr) | (attr.write ? S2_DBM : 0);
 }
 
 static struct pt_attr s2_leaf_attr(unsigned, uint64_t pte)
@@ -64,7 +67,6 @@ static struct pt_attr s2_leaf_attr(unsigned, uint64_t pte)
         .read = pte & S2_READ,
         .write = pte & S2_WRITE,
         .execute = !(pte & S2_XN),
-        .dirty_log = pte & S2_LOG,
         .memory = memory == S2_ATTR_NORMAL   ? PT_NORMAL
                   : memory == S2_ATTR_DEVICE ? PT_DEVICE
                                              : PT_UNCACHED,
@@ -82,30 +84,39 @@ static enum pte_kind s2_kind(uint64_t pte, unsigned level)
 }
 
 /* Index bits of the root are what the levels below leave over. */
-#define S2_FORMAT(bits_, levels_)                                                                  \
-    const struct pt_format pt_format_s2_##bits_ = {                                                \
-        .name = "aarch64 stage 2, " #bits_ " bits",                                                \
+#define S2_FORMAT(bits_, levels_, suffix, leaf_bits_)                                              \
+    const struct pt_format pt_format_s2_##bits_##suffix = {                                        \
+        .name = "aarch64 stage 2, " #bits_ #suffix " bits",                                        \
         .levels = (levels_),                                                                       \
         .leaf_level_max = 2,                                                                       \
         .root_bits = (bits_)-PAGE_SHIFT - 9 * ((levels_)-1),                                       \
         .addr_mask = S2_ADDR,                                                                      \
         .table_bits = S2_VALID | S2_TABLE,                                                         \
+        .dirty = S2_WRITE,                                                                         \
         .break_before_make = true,                                                                 \
-        .leaf_bits = s2_leaf_bits,                                                                 \
+        .leaf_bits = (leaf_bits_),                                                                 \
         .leaf_attr = s2_leaf_attr,                                                                 \
         .kind = s2_kind,                                                                           \
     }
 
-S2_FORMAT(32, 3);
-S2_FORMAT(36, 3);
-S2_FORMAT(39, 3);
-S2_FORMAT(40, 3); /* 2 tables joined. */
-S2_FORMAT(42, 3); /* 8 tables joined. */
-S2_FORMAT(44, 4);
-S2_FORMAT(48, 4);
+#define S2_FORMATS(bits_, levels_)                                                                 \
+    S2_FORMAT(bits_, levels_, , s2_leaf_bits);                                                     \
+    S2_FORMAT(bits_, levels_, _dbm, s2_leaf_bits_dbm)
+
+S2_FORMATS(32, 3);
+S2_FORMATS(36, 3);
+S2_FORMATS(39, 3);
+S2_FORMATS(40, 3); /* 2 tables joined. */
+S2_FORMATS(42, 3); /* 8 tables joined. */
+S2_FORMATS(44, 4);
+S2_FORMATS(48, 4);
+
+#define S2_VARIANT(bits_, sl0)                                                                     \
+    {                                                                                              \
+        &pt_format_s2_##bits_, &pt_format_s2_##bits_##_dbm, (bits_), 64 - (bits_), (sl0)           \
+    }
 
 const struct pt_s2_variant pt_s2_variants[PT_S2_VARIANTS] = {
-    {&pt_format_s2_32, 32, 32, 1}, {&pt_format_s2_36, 36, 28, 1}, {&pt_format_s2_39, 39, 25, 1},
-    {&pt_format_s2_40, 40, 24, 1}, {&pt_format_s2_42, 42, 22, 1}, {&pt_format_s2_44, 44, 20, 2},
-    {&pt_format_s2_48, 48, 16, 2},
+    S2_VARIANT(32, 1), S2_VARIANT(36, 1), S2_VARIANT(39, 1), S2_VARIANT(40, 1),
+    S2_VARIANT(42, 1), S2_VARIANT(44, 2), S2_VARIANT(48, 2),
 };

@@ -104,11 +104,12 @@ static void exit_mmio(const struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint
 {
     if (!exit_is_stage2(esr)) {
         exit_unknown(exit, esr);
-    } else if (esr & ISS_CM) { /* Cache maintenance where no memory is: nothing to be done. */
+    } else if ((esr & ISS_CM) && (esr & FSC_TYPE) != FSC_PERMISSION) {
+        /* Cache maintenance where no memory is: nothing to be done. */
         exit->kind = EXIT_NOTHING;
         exit->advance = false;
         vcpu_step_over(vcpu, 4);
-    } else if (!(esr & ISS_ISV) || (esr & ISS_S1PTW)) {
+    } else if (!(esr & ISS_ISV) || (esr & (ISS_S1PTW | ISS_CM))) {
         exit_stage2_fault(vcpu, exit, esr, far, false);
     } else if (exit_gpa_any(vcpu, esr, far, &exit->mmio.gpa)) {
         exit_mmio(vcpu, exit, esr);

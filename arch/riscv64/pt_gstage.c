@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * G-stage entries: Sv39x4 and Sv48x4, with a root of four joined tables. Pure. Every access counts
- * as one of U-mode, so leaves have U; one without U is a leaf without rights. D is clear where
- * writes are to be logged: such a leaf is write-protected. [hypervisor.adoc, Guest Physical Address
- * Translation]
+ * as one of U-mode, so leaves have U; one without U is a leaf without rights. Where D is clear a
+ * write sets it, or faults: that is the hart's choice (Svadu, Svade), and both tell what was
+ * written. [hypervisor.adoc, Guest Physical Address Translation]
  */
 #include "arch/riscv64/pt_riscv64.h"
 #include "kernel/bits.h"
 
 static uint64_t gstage_leaf_bits(unsigned, struct pt_attr attr)
 {
-    uint64_t bits = PTE_V | PTE_A | field_put(PTE_RSW, attr.memory);
+    uint64_t bits = PTE_V | PTE_A | PTE_D | field_put(PTE_RSW, attr.memory);
 
-    if (!attr.dirty_log)
-        bits |= PTE_D;
     if (!attr.read && !attr.write && !attr.execute)
         return bits | PTE_R;
     bits |= PTE_U;
@@ -32,7 +30,6 @@ static struct pt_attr gstage_leaf_attr(unsigned, uint64_t pte)
         .read = (pte & PTE_U) && (pte & PTE_R),
         .write = (pte & PTE_U) && (pte & PTE_W),
         .execute = (pte & PTE_U) && (pte & PTE_X),
-        .dirty_log = !(pte & PTE_D),
         .memory = (enum pt_memory)field_get(PTE_RSW, pte),
     };
 }
@@ -55,6 +52,7 @@ static enum pte_kind gstage_kind(uint64_t pte, unsigned level)
         .addr_shift = 2,                                                                           \
         .addr_mask = PTE_PPN,                                                                      \
         .table_bits = PTE_V,                                                                       \
+        .dirty = PTE_D,                                                                            \
         .leaf_bits = gstage_leaf_bits,                                                             \
         .leaf_attr = gstage_leaf_attr,                                                             \
         .kind = gstage_kind,                                                                       \

@@ -248,6 +248,11 @@ void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
         vcpu->pc += vcpu->insn_length;
 }
 
+bool arch_vcpu_midway([[maybe_unused]] const struct arch_vcpu *vcpu)
+{
+    return false; /* Each instruction that we know has one access. */
+}
+
 /* Whatever could be decoded has been: see exit_decode(). */
 bool arch_vcpu_decode([[maybe_unused]] struct arch_vcpu *vcpu, [[maybe_unused]] const void *insn,
                       [[maybe_unused]] unsigned size,

@@ -6,7 +6,8 @@
  *
  * Memory types are for the guest's own PAT to be combined with, as under NPT: write-back leaves it
  * the choice. The host's MTRRs do not count. Accessed and dirty bits, which are ignored unless
- * EPT_POINTER asks for them, are set from the first. [SDM 3, 29.3.2 and 29.3.7]
+ * EPT_POINTER asks for them, are set from the first; without them a leaf that was not written yet
+ * is one that may not be. [SDM 3, 29.3.2 and 29.3.7]
  */
 #include "arch/x86_64/pt_ept.h"
 
@@ -20,7 +21,6 @@
 #define EPT_LEAF       BIT(7) /* Above level 0. */
 #define EPT_ACCESSED   BIT(8)
 #define EPT_DIRTY      BIT(9)
-#define EPT_DIRTY_LOG  BIT(52) /* Ours: the hardware ignores it. */
 #define EPT_ADDR       BITS(51, 12)
 
 #define EPT_UNCACHED   0u /* Of EPT_MEMORY. */
@@ -41,8 +41,6 @@ static uint64_t ept_leaf_bits(unsigned level, struct pt_attr attr)
         bits |= EPT_WRITE;
     if (attr.execute)
         bits |= EPT_EXECUTE;
-    if (attr.dirty_log)
-        bits |= EPT_DIRTY_LOG;
     return bits;
 }
 
@@ -54,7 +52,6 @@ static struct pt_attr ept_leaf_attr(unsigned, uint64_t pte)
         .read = pte & EPT_READ,
         .write = pte & EPT_WRITE,
         .execute = pte & EPT_EXECUTE,
-        .dirty_log = pte & EPT_DIRTY_LOG,
         .memory = memory == EPT_WRITE_BACK  ? PT_NORMAL
                   : memory == EPT_COMBINING ? PT_UNCACHED
                                             : PT_DEVICE,
@@ -68,7 +65,7 @@ static enum pte_kind ept_kind(uint64_t pte, unsigned level)
     return level == 0 || (pte & EPT_LEAF) ? PTE_LEAF : PTE_TABLE;
 }
 
-#define EPT_FORMAT(format, name_, leaf_level_max_)                                                 \
+#define EPT_FORMAT(format, name_, leaf_level_max_, dirty_)                                         \
     const struct pt_format format = {                                                              \
         .name = (name_),                                                                           \
         .levels = 4,                                                                               \
@@ -76,10 +73,13 @@ static enum pte_kind ept_kind(uint64_t pte, unsigned level)
         .root_bits = 9,                                                                            \
         .addr_mask = EPT_ADDR,                                                                     \
         .table_bits = EPT_RIGHTS | EPT_ACCESSED,                                                   \
+        .dirty = (dirty_),                                                                         \
         .leaf_bits = ept_leaf_bits,                                                                \
         .leaf_attr = ept_leaf_attr,                                                                \
         .kind = ept_kind,                                                                          \
     }
 
-EPT_FORMAT(pt_format_ept, "EPT", 2);
-EPT_FORMAT(pt_format_ept_2mib, "EPT without 1 GiB leaves", 1);
+EPT_FORMAT(pt_format_ept, "EPT", 2, EPT_DIRTY);
+EPT_FORMAT(pt_format_ept_2mib, "EPT without 1 GiB leaves", 1, EPT_DIRTY);
+EPT_FORMAT(pt_format_ept_ro, "EPT without dirty bits", 2, EPT_WRITE);
+EPT_FORMAT(pt_format_ept_2mib_ro, "EPT without 1 GiB leaves and dirty bits", 1, EPT_WRITE);

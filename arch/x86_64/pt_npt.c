@@ -9,8 +9,6 @@
 
 #include "arch/x86_64/pt_x86_64.h"
 
-#define NPT_DIRTY_LOG BIT(9) /* Ours: the hardware ignores it. */
-
 static uint64_t npt_leaf_bits(unsigned level, struct pt_attr attr)
 {
     uint64_t bits = LONG_P | LONG_A | LONG_D | (level > 0 ? LONG_PS : 0);
@@ -19,8 +17,6 @@ static uint64_t npt_leaf_bits(unsigned level, struct pt_attr attr)
         bits |= LONG_PWT;
     if (attr.memory == PT_DEVICE)
         bits |= LONG_PWT | LONG_PCD;
-    if (attr.dirty_log)
-        bits |= NPT_DIRTY_LOG;
     if (attr.read || attr.write || attr.execute)
         bits |= LONG_U;
     if (attr.write)
@@ -36,7 +32,6 @@ static struct pt_attr npt_leaf_attr(unsigned, uint64_t pte)
         .read = pte & LONG_U,
         .write = (pte & LONG_U) && (pte & LONG_W),
         .execute = (pte & LONG_U) && !(pte & LONG_NX),
-        .dirty_log = pte & NPT_DIRTY_LOG,
         .memory = pte & LONG_PCD   ? PT_DEVICE
                   : pte & LONG_PWT ? PT_UNCACHED
                                    : PT_NORMAL,
@@ -58,6 +53,7 @@ static enum pte_kind npt_kind(uint64_t pte, unsigned level)
         .root_bits = 9,                                                                            \
         .addr_mask = LONG_ADDR,                                                                    \
         .table_bits = LONG_P | LONG_W | LONG_U | LONG_A,                                           \
+        .dirty = LONG_D,                                                                           \
         .leaf_bits = npt_leaf_bits,                                                                \
         .leaf_attr = npt_leaf_attr,                                                                \
         .kind = npt_kind,                                                                          \

@@ -214,6 +214,11 @@ void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
         virt_run(vcpu, exit);
 }
 
+bool arch_vcpu_midway(const struct arch_vcpu *vcpu)
+{
+    return vcpu_insn_active(vcpu);
+}
+
 void vcpu_step_over(struct arch_vcpu *vcpu, unsigned length)
 {
     virt_step_over(vcpu, length);

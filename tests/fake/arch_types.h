@@ -47,7 +47,8 @@ struct arch_vcpu {
     bool (*on_decode)(struct arch_vcpu *vcpu, const void *insn, unsigned size,
                       struct vcpu_exit *exit);
     bool (*on_sysreg)(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
-    void *test; /* The test's own. */
+    bool midway; /* What arch_vcpu_midway() says. */
+    void *test;  /* The test's own. */
 
     unsigned runs, binds, starts, finishes, faults;
     struct vcpu_exit *finished; /* If the test sets it: the last finished exit is copied there. */

@@ -360,6 +360,11 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
     return vcpu->on_decode && vcpu->on_decode(vcpu, insn, size, exit);
 }
 
+bool arch_vcpu_midway(const struct arch_vcpu *vcpu)
+{
+    return vcpu->midway;
+}
+
 bool arch_vcpu_sysreg(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     return vcpu->on_sysreg && vcpu->on_sysreg(vcpu, exit);

@@ -20,7 +20,7 @@ static uint64_t ept_leaf_bits(unsigned level, struct pt_attr attr)
 {
     return (attr.read ? 1u : 0) | (attr.write ? 2u : 0) | (attr.execute ? 4u : 0) |
            (level > 0 ? BIT(7) : 0) | (attr.memory == PT_NORMAL ? 6u << 3 : 0) |
-           (attr.memory == PT_UNCACHED ? 1u << 3 : 0) | (attr.dirty_log ? BIT(52) : 0);
+           (attr.memory == PT_UNCACHED ? 1u << 3 : 0);
 }
 
 static struct pt_attr ept_leaf_attr(unsigned, uint64_t pte)
@@ -30,7 +30,6 @@ static struct pt_attr ept_leaf_attr(unsigned, uint64_t pte)
     return (struct pt_attr){.read = pte & 1,
                             .write = pte & 2,
                             .execute = pte & 4,
-                            .dirty_log = pte & BIT(52),
                             .memory = type == 6   ? PT_NORMAL
                                       : type == 1 ? PT_UNCACHED
                                                   : PT_DEVICE};
@@ -48,31 +47,24 @@ static const struct pt_format format_ept5 = {
     .root_bits = 9,
     .addr_mask = BITS(51, 12),
     .table_bits = 7,
+    .dirty = 2,
     .leaf_bits = ept_leaf_bits,
     .leaf_attr = ept_leaf_attr,
     .kind = ept_kind,
 };
 
 const struct pt_format *const all_pt_formats[] = {
-    &pt_format_s1,
-    &pt_format_s2_32,
-    &pt_format_s2_36,
-    &pt_format_s2_39,
-    &pt_format_s2_40,
-    &pt_format_s2_42,
-    &pt_format_s2_44,
-    &pt_format_s2_48,
-    &pt_format_sv39,
-    &pt_format_sv48,
-    &pt_format_sv39x4,
-    &pt_format_sv48x4,
-    &pt_format_long,
-    &pt_format_npt,
-    &pt_format_npt_2mib,
-    &pt_format_ept,
-    &pt_format_ept_2mib,
-    &format_ept5,
-    NULL,
+    &pt_format_s1,        &pt_format_s2_32,
+    &pt_format_s2_36,     &pt_format_s2_39,
+    &pt_format_s2_40,     &pt_format_s2_42,
+    &pt_format_s2_44,     &pt_format_s2_48,
+    &pt_format_sv39,      &pt_format_sv48,
+    &pt_format_sv39x4,    &pt_format_sv48x4,
+    &pt_format_long,      &pt_format_npt,
+    &pt_format_npt_2mib,  &pt_format_ept,
+    &pt_format_ept_2mib,  &pt_format_ept_ro,
+    &pt_format_s2_40_dbm, &pt_format_s2_48_dbm,
+    &format_ept5,         NULL,
 };
 
 /*

@@ -211,7 +211,6 @@ TEST(attributes_come_back_as_they_were_given)
             struct pt_attr attr = {.read = true,
                                    .write = i & 1,
                                    .execute = i & 2,
-                                   .dirty_log = (i & 4) && !is_stage1(f),
                                    .global = is_stage1(f),
                                    .memory = (enum pt_memory)(i >> 3)};
 
@@ -222,7 +221,6 @@ TEST(attributes_come_back_as_they_were_given)
                 ASSERT_EQ(f->kind(bits, level), PTE_LEAF);
                 ASSERT_EQ(bits & BITS(47, 21) & f->addr_mask, 0);
                 ASSERT(back.read && back.write == attr.write && back.execute == attr.execute);
-                ASSERT_EQ(back.dirty_log, attr.dirty_log);
                 ASSERT_EQ(back.memory, attr.memory);
             }
         }

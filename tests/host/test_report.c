@@ -31,6 +31,10 @@ TEST(a_report_says_what_where_and_what_was_before)
 
 TEST(a_report_names_the_device_and_the_mapping_of_an_address)
 {
+    const struct vcpu_exit fetch = {
+        .kind = EXIT_STAGE2_FAULT,
+        .fault = {
+            .gpa = {RIG_RAM_BASE + 0x1234}, .gva = {0x5678}, .gva_valid = true, .execute = true}};
     struct vm *vm = rig_running(1);
 
     RIG_SCRIPT(&vm->vcpus[0],
@@ -41,12 +45,7 @@ TEST(a_report_names_the_device_and_the_mapping_of_an_address)
     ASSERT(!rig_logged("stage 1:")); /* No virtual address is known. */
     rig_end();
     vm = rig_running(1);
-    RIG_SCRIPT(
-        &vm->vcpus[0],
-        {.kind = EXIT_STAGE2_FAULT,
-         .fault = {
-             .gpa = {RIG_RAM_BASE + 0x1234}, .gva = {0x5678}, .gva_valid = true, .execute = true}});
-    rig_turn(0);
+    vm_fault(&vm->vcpus[0], "a fetch", &fetch);
     ASSERT(rig_logged("  stage 1: guest-virtual 0x5678 -> "));
     ASSERT(rig_logged("  stage 2: guest-physical 0x40001234 -> host 0x"));
     ASSERT(rig_logged(" (rwx, 2048 KiB leaf)\n"));

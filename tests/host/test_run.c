@@ -234,6 +234,40 @@ static bool sysreg_answer(struct arch_vcpu *, struct vcpu_exit *exit)
     return true;
 }
 
+TEST(ram_that_waits_for_its_first_write_is_written_by_the_guest_itself)
+{
+    struct vm *vm = rig_running(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+    struct vcpu_exit fault = {.kind = EXIT_STAGE2_FAULT,
+                              .fault = {.gpa = gpa(RIG_RAM_BASE + 5 * PAGE_SIZE), .write = true}};
+    uint64_t size, word = 0;
+    gpa_t at;
+
+    ASSERT_OK(guestmap_dirty_start(&vm->map));
+    RIG_SCRIPT(vcpu, mmio(true, RIG_RAM_BASE + 3 * PAGE_SIZE, 8, 0x55), fault);
+    rig_turn(0);
+    ASSERT_EQ(vm->state, VM_RUNNING);
+    ASSERT_EQ(vcpu->arch.finishes, 0); /* Neither is stepped over: hardware does it. */
+    ASSERT_OK(guest_read(&vm->map, gpa(RIG_RAM_BASE + 3 * PAGE_SIZE), &word, 8));
+    ASSERT(word != 0x55);
+    ASSERT_OK(guestmap_dirty_take(&vm->map));
+    ASSERT(guestmap_dirty_next(&vm->map, gpa(RIG_RAM_BASE + PAGE_SIZE), &at, &size));
+    ASSERT_EQ(at.v, RIG_RAM_BASE + 3 * PAGE_SIZE);
+    ASSERT(guestmap_dirty_next(&vm->map, gpa(at.v + size), &at, &size));
+    ASSERT_EQ(at.v, RIG_RAM_BASE + 5 * PAGE_SIZE);
+    /* An instruction that is being emulated is not made again. */
+    vcpu->arch.midway = true;
+    RIG_SCRIPT(vcpu, mmio(true, RIG_RAM_BASE + 7 * PAGE_SIZE, 8, 0x55));
+    rig_turn(0);
+    ASSERT_EQ(vcpu->arch.finishes, 1);
+    ASSERT_OK(guest_read(&vm->map, gpa(RIG_RAM_BASE + 7 * PAGE_SIZE), &word, 8));
+    ASSERT_EQ(word, 0x55);
+    ASSERT_OK(guestmap_dirty_take(&vm->map));
+    ASSERT(guestmap_dirty_next(&vm->map, gpa(RIG_RAM_BASE + 7 * PAGE_SIZE), &at, &size));
+    ASSERT_EQ(at.v, RIG_RAM_BASE + 7 * PAGE_SIZE);
+    rig_end();
+}
+
 TEST(a_system_register_is_answered_or_undefined)
 {
     struct vm *vm = rig_running(1);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mm/guestmap_dirty.c; the fake's stage 2 is that of aarch64, where a first write faults. */
+#include <string.h>
+
+#include "kernel/bits.h"
+#include "mm/guestmap.h"
+#include "mm/page.h"
+#include "tests/host/test.h"
+
+#define RAM     (64 * MIB)
+#define RAM_GPA 0x40000000ull
+#define ROM_GPA 0x1000000ull
+
+static struct guestmap map;
+static uint64_t free_at_start;
+
+static void start(void)
+{
+    fake_ram(256 * MIB);
+    ASSERT_OK(guestmap_init(&map, arch_stage2_format(), 7));
+    ASSERT_OK(guestmap_add(&map, gpa(RAM_GPA), RAM + 3 * PAGE_SIZE, REGION_RAM, hpa(0)));
+    ASSERT_OK(guestmap_add(&map, gpa(ROM_GPA), 5 * PAGE_SIZE, REGION_ROM, hpa(0)));
+    ASSERT_OK(guestmap_add(&map, gpa(0x9000000), PAGE_SIZE, REGION_DEVICE, hpa(0x9000000)));
+    free_at_start = page_free_count();
+}
+
+/* Pages of the set, which must be exactly these runs. */
+struct run {
+    uint64_t start, pages;
+};
+
+static void expect(const struct run *runs, unsigned count)
+{
+    uint64_t size = 0;
+    gpa_t at = gpa(0), from = gpa(0);
+
+    for (unsigned i = 0; i < count; i++) {
+        ASSERT(guestmap_dirty_next(&map, from, &at, &size));
+        ASSERT_EQ(at.v, runs[i].start);
+        ASSERT_EQ(size, runs[i].pages * PAGE_SIZE);
+        from = gpa(at.v + size);
+    }
+    ASSERT(!guestmap_dirty_next(&map, from, &at, &size));
+}
+
+#define EXPECT(...)                                                                                \
+    expect((const struct run[]){__VA_ARGS__},                                                      \
+           sizeof((const struct run[]){__VA_ARGS__}) / sizeof(struct run))
+
+static void take(void)
+{
+    ASSERT_OK(guestmap_dirty_take(&map));
+}
+
+static struct pt_leaf leaf(uint64_t addr)
+{
+    struct pt_leaf leaf;
+
+    ASSERT_OK(pt_lookup(&map.pt, addr, &leaf));
+    return leaf;
+}
+
+TEST(pages_written_are_taken_once_and_exactly)
+{
+    static char buf[3 * PAGE_SIZE];
+
+    start();
+    ASSERT_ERR(E_STATE, guestmap_dirty_take(&map));
+    ASSERT_OK(guest_fill(&map, gpa(RAM_GPA), 1, RAM)); /* Before the start: nobody asked. */
+    ASSERT_OK(guestmap_dirty_start(&map));
+    take();
+    expect(NULL, 0);
+    /* By us: parts of pages, over a word of the bitmap, the very last page, and ROM. */
+    ASSERT_OK(guest_write(&map, gpa(RAM_GPA + PAGE_SIZE - 1), buf, 2));
+    ASSERT_OK(guest_write(&map, gpa(RAM_GPA + 62 * PAGE_SIZE + 5), buf, 2 * PAGE_SIZE));
+    ASSERT_OK(guest_fill(&map, gpa(RAM_GPA + RAM + 2 * PAGE_SIZE), 0, PAGE_SIZE));
+    guest_wrote(&map, gpa(ROM_GPA + 4 * PAGE_SIZE + 8), 8);
+    ASSERT_OK(guest_read(&map, gpa(RAM_GPA + 20 * PAGE_SIZE), buf, sizeof(buf)));
+    ASSERT_ERR(E_RANGE, guest_write(&map, gpa(RAM_GPA + RAM + 2 * PAGE_SIZE), buf, sizeof(buf)));
+    /* By a vCPU, whose first write faults. */
+    ASSERT(!leaf(RAM_GPA + 2 * MIB).attr.write);
+    ASSERT(guestmap_retry(&map, gpa(RAM_GPA + 2 * MIB + 123), true));
+    ASSERT(leaf(RAM_GPA + 2 * MIB).attr.write);
+    ASSERT(!leaf(RAM_GPA + 2 * MIB + PAGE_SIZE).attr.write);
+    take();
+    EXPECT({ROM_GPA + 4 * PAGE_SIZE, 1}, {RAM_GPA, 2}, {RAM_GPA + 62 * PAGE_SIZE, 3},
+           {RAM_GPA + 2 * MIB, 1}, {RAM_GPA + RAM + 2 * PAGE_SIZE, 1});
+    ASSERT(!leaf(RAM_GPA + 2 * MIB).attr.write);
+    take();
+    expect(NULL, 0);
+    guestmap_destroy(&map);
+}
+
+TEST(a_start_keeps_what_was_written_and_a_stop_gives_large_leaves_back)
+{
+    start();
+    ASSERT_EQ(leaf(RAM_GPA).size, 2 * MIB);
+    guestmap_dirty_stop(&map);
+    ASSERT_OK(guestmap_dirty_start(&map));
+    ASSERT_EQ(leaf(RAM_GPA).size, PAGE_SIZE);
+    ASSERT_OK(guest_fill(&map, gpa(RAM_GPA + MIB), 0, 1));
+    ASSERT_OK(guestmap_dirty_start(&map));
+    take();
+    EXPECT({RAM_GPA + MIB, 1});
+    guestmap_dirty_stop(&map);
+    guestmap_dirty_stop(&map);
+    expect(NULL, 0);
+    ASSERT_ERR(E_STATE, guestmap_dirty_take(&map));
+    ASSERT_EQ(leaf(RAM_GPA).size, 2 * MIB);
+    ASSERT_EQ(page_free_count(), free_at_start);
+    ASSERT_OK(guest_fill(&map, gpa(RAM_GPA), 0, 1));
+    ASSERT_OK(guestmap_dirty_start(&map)); /* And what was before is forgotten. */
+    take();
+    expect(NULL, 0);
+    guestmap_destroy(&map);
+}
+
+TEST(a_set_that_is_put_back_comes_again_with_the_next)
+{
+    start();
+    ASSERT_OK(guestmap_dirty_start(&map));
+    ASSERT_OK(guest_fill(&map, gpa(RAM_GPA + 9 * PAGE_SIZE), 0, 1));
+    take();
+    ASSERT_OK(guest_fill(&map, gpa(RAM_GPA + 8 * PAGE_SIZE), 0, 1));
+    guestmap_dirty_put_back(&map);
+    expect(NULL, 0);
+    take();
+    EXPECT({RAM_GPA + 8 * PAGE_SIZE, 2});
+    guestmap_dirty_stop(&map);
+    guestmap_dirty_put_back(&map);
+    guestmap_destroy(&map);
+}
+
+TEST(a_cleared_or_new_region_counts_as_written)
+{
+    start();
+    ASSERT_OK(guestmap_dirty_start(&map));
+    guestmap_clear_ram(&map);
+    ASSERT_OK(guestmap_add(&map, gpa(0), 2 * MIB, REGION_RAM, hpa(0)));
+    ASSERT_EQ(leaf(0).size, PAGE_SIZE);
+    take();
+    EXPECT({0, 512}, {RAM_GPA, RAM / PAGE_SIZE + 3});
+    ASSERT_OK(guest_fill(&map, gpa(PAGE_SIZE), 0, 1));
+    ASSERT_OK(guestmap_remove(&map, gpa(0)));
+    take();
+    expect(NULL, 0);
+    guestmap_dirty_stop(&map);
+    ASSERT_EQ(page_free_count(), free_at_start);
+    guestmap_destroy(&map);
+}
+
+TEST(tracking_that_has_no_memory_is_refused_and_changes_nothing)
+{
+    static void *blocks[256 * MIB / PAGE_SIZE];
+    unsigned count = 0;
+
+    start();
+    while ((blocks[count] = page_alloc(0)))
+        count++;
+    for (unsigned left = 0; left < 34; left++) { /* 2 bitmaps of RAM, 2 of ROM, 32 tables. */
+        for (unsigned i = 0; i < left; i++)
+            page_free(blocks[i], 0);
+        ASSERT_ERR(E_NOMEM, guestmap_dirty_start(&map));
+        ASSERT_ERR(E_STATE, guestmap_dirty_take(&map));
+        ASSERT_EQ(leaf(RAM_GPA).size, 2 * MIB);
+        ASSERT(leaf(RAM_GPA).attr.write);
+        ASSERT_EQ(page_free_count(), left);
+        for (unsigned i = 0; i < left; i++)
+            ASSERT((blocks[i] = page_alloc(0)));
+    }
+    for (unsigned i = 0; i < 40; i++)
+        page_free(blocks[i], 0);
+    ASSERT_OK(guestmap_dirty_start(&map));
+    guestmap_destroy(&map);
+}
+
+/*
+ * A processor whose TLB still lets it write: until the flush is over its writes leave no trace in
+ * the tables.
+ */
+static bool late_done;
+
+static void write_late(uint16_t, gpa_t at, uint64_t size)
+{
+    ASSERT(at.v <= RAM_GPA + 3 * MIB && at.v + size > RAM_GPA + 3 * MIB);
+    memset(guest_ptr(&map, gpa(RAM_GPA + 3 * MIB), NULL), 0x42, 8);
+    late_done = true;
+}
+
+static void flush_when_unlocked(uint16_t vmid, gpa_t at, uint64_t size)
+{
+    lock_drop(&map.lock); /* The other processor takes none. */
+    write_late(vmid, at, size);
+    lock_take(&map.lock);
+}
+
+TEST(a_write_through_what_a_tlb_kept_is_in_the_set_that_is_being_taken)
+{
+    char byte;
+
+    start();
+    ASSERT_OK(guestmap_dirty_start(&map));
+    ASSERT(guestmap_retry(&map, gpa(RAM_GPA + 3 * MIB), true));
+    fake.on_stage2_flush = flush_when_unlocked;
+    take();
+    fake.on_stage2_flush = NULL;
+    ASSERT(late_done);
+    EXPECT({RAM_GPA + 3 * MIB, 1});
+    ASSERT_OK(guest_read(&map, gpa(RAM_GPA + 3 * MIB), &byte, 1));
+    ASSERT_EQ(byte, 0x42);
+    guestmap_destroy(&map);
+}
+
+TEST(only_ram_is_tried_again_and_a_read_is_no_write)
+{
+    uint64_t flushes;
+
+    start();
+    ASSERT(!guestmap_retry(&map, gpa(0x9000000), true));
+    ASSERT(!guestmap_retry(&map, gpa(ROM_GPA), true));
+    ASSERT(!guestmap_retry(&map, gpa(0), false));
+    flushes = fake.stage2_flushes;
+    ASSERT(guestmap_retry(&map, gpa(RAM_GPA + 5), true)); /* Tracking has ended since it faulted. */
+    ASSERT_EQ(fake.stage2_flushes, flushes + 1);
+    ASSERT_OK(guestmap_dirty_start(&map));
+    ASSERT(guestmap_retry(&map, gpa(RAM_GPA), false));
+    take();
+    expect(NULL, 0);
+    guestmap_destroy(&map);
+}
