@@ -82,7 +82,7 @@ COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader% vcpu/re
           mm/hostmap.c mm/page.c vcpu/chips/vcmos.c vcpu/chips/vpit.c vcpu/console% \
           vcpu/vsteal% vcpu/vkvmclock.c kernel/sched_balance.c kernel/sched_table.c \
           $(addprefix arch/%/,cpu.c ioapic.c power.c smp.c trap.c) arch/%_check.c arch/%_print.c \
-          arch/%_regs.c,$(SRCS))
+          arch/%_regs.c arch/%/regs.c arch/%_fields.c,$(SRCS))
 $(COLD:%=$O/%.o): CFLAGS += -Os
 
 # The compiler calls these by itself, after it has looked for what is used.
@@ -162,7 +162,8 @@ UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% 
                 boot/guests.c boot/pinned.c boot/direct.c boot/fw_cfg.c \
                 $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn*.c) \
                 arch/x86_64/guest_cpuid.c arch/x86_64/guest_msr.c arch/x86_64/guest_walk.c \
-                arch/x86_64/svm_event.c arch/x86_64/vmx_event.c arch/x86_64/vmx_check.c
+                arch/x86_64/regs.c arch/x86_64/svm_event.c arch/x86_64/svm_regs.c \
+                arch/x86_64/vmx_event.c arch/x86_64/vmx_fields.c arch/x86_64/vmx_check.c
 TOOL_OBJS    := $(TOOL_SRCS:%=$(HOST)/tool/%.o) $(LIBFDT:%=$(HOST)/tool/libfdt/%.o)
 UNIT_OBJS    := $(UNIT_SRCS:%=$(HOST)/unit/%.o) $(LIBFDT:%=$(HOST)/unit/libfdt/%.o)
 

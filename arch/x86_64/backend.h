@@ -31,10 +31,13 @@ struct virt_backend {
     void (*set_segment)(struct arch_vcpu *vcpu, enum arch_segment_index index,
                         struct arch_segment segment);
     unsigned (*cpl)(const struct arch_vcpu *vcpu);
-    struct arch_events (*events)(const struct arch_vcpu *vcpu);
-    void (*set_events)(struct arch_vcpu *vcpu, struct arch_events events);
-    /* Whether the hardware would run it. */
-    enum err (*regs_ok)(const struct arch_vcpu *vcpu, const struct arch_regs *regs);
+
+    /* Of the register file what is not in struct arch_vcpu; regs is zero before. Unbound. */
+    void (*get_regs)(const struct arch_vcpu *vcpu, struct x86_regs *regs);
+    /* Whether the hardware would run it; else says why not. */
+    enum err (*regs_ok)(const struct arch_vcpu *vcpu, const struct x86_regs *regs);
+    /* After reset(). */
+    void (*set_regs)(struct arch_vcpu *vcpu, const struct x86_regs *regs);
 
     /* An exception for the guest to take. */
     void (*inject)(struct arch_vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);

@@ -20,7 +20,11 @@
 #define FPU_MXCSR            24
 #define FPU_MXCSR_RESET      0x1f80u
 
-static uint64_t components;  /* 0: FXSAVE. Set on the boot processor. */
+#define FPU_MXCSR_MASK       28
+#define FPU_MXCSR_DEFAULT    0xffbfu /* Where the mask is 0 [SDM 1, 11.6.6]. */
+
+static uint64_t components; /* 0: FXSAVE. Set on the boot processor. */
+static uint32_t mxcsr;
 static bool leaves_pointers; /* FXRSTOR and XRSTOR may leave the last instruction's address. */
 
 static void xcr0_write(uint64_t value)
@@ -49,6 +53,16 @@ static uint64_t fpu_find_components(void)
     return ((uint64_t)x.edx << 32 | x.eax) & XCR0_KNOWN;
 }
 
+static uint32_t fpu_find_mxcsr(void)
+{
+    alignas(16) uint8_t area[512] = {0};
+    uint32_t mask;
+
+    __asm__ volatile("fxsave64 %0" : "=m"(area));
+    memcpy(&mask, area + FPU_MXCSR_MASK, sizeof(mask));
+    return mask ? mask : FPU_MXCSR_DEFAULT;
+}
+
 enum err fpu_init_cpu(void)
 {
     uint64_t found = fpu_find_components();
@@ -62,6 +76,8 @@ enum err fpu_init_cpu(void)
         return E_UNSUPPORTED;
     }
     cr0_write(cr0_read() & ~(CR0_EM | CR0_TS));
+    if (this_cpu()->id == 0)
+        mxcsr = fpu_find_mxcsr();
     if (!components)
         return OK;
     xcr0_write(components);
@@ -77,6 +93,11 @@ enum err fpu_init_cpu(void)
 uint64_t fpu_components(void)
 {
     return components;
+}
+
+uint32_t fpu_mxcsr(void)
+{
+    return mxcsr;
 }
 
 /* As after a reset; components but these two have zeroes in their initial state [SDM 1, 13.6]. */

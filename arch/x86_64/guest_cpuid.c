@@ -473,3 +473,32 @@ bool guest_cpuid_xcr0_valid(const struct guest_cpuid *c, uint64_t xcr0)
         return true;
     return (xcr0 & XCR0_AVX512) == XCR0_AVX512 && (xcr0 & XCR0_AVX);
 }
+
+/* FNV-1a. */
+static uint64_t print_add(uint64_t print, const struct cpuid_regs *regs)
+{
+    const uint8_t *bytes = (const uint8_t *)regs;
+
+    for (size_t i = 0; i < sizeof(*regs); i++)
+        print = (print ^ bytes[i]) * 0x100000001b3;
+    return print;
+}
+
+uint64_t guest_cpuid_print(const struct guest_cpuid *c)
+{
+    const struct guest_cpuid_vcpu vcpu = {.count = 1, .xcr0 = XCR0_X87};
+    uint64_t print = 0xcbf29ce484222325;
+    struct cpuid_regs regs;
+
+    for (uint32_t leaf = 0; leaf < GUEST_CPUID_BASIC; leaf++)
+        for (uint32_t subleaf = 0; subleaf < GUEST_CPUID_XSAVE; subleaf++) {
+            guest_cpuid(c, &vcpu, leaf, subleaf, &regs);
+            print = print_add(print, &regs);
+        }
+    for (uint32_t i = 0; i < GUEST_CPUID_EXTENDED; i++)
+        for (uint32_t subleaf = 0; subleaf < GUEST_CPUID_CACHES; subleaf++) {
+            guest_cpuid(c, &vcpu, LEAF_EXTENDED + i, subleaf, &regs);
+            print = print_add(print, &regs);
+        }
+    return print;
+}

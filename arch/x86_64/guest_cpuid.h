@@ -59,3 +59,7 @@ uint64_t guest_cpuid_cr4(const struct guest_cpuid *cpuid);
 uint64_t guest_cpuid_efer(const struct guest_cpuid *cpuid);
 /* Whether XSETBV may load the value into XCR0. [SDM 1, 13.3] */
 bool guest_cpuid_xcr0_valid(const struct guest_cpuid *cpuid, uint64_t xcr0);
+
+/* A number that is another when guests are told something else, the TSC's rate aside, which is
+ * measured. */
+uint64_t guest_cpuid_print(const struct guest_cpuid *cpuid);

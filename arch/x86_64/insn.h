@@ -114,6 +114,22 @@ enum insn_result insn_decode(const uint8_t *bytes, unsigned count, enum insn_mod
                              struct insn *insn);
 
 /*
+ * An instruction under way, see insn_exec.h, as snapshots have it; all zero: there is none. Without
+ * padding.
+ */
+struct insn_progress {
+    uint8_t bytes[16]; /* The instruction. */
+    uint64_t value, read[2];
+    uint64_t place[2][2];
+    uint16_t port;
+    uint8_t first_size[2];
+    uint8_t active, between, mode, step, done, bit;
+    uint8_t reserved[6];
+};
+
+_Static_assert(sizeof(struct insn_progress) == 88, "the layout is that of snapshots");
+
+/*
  * The loads and stores by which drivers reach registers: MOV of a register or an immediate, and
  * MOVZX, in 64-bit code, where no segment has a base. What insn_decode() says of them, ready for
  * use again and again.

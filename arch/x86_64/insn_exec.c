@@ -7,6 +7,7 @@
 
 #include "arch/x86_64/insn_address.h"
 #include "arch/x86_64/insn_alu.h"
+#include "kernel/string.h"
 
 enum exec_step {
     STEP_END,
@@ -413,4 +414,79 @@ bool insn_exec_finish(struct insn_exec *exec, const struct insn_regs *regs,
         return exec_complete(exec, regs);
     exec_start_step(exec, regs);
     return false;
+}
+
+/* --- Kept for later. --- */
+
+void insn_exec_save(const struct insn_exec *exec, struct insn_progress *progress)
+{
+    memset(progress, 0, sizeof(*progress));
+    if (!exec->active)
+        return;
+    memcpy(progress->bytes, exec->bytes, sizeof(progress->bytes));
+    progress->value = exec->value;
+    for (unsigned i = 0; i < 2; i++) {
+        progress->read[i] = exec->read[i];
+        progress->place[i][0] = exec->places[i].gpa[0];
+        progress->place[i][1] = exec->places[i].gpa[1];
+        progress->first_size[i] = exec->places[i].first_size;
+    }
+    progress->port = exec->port;
+    progress->active = true;
+    progress->between = exec->between;
+    progress->mode = exec->mode;
+    progress->step = exec->step;
+    progress->done = exec->done;
+    progress->bit = exec->bit;
+}
+
+/* What indexes, shifts, or says where an access goes. */
+static bool exec_is_possible(const struct insn_exec *exec, unsigned gpa_bits)
+{
+    const struct insn *insn = &exec->insn;
+    enum exec_step step;
+
+    if (exec->step >= PLAN_STEPS || exec->done >= insn->width || exec->bit >= 8 * insn->width)
+        return false;
+    step = exec_step(exec);
+    if (step == STEP_END || (step_is_port(step) && exec->done != 0))
+        return false;
+    if (exec->between && (insn->rep == INSN_ONCE || exec->step != 0 || exec->done != 0))
+        return false;
+    for (unsigned i = 0; i < 2; i++)
+        if (exec->places[i].first_size > insn->width || exec->places[i].gpa[0] >> gpa_bits ||
+            exec->places[i].gpa[1] >> gpa_bits)
+            return false;
+    return true;
+}
+
+bool insn_exec_restore(struct insn_exec *exec, const struct insn_progress *progress,
+                       unsigned gpa_bits)
+{
+    struct insn_progress none = {0};
+
+    *exec = (struct insn_exec){
+        .value = progress->value,
+        .port = progress->port,
+        .between = progress->between,
+        .mode = progress->mode,
+        .step = progress->step,
+        .done = progress->done,
+        .bit = progress->bit,
+    };
+    if (!progress->active)
+        return memcmp(progress, &none, sizeof(none)) == 0;
+    if (exec->mode != INSN_MODE_16 && exec->mode != INSN_MODE_32 && exec->mode != INSN_MODE_64)
+        return false;
+    if (insn_decode(progress->bytes, INSN_LENGTH_MAX, (enum insn_mode)exec->mode, &exec->insn) !=
+        INSN_OK)
+        return false;
+    memcpy(exec->bytes, progress->bytes, sizeof(exec->bytes));
+    for (unsigned i = 0; i < 2; i++) {
+        exec->read[i] = progress->read[i];
+        exec->places[i] = (struct insn_place){.gpa = {progress->place[i][0], progress->place[i][1]},
+                                              .first_size = progress->first_size[i]};
+    }
+    exec->active = exec_is_possible(exec, gpa_bits);
+    return exec->active;
 }

@@ -64,12 +64,13 @@ struct insn_place {
 
 struct insn_exec {
     struct insn insn;
-    bool active;  /* An exit is to be made or answered. */
-    bool between; /* Between elements: insn_exec_stop() is allowed. */
-    uint8_t mode; /* enum insn_mode */
-    uint8_t step; /* Of the instruction's plan. */
-    uint8_t done; /* Bytes of this step. */
-    uint8_t bit;  /* Of the bit tests. */
+    uint8_t bytes[16]; /* It, where it may be saved; the rest is zero. */
+    bool active;       /* An exit is to be made or answered. */
+    bool between;      /* Between elements: insn_exec_stop() is allowed. */
+    uint8_t mode;      /* enum insn_mode */
+    uint8_t step;      /* Of the instruction's plan. */
+    uint8_t done;      /* Bytes of this step. */
+    uint8_t bit;       /* Of the bit tests. */
     uint16_t port;
     uint64_t value;              /* Of this step: to write, or gathered so far. */
     uint64_t read[2];            /* What steps have read. */
@@ -93,6 +94,12 @@ void insn_exec_next(struct insn_exec *exec, struct vcpu_exit *exit);
  */
 bool insn_exec_finish(struct insn_exec *exec, const struct insn_regs *regs,
                       const struct vcpu_exit *exit);
+
+/* How far it is, and to go on from there. False: there is no such instruction, or it cannot be so
+ * far; exec is not active then. */
+void insn_exec_save(const struct insn_exec *exec, struct insn_progress *progress);
+bool insn_exec_restore(struct insn_exec *exec, const struct insn_progress *progress,
+                       unsigned gpa_bits);
 
 static inline void insn_exec_stop(struct insn_exec *exec)
 {

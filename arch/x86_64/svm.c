@@ -6,6 +6,7 @@
  */
 #include "arch/x86_64/backend.h"
 #include "arch/x86_64/pt_npt.h"
+#include "arch/x86_64/svm_regs.h"
 #include "arch/x86_64/vcpu_asm.h"
 #include "kernel/assert.h"
 #include "kernel/fmt.h"
@@ -258,8 +259,10 @@ static void svm_unbind(struct arch_vcpu *vcpu)
 /* Where they are in the save area. */
 static const uint16_t svm_regs[ARCH_REGS] = {
 #define X(name, text, field) [REG_##name] = offsetof(struct vmcb_save, field),
+#define OURS(name, text)
 #include "arch/x86_64/reg.def"
 #undef X
+#undef OURS
 };
 
 /* What may be cached of the block, by register. */
@@ -345,50 +348,57 @@ static unsigned svm_cpl(const struct arch_vcpu *vcpu)
     return svm_vmcb(vcpu)->save.cpl;
 }
 
-static struct arch_events svm_events(const struct arch_vcpu *vcpu)
+static void svm_get_all(const struct arch_vcpu *vcpu, struct x86_regs *regs)
 {
-    const struct vmcb_control *control = &svm_vmcb(vcpu)->control;
-
-    return (struct arch_events){
-        .pending = control->event_inj & VMCB_EVENT_VALID ? control->event_inj : 0,
-        .shadow = control->int_state & VMCB_SHADOW,
-        .nmi_blocked = vcpu->nmi_blocked,
-    };
+    svm_get_regs(svm_vmcb(vcpu), regs);
+    if (vcpu->nmi_blocked)
+        regs->blocked |= (uint32_t)REGS_BLOCKED_NMI;
 }
 
-static void svm_set_events(struct arch_vcpu *vcpu, struct arch_events events)
+static void svm_set_all(struct arch_vcpu *vcpu, const struct x86_regs *regs)
 {
-    struct vmcb_control *control = &svm_vmcb(vcpu)->control;
-
-    control->event_inj = events.pending;
-    control->int_state = events.shadow ? VMCB_SHADOW : 0;
-    svm_virq_set_nmi_blocked(vcpu, events.nmi_blocked);
+    svm_put_regs(svm_vmcb(vcpu), regs);
+    svm_virq_set_nmi_blocked(vcpu, regs->blocked & REGS_BLOCKED_NMI);
 }
 
 static void svm_no_text(struct fmt_sink *, const char *, size_t)
 {
 }
 
+static void svm_log_refusal(const struct vmcb *trial)
+{
+    struct fmt_sink *out = log_open(LOG_ERROR);
+
+    fmt_print(out, "registers of a vCPU are refused:\n");
+    svm_check(trial, &svm_host.limits, out);
+    log_close();
+}
+
 /* Tried on a block of its own. */
-static enum err svm_regs_ok(const struct arch_vcpu *vcpu, const struct arch_regs *regs)
+static enum err svm_regs_ok(const struct arch_vcpu *vcpu, const struct x86_regs *regs)
 {
     struct fmt_sink silent = {.put = svm_no_text};
-    struct vmcb *trial = page_alloc(0);
-    unsigned failed;
+    const char *why = svm_refuses(regs);
+    struct vmcb *trial;
+    enum err err = OK;
 
+    if (why) {
+        log_error("registers of a vCPU are refused: %s", why);
+        return E_RANGE;
+    }
+    trial = page_alloc(0);
     if (!trial)
         return E_NOMEM;
     *trial = *svm_vmcb(vcpu);
-    for (unsigned i = 0; i < ARCH_REGS; i++)
-        *svm_reg_slot(&trial->save, (enum arch_reg)i) = regs->reg[i];
-    trial->save.efer |= EFER_SVME;
-    memcpy(trial->save.segment, regs->segment, sizeof(regs->segment));
-    trial->control.event_inj = regs->events.pending;
+    svm_put_regs(trial, regs);
     if (trial->control.asid == 0) /* Not bound before. */
         trial->control.asid = 1;
-    failed = svm_check(trial, &svm_host.limits, &silent);
+    if (svm_check(trial, &svm_host.limits, &silent)) {
+        svm_log_refusal(trial);
+        err = E_RANGE;
+    }
     page_free(trial, 0);
-    return failed ? E_RANGE : OK;
+    return err;
 }
 
 static void svm_inject(struct arch_vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
@@ -430,9 +440,9 @@ const struct virt_backend svm_backend = {
     .segment = svm_segment,
     .set_segment = svm_set_segment,
     .cpl = svm_cpl,
-    .events = svm_events,
-    .set_events = svm_set_events,
+    .get_regs = svm_get_all,
     .regs_ok = svm_regs_ok,
+    .set_regs = svm_set_all,
     .inject = svm_inject,
     .print = svm_print,
     .exit_print = svm_exit_print,

@@ -34,6 +34,12 @@ static inline bool svm_event_is(uint64_t event, enum svm_event_type type)
     return (event & VMCB_EVENT_VALID) && field_get(VMCB_EVENT_TYPE, event) == type;
 }
 
+/* Whether an exception has an error code [SDM 3, table 6-1]. */
+static inline bool svm_event_has_error(unsigned vector)
+{
+    return (BIT(8) | BITS(14, 10) | BIT(17)) >> vector & 1;
+}
+
 /*
  * What to inject at the next entry because an exit came while the guest was taking an event:
  * exit_int_info as the hardware left it. 0: nothing; the guest comes to it again by itself, for RIP

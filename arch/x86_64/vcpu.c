@@ -147,8 +147,11 @@ void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry)
     fpu_reset(vcpu);
     code_forget(vcpu);
     virt_backend->reset(vcpu);
-    for (unsigned i = 0; i < ARCH_REGS; i++)
-        vcpu_set(vcpu, (enum arch_reg)i, 0);
+#define X(name, text, field) vcpu_set(vcpu, REG_##name, 0);
+#define OURS(name, text)
+#include "arch/x86_64/reg.def"
+#undef X
+#undef OURS
     vcpu_set(vcpu, REG_RFLAGS, RFLAGS_FIXED);
     vcpu_set(vcpu, REG_DR6, DR6_RESET);
     vcpu_set(vcpu, REG_DR7, DR7_RESET);
@@ -190,6 +193,18 @@ void arch_vcpu_bind(struct arch_vcpu *vcpu)
     virt_backend->bind(vcpu);
     vcpu->bound = true;
     cpu->bound = vcpu;
+}
+
+uint64_t vcpu_debug_addr(const struct arch_vcpu *vcpu, unsigned index)
+{
+    uint64_t values[ARCH_DEBUG_ADDRS];
+
+    if (!vcpu->bound)
+        return vcpu->debug_addr[index];
+#define STORE(n, text) __asm__ volatile("mov %%" text ", %0" : "=r"(values[n]))
+    X86_DEBUG_ADDRS(STORE);
+#undef STORE
+    return values[index];
 }
 
 void arch_vcpu_unbind(struct arch_vcpu *vcpu)

@@ -13,7 +13,8 @@
 
 /* --- virt.c --- */
 
-extern struct guest_cpuid virt_guest_cpuid; /* What guests are told. */
+extern struct guest_cpuid virt_guest_cpuid; /* What guests are told, */
+extern uint64_t virt_guest_processor;       /* and a print of it. */
 extern _Atomic uint64_t virt_flush_counts[];
 
 #define VIRT_VMIDS_MAX 256u
@@ -41,6 +42,9 @@ void vcpu_inject(struct arch_vcpu *vcpu, unsigned vector); /* No error code. */
 void vcpu_inject_error(struct arch_vcpu *vcpu, unsigned vector, uint32_t error);
 /* The instruction of length bytes is done. */
 void vcpu_step_over(struct arch_vcpu *vcpu, unsigned length);
+
+/* DR0 to DR3; bound or not. */
+uint64_t vcpu_debug_addr(const struct arch_vcpu *vcpu, unsigned index);
 
 /* What the guest's own translation depends on. */
 struct guest_paging vcpu_paging(const struct arch_vcpu *vcpu);
@@ -116,6 +120,7 @@ unsigned code_length(struct arch_vcpu *vcpu, enum insn_known known);
 
 enum err fpu_init_cpu(void);
 uint64_t fpu_components(void); /* All that is kept for a vCPU; 0: no XSAVE. */
+uint32_t fpu_mxcsr(void);      /* Bits of MXCSR that the processor has. */
 void fpu_reset(struct arch_vcpu *vcpu);
 void fpu_load(struct arch_vcpu *vcpu);
 void fpu_store(struct arch_vcpu *vcpu);

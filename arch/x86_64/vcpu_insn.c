@@ -7,6 +7,7 @@
 
 #include "arch/x86_64/backend.h"
 #include "kernel/assert.h"
+#include "kernel/string.h"
 
 #define ELEMENTS_MAX 64u /* Then the guest is entered again, and whoever waits gets in. */
 
@@ -92,10 +93,13 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *bytes, unsigned size,
     case INSN_BEGIN_REFUSED:
         return false;
     }
-    if (vcpu->exec->active)
+    if (vcpu->exec->active) {
+        memcpy(vcpu->exec->bytes, bytes, MIN(size, INSN_LENGTH_MAX));
         insn_exec_next(vcpu->exec, exit);
-    else if (vcpu->rip != rip) /* REP with a count of 0; else it is another, left to the guest. */
+    } else if (vcpu->rip !=
+               rip) { /* REP with a count of 0; else it is another, left to the guest. */
         insn_done(vcpu, rflags);
+    }
     return true;
 }
 

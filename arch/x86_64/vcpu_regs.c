@@ -4,106 +4,120 @@
 #include "arch/x86_64/insn_exec.h"
 #include "kernel/assert.h"
 #include "kernel/fmt.h"
+#include "kernel/log.h"
 #include "kernel/string.h"
 
-#define FPU_MXCSR      24 /* Offsets in the area of XSAVE. */
-#define FPU_COMPONENTS 512
-#define FPU_COMPACTED  520
-#define FPU_RESERVED   528
-#define FPU_HEADER_END 576
-#define MXCSR_VALID    0xffffu
+#define FPU_COMPONENTS 512 /* Offset in the area of XSAVE. */
 
-void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *regs)
+static struct regs_limits regs_limits(void)
 {
+    return (struct regs_limits){
+        .cpuid = &virt_guest_cpuid,
+        .processor = virt_guest_processor,
+        .components = fpu_components(),
+        .mxcsr = fpu_mxcsr(),
+        .gpa_bits = virt_caps.gpa_bits,
+    };
+}
+
+/* Components that no guest can have touched hold nothing: they are not among those that are set. */
+static void regs_get_fpu(const struct arch_vcpu *vcpu, uint8_t *fpu)
+{
+    const struct regs_limits limits = regs_limits();
+    uint64_t present;
+
+    memcpy(fpu, vcpu->fpu, ARCH_FPU_SIZE);
+    memcpy(&present, fpu + FPU_COMPONENTS, sizeof(present));
+    present &= regs_fpu_components(&limits);
+    memcpy(fpu + FPU_COMPONENTS, &present, sizeof(present));
+}
+
+void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *result)
+{
+    struct x86_regs *regs = &result->x86;
+
     assert(!vcpu->bound);
     memset(regs, 0, sizeof(*regs));
     regs->arch = ARCH_TAG;
+    regs->processor = virt_guest_processor;
     memcpy(regs->gpr, vcpu->gpr, sizeof(regs->gpr));
     regs->rip = vcpu->rip;
-    for (unsigned i = 0; i < ARCH_REGS; i++)
-        regs->reg[i] = virt_backend->reg(vcpu, (enum arch_reg)i);
-    for (unsigned i = 0; i < ARCH_SEGMENTS; i++)
-        regs->segment[i] = virt_backend->segment(vcpu, (enum arch_segment_index)i);
-    memcpy(regs->debug_addr, vcpu->debug_addr, sizeof(regs->debug_addr));
-    regs->xcr0 = vcpu->xcr0;
-    regs->tsc_aux = vcpu->tsc_aux;
-    regs->tpr = arch_virq_read(vcpu, VIRQ_SLOT_TPR);
-    regs->events = virt_backend->events(vcpu);
-    memcpy(regs->fpu, vcpu->fpu, sizeof(regs->fpu));
+    virt_backend->get_regs(vcpu, regs);
+    memcpy(&regs->reg[REG_DR0], vcpu->debug_addr, sizeof(vcpu->debug_addr));
+    regs->reg[REG_XCR0] = vcpu->xcr0;
+    regs->reg[REG_TSC_AUX] = vcpu->tsc_aux;
+    insn_exec_save(vcpu->exec, &regs->insn);
+    regs_get_fpu(vcpu, regs->fpu);
 }
 
-/* What XRSTOR would trap on [SDM 1, 13.8.1]. */
-static bool regs_fpu_ok(const uint8_t *fpu)
+static enum err regs_ok(const struct arch_vcpu *vcpu, const struct x86_regs *regs)
 {
-    uint64_t present, compacted;
-    uint32_t mxcsr;
+    const struct regs_limits limits = regs_limits();
+    const char *why;
 
-    memcpy(&mxcsr, fpu + FPU_MXCSR, sizeof(mxcsr));
-    if (mxcsr & ~MXCSR_VALID)
-        return false;
-    if (!fpu_components()) /* FXRSTOR. */
-        return true;
-    memcpy(&present, fpu + FPU_COMPONENTS, sizeof(present));
-    memcpy(&compacted, fpu + FPU_COMPACTED, sizeof(compacted));
-    for (unsigned i = FPU_RESERVED; i < FPU_HEADER_END; i++)
-        if (fpu[i])
-            return false;
-    return !(present & ~fpu_components()) && compacted == 0;
-}
-
-static bool regs_ok(const struct arch_regs *regs)
-{
-    const uint64_t *reg = regs->reg;
-    bool paging = reg[REG_CR0] & CR0_PG;
-
-    if (reg[REG_CR4] & ~guest_cpuid_cr4(&virt_guest_cpuid))
-        return false;
-    if (reg[REG_EFER] & ~guest_cpuid_efer(&virt_guest_cpuid))
-        return false;
-    if (!(reg[REG_EFER] & EFER_LMA) != !(paging && (reg[REG_EFER] & EFER_LME)))
-        return false;
-    if (paging && !(reg[REG_CR0] & CR0_PE))
-        return false;
-    if (reg[REG_RFLAGS] & ~RFLAGS_GUEST || regs->tsc_aux > UINT32_MAX || regs->tpr > 0xff)
-        return false;
-    if (fpu_components() && !guest_cpuid_xcr0_valid(&virt_guest_cpuid, regs->xcr0))
-        return false;
-    return regs_fpu_ok(regs->fpu);
-}
-
-enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs)
-{
-    assert(!vcpu->bound);
-    if (regs->arch != ARCH_TAG)
+    if (regs->arch != ARCH_TAG) {
+        log_error("registers of a vCPU are refused: they are of another architecture");
         return E_INVALID;
-    if (!regs_ok(regs))
+    }
+    why = regs_check(regs, &limits);
+    if (why) {
+        log_error("registers of a vCPU are refused: %s", why);
         return E_RANGE;
-    TRY(virt_backend->regs_ok(vcpu, regs));
+    }
+    return virt_backend->regs_ok(vcpu, regs);
+}
+
+enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *from)
+{
+    const struct x86_regs *regs = &from->x86;
+    bool going_on;
+
+    assert(!vcpu->bound);
+    TRY(regs_ok(vcpu, regs));
     virt_backend->reset(vcpu);
-    memset(vcpu->exec, 0, sizeof(*vcpu->exec));
     code_forget(vcpu);
+    vcpu->port_string = false;
     memcpy(vcpu->gpr, regs->gpr, sizeof(regs->gpr));
     vcpu->rip = regs->rip;
     vcpu->code_base = regs->segment[SEGMENT_CS].base;
-    for (unsigned i = 0; i < ARCH_REGS; i++)
-        virt_backend->set_reg(vcpu, (enum arch_reg)i, regs->reg[i]);
-    for (unsigned i = 0; i < ARCH_SEGMENTS; i++)
-        virt_backend->set_segment(vcpu, (enum arch_segment_index)i, regs->segment[i]);
-    memcpy(vcpu->debug_addr, regs->debug_addr, sizeof(regs->debug_addr));
-    vcpu->xcr0 = regs->xcr0;
-    vcpu->tsc_aux = regs->tsc_aux;
-    virt_virq_write(vcpu, VIRQ_SLOT_TPR, regs->tpr);
-    virt_backend->set_events(vcpu, regs->events);
+    virt_backend->set_regs(vcpu, regs);
+    memcpy(vcpu->debug_addr, &regs->reg[REG_DR0], sizeof(vcpu->debug_addr));
+    vcpu->xcr0 = regs->reg[REG_XCR0];
+    vcpu->tsc_aux = regs->reg[REG_TSC_AUX];
+    going_on = insn_exec_restore(vcpu->exec, &regs->insn, virt_caps.gpa_bits);
+    assert(going_on);
     memcpy(vcpu->fpu, regs->fpu, sizeof(regs->fpu));
     return OK;
+}
+
+/* Bound or not. */
+static uint64_t regs_read(const struct arch_vcpu *vcpu, enum arch_reg reg)
+{
+    switch (reg) {
+    case REG_DR0:
+    case REG_DR1:
+    case REG_DR2:
+    case REG_DR3:
+        return vcpu_debug_addr(vcpu, reg - REG_DR0);
+    case REG_XCR0:
+        return fpu_xcr0(vcpu);
+    case REG_TSC_AUX:
+        return vcpu->tsc_aux;
+    case REG_CR8:
+        return arch_virq_read(vcpu, VIRQ_SLOT_TPR) >> 4;
+    default:
+        return virt_backend->reg(vcpu, reg);
+    }
 }
 
 static const char *const gpr_names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                         "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
 static const char *const reg_names[] = {
 #define X(name, text, field) text,
+#define OURS(name, text)     text,
 #include "arch/x86_64/reg.def"
 #undef X
+#undef OURS
 };
 static const char *const segment_names[] = {"es", "cs",   "ss",   "ds",   "fs",
                                             "gs", "gdtr", "ldtr", "idtr", "tr"};
@@ -130,11 +144,10 @@ void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
 
     for (unsigned i = 0; i < ARRAY_SIZE(gpr_names); i++)
         print_reg(out, i, gpr_names[i], vcpu->gpr[i]);
-    fmt_print(out, "  rip     %016llx  in %s-bit code at CPL %u  xcr0 %llx\n",
-              (unsigned long long)vcpu->rip, modes[vcpu_mode(vcpu)], virt_backend->cpl(vcpu),
-              (unsigned long long)fpu_xcr0(vcpu));
+    fmt_print(out, "  rip     %016llx  in %s-bit code at CPL %u\n", (unsigned long long)vcpu->rip,
+              modes[vcpu_mode(vcpu)], virt_backend->cpl(vcpu));
     for (unsigned i = 0; i < ARCH_REGS; i++)
-        print_reg(out, i, reg_names[i], virt_backend->reg(vcpu, (enum arch_reg)i));
+        print_reg(out, i, reg_names[i], regs_read(vcpu, (enum arch_reg)i));
     if (ARCH_REGS % 4)
         fmt_print(out, "\n");
     for (unsigned i = 0; i < ARCH_SEGMENTS; i++)

@@ -3,39 +3,14 @@
 #pragma once
 
 #include "arch/x86_64/insn.h"
-#include "arch/x86_64/segment.h"
+#include "arch/x86_64/regs.h"
 #include "kernel/types.h"
 
 struct arch_vcpu;
 
-/* The registers of reg.def, by index. */
-enum arch_reg {
-#define X(name, text, field) REG_##name,
-#include "arch/x86_64/reg.def"
-#undef X
-    ARCH_REGS,
-};
-
-#define ARCH_DEBUG_ADDRS 4u
-#define ARCH_FPU_SIZE    2816u /* XSAVE, standard format, up to the components that we know. */
-
-/* An event that is to be injected, in the format of the VMCB's EVENTINJ; and what blocks events. */
-struct arch_events {
-    uint64_t pending;
-    bool shadow; /* Of STI or MOV SS. */
-    bool nmi_blocked;
-};
-
 /* The complete register file of a vCPU. */
 struct arch_regs {
-    uint32_t arch; /* ARCH_TAG */
-    uint64_t gpr[16], rip;
-    uint64_t reg[ARCH_REGS];
-    uint64_t debug_addr[ARCH_DEBUG_ADDRS];
-    uint64_t xcr0, tsc_aux, tpr;
-    struct arch_segment segment[ARCH_SEGMENTS];
-    struct arch_events events;
-    alignas(64) uint8_t fpu[ARCH_FPU_SIZE];
+    struct x86_regs x86;
 };
 
 /*
@@ -121,7 +96,7 @@ struct arch_vcpu {
     uint16_t vpid;            /* Its address space number. */
     uint32_t cpu_controls;    /* As its VMCS has them. */
     uint64_t cr0_ours;        /* VMX_CR0_OURS, as the guest has written them. */
-    uint64_t event;           /* To be injected at the next entry, as arch_events.pending. */
+    uint64_t event;           /* To be injected at the next entry, as x86_regs.event. */
     uint64_t tpr;             /* What it reads as CR8, in TPR format. */
     uint64_t live[ARCH_REGS]; /* Registers that a VMCS has no place for, while unbound. */
 };

@@ -11,6 +11,7 @@
 
 struct virt_caps virt_caps;
 struct guest_cpuid virt_guest_cpuid;
+uint64_t virt_guest_processor;
 const struct virt_backend *virt_backend;
 bool virt_is_vmx;
 _Atomic uint64_t virt_flush_counts[VIRT_VMIDS_MAX];
@@ -32,6 +33,7 @@ static void virt_choose(void)
     };
 
     guest_cpuid_init(&virt_guest_cpuid, &host);
+    virt_guest_processor = guest_cpuid_print(&virt_guest_cpuid);
 }
 
 static enum err virt_find(void)

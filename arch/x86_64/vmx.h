@@ -5,13 +5,10 @@
 #include "arch/x86_64/vcpu.h"
 #include "arch/x86_64/vmx_check.h"
 #include "arch/x86_64/vmx_event.h"
+#include "arch/x86_64/vmx_fields.h"
 #include "arch/x86_64/x86.h"
 
 extern const struct virt_backend vmx_backend;
-
-/* Bits of CR0 that are as VMX or the host need them, whatever the guest has written. */
-#define VMX_CR0_OURS (CR0_NE | CR0_NW | CR0_CD)
-#define CR4_VMXE     BIT(13)
 
 /* What this processor can and has to, set up on the boot processor. */
 struct vmx_host {
@@ -69,9 +66,9 @@ struct arch_segment vmx_segment(const struct arch_vcpu *vcpu, enum arch_segment_
 void vmx_set_segment(struct arch_vcpu *vcpu, enum arch_segment_index index,
                      struct arch_segment segment);
 unsigned vmx_cpl(const struct arch_vcpu *vcpu);
-struct arch_events vmx_events(const struct arch_vcpu *vcpu);
-void vmx_set_events(struct arch_vcpu *vcpu, struct arch_events events);
-enum err vmx_regs_ok(const struct arch_vcpu *vcpu, const struct arch_regs *regs);
+void vmx_get_all(const struct arch_vcpu *vcpu, struct x86_regs *regs);
+enum err vmx_regs_ok(const struct arch_vcpu *vcpu, const struct x86_regs *regs);
+void vmx_set_all(struct arch_vcpu *vcpu, const struct x86_regs *regs);
 /* Registers that the hardware does not exchange: they are the guest's while it is bound. */
 void vmx_load_live(struct arch_vcpu *vcpu);
 void vmx_store_live(struct arch_vcpu *vcpu);

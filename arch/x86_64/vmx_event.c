@@ -21,6 +21,14 @@ uint64_t vmx_event_fit(uint64_t event, bool protected_mode)
     return protected_mode ? event : event & ~(VMCB_EVENT_ERROR_VALID | VMCB_EVENT_ERROR);
 }
 
+bool vmx_event_fits(uint64_t event, bool protected_mode)
+{
+    bool error = svm_event_is(event, SVM_EVENT_EXCEPTION) &&
+                 svm_event_has_error((unsigned)field_get(VMCB_EVENT_VECTOR, event));
+
+    return !(event & VMCB_EVENT_ERROR_VALID) != (protected_mode && error);
+}
+
 uint64_t vmx_event_open(uint64_t event, uint64_t rflags, uint32_t blocked)
 {
     uint64_t open = 0;

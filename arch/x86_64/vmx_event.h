@@ -27,6 +27,8 @@ uint64_t vmx_event_again(uint32_t interrupted, uint32_t error);
  * real mode it has none.
  */
 uint64_t vmx_event_fit(uint64_t event, bool protected_mode);
+/* Whether it is so. */
+bool vmx_event_fits(uint64_t event, bool protected_mode);
 
 /* Bits of enum arch_virq_slot that the guest would take now. */
 uint64_t vmx_event_open(uint64_t event, uint64_t rflags, uint32_t blocked);

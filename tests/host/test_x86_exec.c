@@ -54,20 +54,35 @@ static void answer(struct vcpu_exit *exit)
     memcpy(&exit->mmio.data, &ram[offset], exit->mmio.width);
 }
 
-/* Until it is complete, or the guest is to go on by itself. */
-static enum insn_begin run(struct machine *machine, const struct insn *insn)
+/* Until it is complete, or the guest is to go on by itself. bytes: it is saved and goes on from
+ * there before each exit. */
+static enum insn_begin run_saved(struct machine *machine, const struct insn *insn,
+                                 const uint8_t *bytes)
 {
     struct insn_regs regs = machine_regs(machine);
     enum insn_begin begin =
         insn_exec_begin(&machine->exec, insn, &regs, &machine->cpu, &machine->fault);
+    struct insn_progress progress;
     struct vcpu_exit exit;
 
+    if (bytes)
+        memcpy(machine->exec.bytes, bytes, insn->length);
     while (begin == INSN_BEGIN_OK && machine->exec.active) {
+        if (bytes) {
+            insn_exec_save(&machine->exec, &progress);
+            memset(&machine->exec, 0xff, sizeof(machine->exec));
+            ASSERT(insn_exec_restore(&machine->exec, &progress, 40));
+        }
         insn_exec_next(&machine->exec, &exit);
         answer(&exit);
         insn_exec_finish(&machine->exec, &regs, &exit);
     }
     return begin;
+}
+
+static enum insn_begin run(struct machine *machine, const struct insn *insn)
+{
+    return run_saved(machine, insn, NULL);
 }
 
 static struct machine machine_make(enum insn_mode mode)
@@ -95,7 +110,7 @@ static void run_bytes(struct machine *machine, const uint8_t *bytes, unsigned co
 {
     struct insn insn = decode(bytes, count, machine->cpu.mode);
 
-    ASSERT_EQ(run(machine, &insn), INSN_BEGIN_OK);
+    ASSERT_EQ(run_saved(machine, &insn, bytes), INSN_BEGIN_OK);
 }
 
 #define RUN(machine, ...)                                                                          \
@@ -382,4 +397,71 @@ TEST(x86_faults_are_found_before_anything_is_done)
     ASSERT_EQ(m.gpr[INSN_RCX], 1);
     ASSERT_EQ(m.rip, 0x1000);
     ASSERT(!m.exec.active);
+}
+
+TEST(x86_an_instruction_that_cannot_be_so_far_is_not_gone_on_with)
+{
+    struct machine m = machine_make(INSN_MODE_64);
+    struct insn_regs regs = machine_regs(&m);
+    struct insn insn = decode((const uint8_t[]){0xfe, 0x03}, 2, INSN_MODE_64); /* incb (%rbx) */
+    struct insn_progress good, bad;
+
+    ASSERT_EQ(insn_exec_begin(&m.exec, &insn, &regs, &m.cpu, &m.fault), INSN_BEGIN_OK);
+    memcpy(m.exec.bytes, (const uint8_t[]){0xfe, 0x03}, 2);
+    insn_exec_save(&m.exec, &good);
+    ASSERT(insn_exec_restore(&m.exec, &good, 40));
+#define REFUSES(change)                                                                            \
+    bad = good;                                                                                    \
+    bad.change;                                                                                    \
+    ASSERT(!insn_exec_restore(&m.exec, &bad, 40));                                                 \
+    ASSERT(!m.exec.active)
+
+    REFUSES(bytes[0] = 0x90);
+    REFUSES(mode = 3);
+    REFUSES(step = 2);
+    REFUSES(done = 1);
+    REFUSES(bit = 8);
+    REFUSES(between = true);
+    REFUSES(first_size[0] = 2);
+    REFUSES(place[0][0] = BIT(40));
+    REFUSES(place[1][1] = BIT(63));
+    REFUSES(active = false); /* And the rest is not zero. */
+#undef REFUSES
+}
+
+/* Whatever is accepted makes exits that are of this guest, and comes to an end. */
+TEST(x86_an_instruction_from_a_stranger_does_no_harm)
+{
+    struct machine m = machine_make(INSN_MODE_64);
+    struct insn_regs regs = machine_regs(&m);
+    struct insn_progress progress;
+    struct vcpu_exit exit;
+    unsigned accepted = 0;
+
+    for (unsigned round = 0; round < 200000; round++) {
+        for (size_t i = 0; i < sizeof(progress); i++)
+            ((uint8_t *)&progress)[i] = (uint8_t)test_random();
+        progress.mode = (uint8_t)(2u << test_random_below(3));
+        progress.step &= 3;
+        progress.done &= 7;
+        progress.between &= 1;
+        progress.bit = 0;
+        for (unsigned i = 0; i < 2; i++) {
+            progress.first_size[i] &= 7;
+            progress.place[i][0] >>= 24;
+            progress.place[i][1] >>= 24;
+        }
+        if (!insn_exec_restore(&m.exec, &progress, 40))
+            continue;
+        accepted++;
+        m.gpr[INSN_RCX] = 3;
+        for (unsigned i = 0; m.exec.active; i++) {
+            ASSERT(i < 64);
+            insn_exec_next(&m.exec, &exit);
+            ASSERT(exit.kind == EXIT_PIO_IN || exit.kind == EXIT_PIO_OUT ||
+                   exit.mmio.gpa.v >> 40 <= 1);
+            insn_exec_finish(&m.exec, &regs, &exit);
+        }
+    }
+    ASSERT(accepted > 100);
 }
