@@ -2,11 +2,8 @@
 /*
  * The world switch of VMX. Entries and exits exchange all but the general registers, whose place is
  * here, and what vmx_regs.c leaves in the processor while a vCPU is bound. Exits come with RSP as
- * HOST_RSP says; it is written only when the stack is another one than last time.
- *
- * A pending interrupt ends the guest's run at once, whatever our IF is. Bochs looks again for one
- * only when IF changes; so it is set by STI, which holds interrupts off until after the entry. An
- * exit clears it. [SDM 3, 27.3 and 28.5]
+ * HOST_RSP says; it is written only when the stack is another one than last time. Interrupts stay
+ * masked: what is pending ends the guest's run by itself. [SDM 3, 27.3 and 28.5]
  */
 #include "entry_regs.inc"
 #include "vcpu_asm.h"
@@ -38,13 +35,10 @@ vmx_enter:
         mov     0(%rdi), %rax
         guest_load
         jnz     2f
-        sti
         vmlaunch
         jmp     3f
-2:      sti
-        vmresume
-3:      cli                             /* It failed; nothing but RFLAGS has changed. */
-        pop     %rdi
+2:      vmresume
+3:      pop     %rdi                    /* It failed; nothing but RFLAGS has changed. */
         xor     %eax, %eax
         jmp     4f
 
