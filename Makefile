@@ -160,7 +160,8 @@ HOST_SHARED  := $(wildcard vcpu/config*.c kernel/fdt*.c) kernel/str.c kernel/err
 TOOL_SRCS    := $(wildcard tools/caisson/*.c) $(HOST_SHARED)
 UNIT_SRCS    := $(filter-out kernel/string.c, $(filter %.c, $(filter-out arch/% boot/%, $(SRCS)))) \
                 boot/guests.c boot/pinned.c boot/direct.c boot/fw_cfg.c \
-                $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn*.c) \
+                $(wildcard tests/host/*.c tests/fake/*.c arch/*/pt_*.c arch/*/insn*.c \
+                  arch/*/regs_check.c) \
                 arch/x86_64/guest_cpuid.c arch/x86_64/guest_msr.c arch/x86_64/guest_walk.c \
                 arch/x86_64/regs.c arch/x86_64/svm_event.c arch/x86_64/svm_regs.c \
                 arch/x86_64/vmx_event.c arch/x86_64/vmx_fields.c arch/x86_64/vmx_check.c

@@ -130,8 +130,17 @@ uint64_t arch_vcpu_pc(const struct arch_vcpu *vcpu);
 /* Result of a hypercall: the return registers in order; count at most 4. */
 void arch_vcpu_set_return(struct arch_vcpu *vcpu, unsigned index, uint64_t value);
 
-/* The complete register file, tagged by architecture. Unbound. */
+/*
+ * The complete register file, tagged by architecture, without padding: also an instruction that is
+ * halfway through its accesses. Its exit, if there was one, is finished. Not in it: what the clock
+ * shows (arch_vcpu_set_time()), the guest interrupt file. Unbound, any pCPU, while nobody binds it.
+ */
 void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *regs);
+/*
+ * Replaces them all; what pCPUs remember of its former tables is dropped. E_INVALID: they are of
+ * another architecture, processor or vCPU; E_RANGE: a value that this guest could not have put
+ * there itself. Then nothing is changed, and the log says which.
+ */
 enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs);
 /* All registers by name, and the exit in words. Bound or not. */
 void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out);

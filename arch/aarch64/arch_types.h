@@ -2,7 +2,7 @@
 /* What aarch64 keeps for each processor and vCPU; embedded in the portable structs. */
 #pragma once
 
-#include "arch/aarch64/insn.h"
+#include "arch/aarch64/regs.h"
 #include "kernel/types.h"
 
 #define ARCH_NAME    "aarch64"
@@ -23,7 +23,7 @@ struct arch_pcpu {
 
 #define ARCH_INSN_MAX  4u /* Bytes of an instruction. */
 
-#define VIRQ_SLOTS_MAX 16u
+#define VIRQ_SLOTS_MAX ARCH_LIST_REGISTERS
 
 /* The EL1 registers of sysreg.def, by index. */
 enum sysreg_index {
@@ -33,22 +33,24 @@ enum sysreg_index {
     SYS_COUNT,
 };
 
+/* The identification of idreg.def, by index. */
+enum idreg_index {
+#define X(name, value) IDREG_##name,
+#include "idreg.def"
+#undef X
+    IDREG_COUNT,
+};
+
 struct arch_fp_state {
     alignas(16) uint8_t v[32][16];
     uint64_t fpcr, fpsr;
-};
-
-struct arch_gic_state {
-    uint64_t hcr, vmcr;
-    uint64_t lr[VIRQ_SLOTS_MAX];
-    uint32_t ap0r[4], ap1r[4];
-    uint64_t ended; /* GICv2: EISR when it was saved. */
 };
 
 /* A load or store under way that was decoded by us, for it has two registers or a write-back: see
  * insn.h. */
 struct arch_insn_state {
     struct a64_insn_access access;
+    uint32_t word; /* The instruction. */
     bool active;
     uint8_t done;  /* Accesses finished. */
     uint64_t gpa;  /* Of the first. */
@@ -56,19 +58,30 @@ struct arch_insn_state {
     uint64_t cause[2];
 };
 
-/* The complete register file of a vCPU. */
+/* The complete register file of a vCPU; no padding. Timers are in the guest's time. */
 struct arch_regs {
-    uint32_t arch; /* ARCH_TAG */
-    uint64_t x[31], pc, pstate;
-    uint64_t sys[SYS_COUNT];
+    uint32_t arch;        /* ARCH_TAG */
+    uint32_t gic_version; /* Of what gic is the state. */
+    uint64_t mpidr;       /* Of this vCPU, not to be changed; the same goes for id. */
     struct arch_fp_state fp;
+    uint64_t x[31], pc, pstate;
+    struct arch_gic_state gic;
+    struct arch_insn_regs insn;
+    uint64_t id[IDREG_COUNT];
+    uint64_t sys[SYS_COUNT];
 };
+
+_Static_assert(sizeof(struct arch_regs) ==
+                   16 + sizeof(struct arch_fp_state) + 8 * 33 + sizeof(struct arch_gic_state) +
+                       sizeof(struct arch_insn_regs) + 8 * (IDREG_COUNT + SYS_COUNT),
+               "no padding");
 
 struct arch_vcpu {
     uint64_t x[31];
     uint64_t pc, pstate; /* Offsets 248 and 256 are known to vcpu_entry.S. */
 
     bool bound;
+    bool fresh;                /* Its registers were replaced: see vcpu_claim_tlb(). */
     uint8_t gic_version_bound; /* Whose list registers hold its interrupts: 2, 3; 0: gic, below. */
     unsigned index;
     uint16_t vmid;

@@ -50,6 +50,8 @@ void gicd_reset_spis(void);
 
 /* Guests' side: save and restore what a vCPU has in the virtual interface. */
 unsigned gich_slots(void);
+/* GICv3: active priority registers of each group. */
+unsigned gich_apr_count(void);
 void gich_load(const struct arch_gic_state *state);
 void gich_store(struct arch_gic_state *state);
 

@@ -138,7 +138,7 @@ void arch_virq_set_control(struct arch_vcpu *vcpu, uint64_t value)
 }
 
 /* Active priority registers: as many as there are preemption bits [ICH_AP1R<n>_EL2]. */
-static unsigned gich_apr_count(void)
+unsigned gich_apr_count(void)
 {
     unsigned bits = (unsigned)field_get(ICH_VTR_PREBITS, sysreg_read(ICH_VTR_EL2)) + 1;
 

@@ -64,6 +64,7 @@ bool arch_vcpu_decode(struct arch_vcpu *vcpu, const void *insn, unsigned size,
     /* Of a pair, the first must be what faulted: then both are in the device. Tags are ignored. */
     if ((addr ^ exit->fault.gva.v) & BITS(55, 0))
         return false;
+    state->word = word;
     state->gpa = exit->fault.gpa.v;
     state->base = base + (uint64_t)state->access.index;
     state->done = 0;

@@ -106,6 +106,13 @@ static uint64_t id_read(uint32_t addr)
     return 0;
 }
 
+void vcpu_identification(uint64_t id[IDREG_COUNT])
+{
+#define X(name, value) id[IDREG_##name] = (value);
+#include "arch/aarch64/idreg.def"
+#undef X
+}
+
 static bool sysreg_is_id(uint32_t addr)
 {
     uint32_t crm = (uint32_t)field_get(BITS(4, 1), addr);

@@ -107,6 +107,7 @@
 #define PSTATE_A32                BIT(4) /* AArch32. */
 #define PSTATE_BTYPE              BITS(11, 10)
 #define PSTATE_SSBS               BIT(12)
+#define PSTATE_ALLINT             BIT(13)
 #define PSTATE_IL                 BIT(20)
 #define PSTATE_SS                 BIT(21)
 #define PSTATE_PAN                BIT(22)

@@ -9,7 +9,6 @@
 #include "arch/aarch64/pt_aarch64.h"
 #include "arch/aarch64/sysreg.h"
 #include "kernel/assert.h"
-#include "kernel/fmt.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
@@ -231,66 +230,6 @@ uint64_t vcpu_sys(const struct arch_vcpu *vcpu, enum sysreg_index index)
         }
     }
     return vcpu->sys[index];
-}
-
-void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *regs)
-{
-    assert(!vcpu->bound);
-    regs->arch = ARCH_TAG;
-    memcpy(regs->x, vcpu->x, sizeof(regs->x));
-    regs->pc = vcpu->pc;
-    regs->pstate = vcpu->pstate;
-    memcpy(regs->sys, vcpu->sys, sizeof(regs->sys));
-    regs->fp = vcpu->fp;
-}
-
-/*
- * EL0 or EL1 in AArch64, and no bit that this backend does not show: an illegal return would trap
- * ourselves.
- */
-static bool pstate_ok(uint64_t pstate)
-{
-    uint64_t mode = pstate & PSTATE_MODE;
-
-    return (mode == 0 || mode == PSTATE_EL1T || mode == PSTATE_EL1H) &&
-           !(pstate & ~(PSTATE_MODE | PSTATE_DAIF | PSTATE_BTYPE | PSTATE_SSBS | PSTATE_SS |
-                        PSTATE_PAN | PSTATE_UAO | PSTATE_DIT | PSTATE_NZCV));
-}
-
-enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs)
-{
-    assert(!vcpu->bound);
-    if (regs->arch != ARCH_TAG)
-        return E_INVALID;
-    if (!pstate_ok(regs->pstate))
-        return E_RANGE;
-    memcpy(vcpu->x, regs->x, sizeof(regs->x));
-    vcpu->pc = regs->pc;
-    vcpu->pstate = regs->pstate;
-    memcpy(vcpu->sys, regs->sys, sizeof(regs->sys));
-    vcpu->sys[SYS_MDSCR_EL1] &= MDSCR_GUEST;
-    vcpu->fp = regs->fp;
-    return OK;
-}
-
-static const char *const sysreg_names[] = {
-#define X(name, text) #name,
-#include "arch/aarch64/sysreg.def"
-#undef X
-};
-
-void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
-{
-    for (unsigned i = 0; i < 31; i++)
-        fmt_print(out, "  x%-2u %016llx%s", i, (unsigned long long)vcpu->x[i],
-                  i % 3 == 2 ? "\n" : "");
-    fmt_print(out, "\n  pc  %016llx  pstate %08llx\n", (unsigned long long)vcpu->pc,
-              (unsigned long long)vcpu->pstate);
-    for (unsigned i = 0; i < SYS_COUNT; i++)
-        fmt_print(out, "  %-13s %016llx%s", sysreg_names[i], (unsigned long long)vcpu_sys(vcpu, i),
-                  i % 3 == 2 ? "\n" : "");
-    if (SYS_COUNT % 3)
-        fmt_print(out, "\n");
 }
 
 enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr,

@@ -12,6 +12,9 @@ void fp_restore(const struct arch_fp_state *state);
 /* An EL1 register of sysreg.def, wherever it is now. */
 uint64_t vcpu_sys(const struct arch_vcpu *vcpu, enum sysreg_index index);
 
+/* guest_sysreg.c: idreg.def. */
+void vcpu_identification(uint64_t id[IDREG_COUNT]);
+
 /* guest_fault.c: the next access of a decoded load or store; and its completion. */
 void insn_next(const struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 void insn_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit);

@@ -2,6 +2,7 @@
 /* What riscv64 keeps for each processor and vCPU; embedded in the portable structs. */
 #pragma once
 
+#include "arch/riscv64/regs.h"
 #include "kernel/types.h"
 
 #define ARCH_NAME           "riscv64"
@@ -36,20 +37,22 @@ enum csr_index {
     CSR_COUNT,
 };
 
-struct arch_fp_state {
-    uint64_t f[32];
-    uint64_t fcsr;
-};
-
-/* The complete register file of a vCPU. */
+/* The complete register file of a vCPU; no padding. The timer is in the guest's time. */
 struct arch_regs {
     uint32_t arch; /* ARCH_TAG */
+    uint32_t hart; /* Of this vCPU, not to be changed; the same goes for isa: */
+    uint64_t isa;  /* what stands for the guest's ISA string. */
     uint64_t x[32], pc;
     uint64_t supervisor; /* 1: VS-mode, 0: VU-mode. */
     uint64_t hvip;
-    uint64_t csr[CSR_COUNT];
+    struct arch_access_regs access;
     struct arch_fp_state fp;
+    uint64_t csr[CSR_COUNT]; /* 0: the CPU has it not. */
 };
+
+_Static_assert(sizeof(struct arch_regs) == 16 + 8 * 35 + sizeof(struct arch_access_regs) +
+                                               sizeof(struct arch_fp_state) + 8 * CSR_COUNT,
+               "no padding");
 
 /* A CSR access under way that both reads and writes: two exits. */
 struct arch_csr_access {

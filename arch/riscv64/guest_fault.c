@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exceptions that we make the guest take, its own address translation, and the words for registers
- * and an exit. [supervisor.adoc, Virtual Address Translation Process; hypervisor.adoc, Trap Entry]
+ * Exceptions that we make the guest take, its own address translation, and the words for an
+ * exit. [supervisor.adoc, Virtual Address Translation Process; hypervisor.adoc, Trap Entry]
  */
 #include "arch/riscv64/pt_riscv64.h"
 #include "arch/riscv64/vcpu.h"
@@ -60,37 +60,6 @@ enum err arch_vcpu_translate(const struct arch_vcpu *vcpu, gva_t addr,
         }
     }
     return E_ABSENT;
-}
-
-/* Those that this CPU has, three in a line. */
-static void csrs_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
-{
-    unsigned count = 0;
-
-#define X(name, text, present)                                                                     \
-    if (present)                                                                                   \
-        fmt_print(out, "  %-10s %016llx%s", text, (unsigned long long)vcpu_csr(vcpu, CSR_##name),  \
-                  ++count % 3 == 0 ? "\n" : "");
-#include "arch/riscv64/csr.def"
-#undef X
-    if (count % 3 != 0)
-        fmt_print(out, "\n");
-}
-
-void arch_vcpu_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
-{
-    uint64_t vscause = vcpu_csr(vcpu, CSR_VSCAUSE), vsepc = vcpu_csr(vcpu, CSR_VSEPC);
-
-    for (unsigned i = 1; i < 32; i++)
-        fmt_print(out, "  x%-2u %016llx%s", i, (unsigned long long)vcpu->x[i],
-                  i % 3 == 0 ? "\n" : "");
-    fmt_print(out, "\n  pc  %016llx  in %s-mode  hvip %03llx\n", (unsigned long long)vcpu->pc,
-              vcpu_in_supervisor(vcpu) ? "VS" : "VU",
-              (unsigned long long)(vcpu->bound ? csr_read("hvip") : vcpu->hvip));
-    csrs_print(vcpu, out);
-    if (vscause != 0 || vsepc != 0)
-        fmt_print(out, "  its own last trap: %s, at %016llx\n", trap_text(vscause),
-                  (unsigned long long)vsepc);
 }
 
 void arch_exit_print(const struct vcpu_exit *exit, struct fmt_sink *out)

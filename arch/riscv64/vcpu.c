@@ -11,6 +11,14 @@
 #include "kernel/string.h"
 #include "kernel/timer.h"
 
+static void vcpu_reset_csrs(struct arch_vcpu *vcpu)
+{
+    memset(vcpu->csr, 0, sizeof(vcpu->csr));
+    vcpu->csr[CSR_VSSTATUS] = field_put(SSTATUS_UXL, XL_64);
+    vcpu->csr[CSR_VSTIMECMP] = TICKS_NEVER;
+    vcpu->sstatus = SSTATUS_SPP | field_put(SSTATUS_UXL, XL_64);
+}
+
 enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *config)
 {
     assert(!vcpu->bound);
@@ -21,7 +29,7 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
                   config->stage2_root.v >> PAGE_SHIFT;
     vcpu->hstatus = HSTATUS_SPV | HSTATUS_SPVP | field_put(HSTATUS_VSXL, XL_64) |
                     (config->trap_wait ? HSTATUS_VTW : 0);
-    vcpu->sstatus = SSTATUS_SPP | field_put(SSTATUS_UXL, XL_64);
+    vcpu_reset_csrs(vcpu);
     return OK;
 }
 
@@ -43,13 +51,10 @@ void arch_vcpu_start(struct arch_vcpu *vcpu, struct arch_entry entry)
 {
     assert(!vcpu->bound);
     memset(vcpu->x, 0, sizeof(vcpu->x));
-    memset(vcpu->csr, 0, sizeof(vcpu->csr));
+    vcpu_reset_csrs(vcpu);
     memset(&vcpu->fp, 0, sizeof(vcpu->fp));
     memset(&vcpu->access, 0, sizeof(vcpu->access));
-    vcpu->csr[CSR_VSSTATUS] = field_put(SSTATUS_UXL, XL_64);
-    vcpu->csr[CSR_VSTIMECMP] = TICKS_NEVER;
     vcpu->fresh = true;
-    vcpu->sstatus = SSTATUS_SPP | field_put(SSTATUS_UXL, XL_64);
     vcpu->x[10] = vcpu->index;
     vcpu->x[11] = entry.arg;
     vcpu->pc = entry.pc.v;
@@ -200,35 +205,6 @@ uint64_t vcpu_csr(const struct arch_vcpu *vcpu, enum csr_index index)
 bool vcpu_in_supervisor(const struct arch_vcpu *vcpu)
 {
     return (vcpu->bound ? csr_read("sstatus") : vcpu->sstatus) & SSTATUS_SPP;
-}
-
-void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *regs)
-{
-    assert(!vcpu->bound);
-    regs->arch = ARCH_TAG;
-    memcpy(regs->x, vcpu->x, sizeof(regs->x));
-    regs->pc = vcpu->pc;
-    regs->supervisor = vcpu_in_supervisor(vcpu);
-    regs->hvip = vcpu->hvip;
-    memcpy(regs->csr, vcpu->csr, sizeof(regs->csr));
-    regs->fp = vcpu->fp;
-}
-
-enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs)
-{
-    assert(!vcpu->bound);
-    if (regs->arch != ARCH_TAG)
-        return E_INVALID;
-    if (regs->supervisor > 1 || (regs->hvip & ~INT_VS))
-        return E_RANGE;
-    memcpy(vcpu->x, regs->x, sizeof(regs->x));
-    vcpu->x[0] = 0;
-    vcpu->pc = regs->pc;
-    vcpu->sstatus = (vcpu->sstatus & ~SSTATUS_SPP) | (regs->supervisor ? SSTATUS_SPP : 0);
-    vcpu->hvip = regs->hvip;
-    memcpy(vcpu->csr, regs->csr, sizeof(regs->csr));
-    vcpu->fp = regs->fp;
-    return OK;
 }
 
 /* --- Interrupt lines and time --- */
