@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The register file of a vCPU: taken from a guest that has a value of its own in each register, and
+put back into a vCPU that has forgotten all, it is complete."""
+import re
+
+import pytest
+
+from caisson import Machine, config, vm
+from test_guests import HOSTS, judge
+
+ARCHS = ["aarch64", "riscv64"]
+ROUNDS = 4
+HOSTS_OF = {"aarch64": ["", "GICv2"], "riscv64": ["", "Sstc", "AIA by software", "AIA by hardware"]}
+# Bytes, at least: more registers than this are no mistake.
+SIZE = {"aarch64": 1300, "riscv64": 700}
+
+
+def pytest_generate_tests(metafunc):
+    if "host" in metafunc.fixturenames:
+        metafunc.parametrize("host", HOSTS_OF[metafunc.config.getoption("--arch")])
+
+
+def test_a_guest_finds_all_its_registers_that_were_taken_and_put_back(arch, folder, host):
+    options, properties = HOSTS[host]
+    guest = vm("regs", "regs.img", "2M", **properties)
+    with Machine(arch, config(guest, console="prompt"), folder, **options) as machine:
+        machine.expect("regs: started")
+        for number in range(ROUNDS):
+            machine.focus(1)
+            machine.expect(f"regs: round {number}", 20)
+            machine.prompt()
+            for _ in range(3):  # Whatever instruction it is at.
+                machine.command("pause regs", "regs: paused")
+                size = machine.command("regs regs 0 again", r"written anew: (\d+) bytes\r*\n")
+                assert int(size.group(1)) >= SIZE[arch]
+                machine.command("resume regs", "regs: resumed")
+            machine.focus(1)
+            machine.send("x")
+        machine.expect(r"guest done: \d+ passed, \d+ failed")
+        judge(machine.text, lambda count: count)
+
+
+def test_registers_are_shown_of_a_vm_that_is_paused(arch, folder):
+    with Machine(arch, config(vm("regs", "regs.img", "2M"), console="prompt"), folder) as machine:
+        machine.expect("regs: started")
+        machine.focus(1)
+        machine.expect("regs: round 0")
+        machine.prompt()
+        machine.command("regs regs 0", "regs is running: registers are shown of a VM that is ")
+        machine.command("pause regs", "regs: paused")
+        machine.command("regs regs 1", "regs has no vCPU 1")
+        machine.command("regs who 0", "there is no VM 'who'")
+        machine.command("regs regs 0", r"x20 5eed000000000114[\s\S]*(fcsr|fpcr)")
