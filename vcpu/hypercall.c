@@ -6,7 +6,7 @@
 
 #define CALLS 2u
 
-uint64_t hypercall_watchdog(struct vcpu *vcpu, uint64_t ms)
+[[gnu::noinline]] uint64_t hypercall_watchdog(struct vcpu *vcpu, uint64_t ms)
 {
     if (ms > HYPERCALL_WATCHDOG_MAX)
         return UINT64_MAX;

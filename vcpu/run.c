@@ -27,8 +27,9 @@ static bool run_requests(struct vcpu *vcpu)
 
     if (requests & ~(uint32_t)VCPU_REQ_IRQ)
         return false; /* vcpu_run() sees to it, unbound. */
-    run_interrupts(vcpu);
-    return true;
+    if (requests != 0)
+        run_interrupts(vcpu);
+    return !sched_leave(&this_cpu()->sched);
 }
 
 [[gnu::always_inline]] static inline bool run_mmio(struct vcpu *vcpu, struct vcpu_exit *exit)
@@ -330,12 +331,10 @@ static bool run_exit(struct vcpu *vcpu, struct vcpu_exit *exit)
 
 bool vcpu_turn(struct vcpu *vcpu)
 {
+    uint32_t requests = atomic_load_explicit(&vcpu->requests, memory_order_relaxed);
     struct vcpu_exit exit;
 
-    if (unlikely(atomic_load_explicit(&vcpu->requests, memory_order_relaxed) != 0) &&
-        !run_requests(vcpu))
-        return false;
-    if (unlikely(sched_leave(&this_cpu()->sched)))
+    if (unlikely(requests | sched_leave(&this_cpu()->sched)) && !run_requests(vcpu))
         return false;
     arch_vcpu_run(&vcpu->arch, &exit);
     run_trace(vcpu, &exit);

@@ -18,9 +18,8 @@
 #define SEL_TSS           0x18
 
 #define PCPU_STACK_TOP    24
-#define PCPU_SELF         32  /* arch.self, first in struct arch_pcpu, */
-#define PCPU_VECTOR       48  /* and arch.vector. */
-#define PCPU_BOUND        216 /* arch.virt.bound */
+#define PCPU_SELF         32 /* arch.self, first in struct arch_pcpu, */
+#define PCPU_VECTOR       48 /* and arch.vector. */
 
 #define TRAP_FRAME_RSP    32 /* gpr[4] */
 #define TRAP_FRAME_CR2    128

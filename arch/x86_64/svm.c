@@ -18,7 +18,6 @@
 _Static_assert(offsetof(struct arch_vcpu, block) == VCPU_BLOCK, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, rip) == VCPU_RIP, "known to assembly");
 _Static_assert(offsetof(struct arch_vcpu, code_base) == VCPU_CODE_BASE, "known to assembly");
-_Static_assert(offsetof(struct pcpu, arch.virt.bound) == PCPU_BOUND, "known to assembly");
 _Static_assert(offsetof(struct vmcb, control.host) == VMCB_HOST, "known to assembly");
 _Static_assert(offsetof(struct vmcb, save.segment[SEGMENT_CS].base) == VMCB_CS_BASE,
                "known to assembly");
@@ -414,14 +413,14 @@ static void svm_print(const struct arch_vcpu *vcpu, struct fmt_sink *out)
     const struct vmcb *vmcb = svm_vmcb(vcpu);
     const struct vmcb_control *control = &vmcb->control;
 
-    fmt_print(out, "  exit %llx  info %016llx %016llx  interrupted event %016llx\n",
-              (unsigned long long)control->exit_code, (unsigned long long)control->exit_info[0],
+    fmt_print(out, "  exit %x  info %016llx %016llx  interrupted event %016llx\n",
+              control->exit_code, (unsigned long long)control->exit_info[0],
               (unsigned long long)control->exit_info[1],
               (unsigned long long)control->exit_int_info);
     fmt_print(out, "  asid %u  virtual interrupt %08llx  shadow %llx  cpl %u\n", control->asid,
               (unsigned long long)control->int_control, (unsigned long long)control->int_state,
               vmcb->save.cpl);
-    if ((uint32_t)control->exit_code == VMEXIT_INVALID)
+    if (control->exit_code == VMEXIT_INVALID)
         svm_check(vmcb, &svm_host.limits, out);
 }
 

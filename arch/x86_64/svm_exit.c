@@ -377,22 +377,21 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
     }
 }
 
-/* svm_entry.S; it gives back what it was told, so that nobody need keep it. */
-static inline struct arch_vcpu *svm_enter(struct arch_vcpu *vcpu)
+/* svm_entry.S; gives back the vCPU's block. */
+static inline struct vmcb *svm_enter(struct arch_vcpu *vcpu)
 {
-    struct vmcb *vmcb = svm_vmcb(vcpu);
-    struct arch_vcpu *after;
+    struct vmcb *vmcb = svm_vmcb(vcpu), *after;
 
     __asm__ volatile("call svm_enter"
-                     : "=a"(after), "+D"(vcpu)
-                     : "a"(vmcb)
-                     : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-                       "r15", "cc", "memory");
+                     : "=S"(after), "+a"(vmcb)
+                     : "b"(vcpu)
+                     : "rcx", "rdx", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "cc", "memory");
     return after;
 }
 
-/* Until #VMEXIT; gives back what it was told, as svm_enter(). */
-static inline struct arch_vcpu *svm_round(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+/* Until #VMEXIT, whose code it gives back. */
+static inline uint32_t svm_round(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     uint64_t interrupted;
     struct vmcb *vmcb;
@@ -401,24 +400,21 @@ static inline struct arch_vcpu *svm_round(struct arch_vcpu *vcpu, struct vcpu_ex
         code_forget(vcpu);
         svm_renew_asid(vcpu);
     }
-    vcpu = svm_enter(vcpu);
-    vmcb = svm_vmcb(vcpu);
+    vmcb = svm_enter(vcpu);
     interrupted = vmcb->control.exit_int_info;
     vmcb->control.clean = VMCB_CLEAN_ALL;
     vmcb->control.tlb_control = VMCB_TLB_KEEP;
     vmcb->control.event_inj =
         unlikely(interrupted & VMCB_EVENT_VALID) ? svm_event_again(interrupted) : 0;
-    exit->cause[0] = (uint32_t)vmcb->control.exit_code;
-    return vcpu;
+    exit->cause[0] = vmcb->control.exit_code;
+    return vmcb->control.exit_code;
 }
 
 /* In one place called, it becomes part of that. */
 inline void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    uint32_t code;
+    uint32_t code = svm_round(vcpu, exit);
 
-    vcpu = svm_round(vcpu, exit);
-    code = (uint32_t)exit->cause[0];
     if (code == VMEXIT_VMMCALL) {
         exit_call(vcpu, exit);
         return;
@@ -436,10 +432,11 @@ inline void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 
 [[gnu::cold]] void svm_run_iret(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    svm_round(vcpu, exit);
+    uint32_t code = svm_round(vcpu, exit);
+
     exit->cause[1] = svm_vmcb(vcpu)->control.exit_info[0];
-    if (exit->cause[0] == VMEXIT_NPF)
+    if (code == VMEXIT_NPF)
         exit_fault(vcpu, exit);
     else
-        exit_decode(vcpu, exit, (uint32_t)exit->cause[0]);
+        exit_decode(vcpu, exit, code);
 }

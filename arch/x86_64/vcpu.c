@@ -266,12 +266,12 @@ void arch_vcpu_finish(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
 
 /* --- Registers. --- */
 
-HOT_LEAF uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg)
+uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg)
 {
     return reg < 16 ? vcpu->gpr[reg] : 0;
 }
 
-HOT_LEAF void arch_vcpu_set_gpr(struct arch_vcpu *vcpu, unsigned reg, uint64_t value)
+void arch_vcpu_set_gpr(struct arch_vcpu *vcpu, unsigned reg, uint64_t value)
 {
     if (reg < 16)
         vcpu->gpr[reg] = value;

@@ -137,7 +137,8 @@ struct vmcb_control {
     uint8_t tlb_control, reserved_05d[3];
     uint64_t int_control; /* V_INTR_VECTOR, in the high half, is not used. */
     uint64_t int_state;
-    uint64_t exit_code, exit_info[2];
+    uint32_t exit_code, exit_code_high; /* The latter tells nothing. */
+    uint64_t exit_info[2];
     uint64_t exit_int_info;
     uint64_t nested_control;
     uint8_t reserved_098[16];

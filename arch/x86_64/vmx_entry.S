@@ -33,7 +33,9 @@ vmx_enter:
         vmwrite VCPU_RIP(%rdi), %rax
         test    %sil, %sil              /* The flags stay until the jump. */
         mov     0(%rdi), %rax
-        guest_load
+        guest_load %rdi
+        mov     24(%rdi), %rbx
+        mov     56(%rdi), %rdi
         jnz     2f
         vmlaunch
         jmp     3f
@@ -47,6 +49,7 @@ vmx_exit_point:
         mov     8(%rsp), %rdi
         mov     %rax, 0(%rdi)
         guest_save %rdi
+        mov     %rbx, 24(%rdi)
         pop     56(%rdi)
         mov     $VMCS_GUEST_RSP_, %eax
         vmread  %rax, 32(%rdi)
