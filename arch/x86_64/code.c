@@ -53,12 +53,6 @@ static enum err code_read_entry(void *arg, gpa_t addr, uint64_t *entry)
 /* CR3 is never all ones. */
 static const struct arch_code code_none = {.cr3 = ~(uint64_t)0};
 
-void code_decode_mov(struct arch_code_insn *insn, const uint64_t words[2])
-{
-    memcpy(insn->words, words, sizeof(insn->words));
-    insn->mov = insn_decode_mov((const uint8_t *)insn->words);
-}
-
 /* Of that page, or all (NULL). */
 static void code_forget_insns(struct arch_vcpu *vcpu, const struct arch_code *code)
 {
@@ -118,49 +112,72 @@ static const uint8_t *code_page(struct arch_vcpu *vcpu, uint64_t linear)
     return code_find(vcpu, linear);
 }
 
-bool code_seek(struct arch_vcpu *vcpu, const uint8_t **code)
+/*
+ * Takes note of what is at RIP, for the caller to decode: count bytes from *bytes on. NULL: it is
+ * nowhere, or CS has a base.
+ */
+static struct arch_code_insn *code_note(struct arch_vcpu *vcpu, const uint8_t **bytes,
+                                        unsigned *count)
 {
-    uint64_t linear = vcpu_pc(vcpu), offset = linear & (PAGE_SIZE - 1);
-    const uint8_t *page = code_page(vcpu, linear);
+    uint64_t offset = vcpu->rip % PAGE_SIZE, first = MIN(offset, PAGE_SIZE - ARCH_CODE_INSN_SIZE);
+    const uint8_t *page = vcpu->code_base == 0 ? code_page(vcpu, vcpu->rip) : NULL;
+    struct arch_code_insn *insn = code_insn(vcpu);
 
-    if (!page || offset > PAGE_SIZE - ARCH_CODE_INSN_SIZE)
-        return false;
-    *code = page + offset;
-    if (vcpu->code_base == 0) {
-        code_insn(vcpu)->rip = vcpu->rip;
-        code_insn(vcpu)->code = code_place(vcpu, linear);
-        code_insn(vcpu)->host = *code;
-    }
-    return true;
+    if (!page)
+        return NULL;
+    insn->rip = vcpu->rip;
+    insn->code = code_place(vcpu, vcpu->rip);
+    insn->host = page + first;
+    memcpy(insn->words, insn->host, sizeof(insn->words));
+    insn->mov = (struct insn_mov){};
+    insn->known = INSN_KNOWNS;
+    *bytes = (const uint8_t *)insn->words + (offset - first);
+    *count = MIN(ARCH_CODE_INSN_SIZE - (unsigned)(offset - first), INSN_LENGTH_MAX);
+    return insn;
+}
+
+const struct arch_code_insn *code_decode_mov(struct arch_vcpu *vcpu)
+{
+    const uint8_t *bytes;
+    unsigned count;
+    struct arch_code_insn *insn = code_note(vcpu, &bytes, &count);
+
+    if (insn)
+        insn->mov = insn_decode_mov(bytes, count);
+    return insn;
 }
 
 unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX])
 {
-    uint64_t linear = arch_vcpu_pc(vcpu), first = PAGE_SIZE - linear % PAGE_SIZE;
-    const uint8_t *code;
+    uint64_t linear = arch_vcpu_pc(vcpu);
+    unsigned done = 0;
 
-    if (code_seek(vcpu, &code)) {
-        memcpy(bytes, code, INSN_LENGTH_MAX);
-        return INSN_LENGTH_MAX;
+    while (done < INSN_LENGTH_MAX) { /* Over the end of a page, at most once. */
+        uint64_t offset = (linear + done) % PAGE_SIZE;
+        uint64_t size = MIN((uint64_t)INSN_LENGTH_MAX - done, PAGE_SIZE - offset);
+        const uint8_t *code = code_page(vcpu, linear + done);
+
+        if (!code)
+            break;
+        memcpy(bytes + done, code + offset, size);
+        done += (unsigned)size;
     }
-    code = code_page(vcpu, linear);
-    if (!code)
-        return 0;
-    first = MIN(first, (uint64_t)INSN_LENGTH_MAX);
-    memcpy(bytes, code + linear % PAGE_SIZE, first);
-    if (first == INSN_LENGTH_MAX)
-        return INSN_LENGTH_MAX;
-    code = code_page(vcpu, linear + first);
-    if (!code)
-        return (unsigned)first;
-    memcpy(bytes + first, code, INSN_LENGTH_MAX - first);
-    return INSN_LENGTH_MAX;
+    return done;
 }
 
 unsigned code_length(struct arch_vcpu *vcpu, enum insn_known known)
 {
-    uint8_t bytes[INSN_LENGTH_MAX];
-    unsigned count = code_fetch(vcpu, bytes);
+    uint8_t across[INSN_LENGTH_MAX];
+    const uint8_t *bytes;
+    unsigned count, length;
+    struct arch_code_insn *insn = code_note(vcpu, &bytes, &count);
 
-    return insn_length_known(bytes, count, vcpu_mode(vcpu), known);
+    length = insn ? insn_length_known(bytes, count, vcpu_mode(vcpu), known) : 0;
+    if (length != 0) {
+        insn->known = (uint8_t)known;
+        insn->length = (uint8_t)length;
+        return length;
+    }
+    count = code_fetch(vcpu, across);
+    return insn_length_known(across, count, vcpu_mode(vcpu), known);
 }

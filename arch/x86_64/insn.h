@@ -144,12 +144,11 @@ struct insn_mov {
     bool plain;          /* The address is a register and disp. */
     uint8_t base, index; /* enum insn_reg */
     uint8_t scale;
-    int32_t disp;
-    uint64_t imm;
+    int32_t disp, imm;
 };
 
-/* bytes: all of INSN_LENGTH_MAX. */
-struct insn_mov insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX]);
+/* The instruction at bytes, of which count are there. */
+struct insn_mov insn_decode_mov(const uint8_t *bytes, unsigned count);
 
 /* Linear; rip is where the instruction is. */
 static inline uint64_t insn_mov_addr(const struct insn_mov *mov, const uint64_t *gpr, uint64_t rip)
@@ -168,7 +167,8 @@ static inline uint64_t insn_mov_addr(const struct insn_mov *mov, const uint64_t 
 /* What a store stores, cut to its width. */
 static inline uint64_t insn_mov_data(const struct insn_mov *mov, const uint64_t *gpr)
 {
-    return (mov->immediate ? mov->imm : gpr[mov->reg]) & (~(uint64_t)0 >> (64 - 8 * mov->width));
+    return (mov->immediate ? (uint64_t)(int64_t)mov->imm : gpr[mov->reg]) &
+           (~(uint64_t)0 >> (64 - 8 * mov->width));
 }
 
 /* Loads a register with value, of which width bytes count: a part of it, or zero-extended to all.

@@ -12,11 +12,11 @@ static bool fast_is_mov(const struct insn *insn)
            insn->seg < INSN_FS && insn->addr_size == 8 && insn->disp == (int32_t)insn->disp;
 }
 
-struct insn_mov insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX])
+struct insn_mov insn_decode_mov(const uint8_t *bytes, unsigned count)
 {
     struct insn insn;
 
-    if (insn_decode(bytes, INSN_LENGTH_MAX, INSN_MODE_64, &insn) != INSN_OK || !fast_is_mov(&insn))
+    if (insn_decode(bytes, count, INSN_MODE_64, &insn) != INSN_OK || !fast_is_mov(&insn))
         return (struct insn_mov){};
     return (struct insn_mov){
         .length = insn.length,
@@ -30,7 +30,7 @@ struct insn_mov insn_decode_mov(const uint8_t bytes[INSN_LENGTH_MAX])
         .index = insn.index,
         .scale = insn.scale,
         .disp = (int32_t)insn.disp,
-        .imm = (uint64_t)insn.imm,
+        .imm = (int32_t)insn.imm, /* None is longer. */
     };
 }
 

@@ -8,51 +8,32 @@
 #include "arch/x86_64/vcpu_exit.h"
 #include "kernel/fmt.h"
 
-/* What an instruction looks like when nobody has put prefixes before it. */
-#define PLAIN_VMMCALL 0xd9010fu
-#define PLAIN_CPUID   0xa20fu
-#define PLAIN_RDMSR   0x320fu
-#define PLAIN_WRMSR   0x300fu
-#define PLAIN_HLT     0xf4u
-#define PLAIN_PAUSE   0x90f3u
-
 /* --- Lengths. --- */
 
-/* How long it is; 0: there is no such instruction any more, and *exit says so. */
-[[gnu::noinline]] static unsigned exit_length_read(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                                                   enum insn_known known)
+/* Where it is not known. */
+[[gnu::noinline]] static bool exit_length_read(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                               enum insn_known known)
 {
-    unsigned length = code_length(vcpu, known);
-
-    if (length == 0)
-        vcpu_exit_gone(exit);
-    return length;
+    vcpu->insn_length = (uint8_t)code_length(vcpu, known);
+    return vcpu->insn_length != 0 || vcpu_exit_gone(exit);
 }
 
-static inline unsigned exit_length(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                                   enum insn_known known, uint32_t plain, unsigned plain_length)
+/* Finds out insn_length. False: there is no such instruction any more, and *exit says so. */
+static inline bool exit_length(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                               enum insn_known known)
 {
     const struct vmcb *vmcb = svm_vmcb(vcpu);
-    const uint8_t *code;
-    uint32_t bytes;
+    const struct arch_code_insn *insn;
 
-    if (svm_host.features & SVM_NEXT_RIP)
-        return (uint8_t)(vmcb->control.next_rip - vcpu->rip);
-    if (likely(code_known(vcpu, vmcb->save.cr0, vmcb->save.cr3, &code))) {
-        __builtin_memcpy(&bytes, code, sizeof(bytes)); /* One load. */
-        if (likely((bytes & (uint32_t)BITS(8 * plain_length - 1, 0)) == plain))
-            return plain_length;
+    if (svm_host.features & SVM_NEXT_RIP) {
+        vcpu->insn_length = (uint8_t)(vmcb->control.next_rip - vcpu->rip);
+        return true;
     }
-    return exit_length_read(vcpu, exit, known);
-}
-
-static bool exit_length_any(struct arch_vcpu *vcpu, struct vcpu_exit *exit, enum insn_known known)
-{
-    if (svm_host.features & SVM_NEXT_RIP)
-        vcpu->insn_length = (uint8_t)(svm_vmcb(vcpu)->control.next_rip - vcpu->rip);
-    else
-        vcpu->insn_length = (uint8_t)exit_length_read(vcpu, exit, known);
-    return vcpu->insn_length != 0;
+    insn = code_known(vcpu, vmcb->save.cr0, vmcb->save.cr3);
+    if (unlikely(!insn || insn->known != known))
+        return exit_length_read(vcpu, exit, known);
+    vcpu->insn_length = insn->length;
+    return true;
 }
 
 /* The injection leaves to us what else delivery does. [AMD APM 2, 13.1.1, 15.20] */
@@ -75,18 +56,13 @@ void svm_step_flags(struct vmcb *vmcb)
 
 static inline void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    unsigned length;
-
     if (unlikely(svm_vmcb(vcpu)->save.cpl != 0)) {
         vcpu_exit_gone(exit);
         vcpu_inject(vcpu, VECTOR_UD);
-        return;
+    } else if (exit_length(vcpu, exit, INSN_KNOWN_VMMCALL)) {
+        vcpu_exit_call(vcpu, exit, false);
+        svm_step_over(vcpu, vcpu->insn_length);
     }
-    length = exit_length(vcpu, exit, INSN_KNOWN_VMMCALL, PLAIN_VMMCALL, 3);
-    if (unlikely(!length))
-        return;
-    vcpu_exit_call(vcpu, exit, false);
-    svm_step_over(vcpu, length);
 }
 
 static bool exit_in_long_code(const struct vmcb *vmcb)
@@ -128,12 +104,8 @@ static inline void exit_msr(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     bool write = svm_vmcb(vcpu)->control.exit_info[0];
 
-    vcpu->insn_length =
-        (uint8_t)exit_length(vcpu, exit, write ? INSN_KNOWN_WRMSR : INSN_KNOWN_RDMSR,
-                             write ? PLAIN_WRMSR : PLAIN_RDMSR, 2);
-    if (unlikely(!vcpu->insn_length))
-        return;
-    vcpu_exit_msr(vcpu, exit, write);
+    if (exit_length(vcpu, exit, write ? INSN_KNOWN_WRMSR : INSN_KNOWN_RDMSR))
+        vcpu_exit_msr(vcpu, exit, write);
 }
 
 /* The hardware says where the next instruction is. */
@@ -163,7 +135,7 @@ static bool exit_mov_cr(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t
 
     if (svm_host.features & SVM_DECODE_ASSISTS && info & VMEXIT_MOV_CR) {
         *value = vcpu->gpr[field_get(VMEXIT_MOV_CR_GPR, info)];
-        return exit_length_any(vcpu, exit, INSN_KNOWN_MOV_CR);
+        return exit_length(vcpu, exit, INSN_KNOWN_MOV_CR);
     }
     count = code_fetch(vcpu, bytes);
     length = insn_length_known(bytes, count, vcpu_mode(vcpu), INSN_KNOWN_MOV_CR);
@@ -215,7 +187,7 @@ static void exit_xsetbv(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
         vcpu_inject(vcpu, VECTOR_UD);
         return;
     }
-    if (exit_length_any(vcpu, exit, INSN_KNOWN_XSETBV))
+    if (exit_length(vcpu, exit, INSN_KNOWN_XSETBV))
         exit_checked(vcpu, vmcb->save.cpl == 0 && (uint32_t)vcpu->gpr[INSN_RCX] == 0 &&
                                sysreg_set_xcr0(vcpu, value));
 }
@@ -281,11 +253,11 @@ static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t 
     case VMEXIT_INIT:
         return;
     case VMEXIT_INVD: /* What is in the caches is everybody's. */
-        if (exit_length_any(vcpu, exit, INSN_KNOWN_INVD))
+        if (exit_length(vcpu, exit, INSN_KNOWN_INVD))
             svm_step_over(vcpu, vcpu->insn_length);
         return;
     case VMEXIT_WBINVD:
-        if (exit_length_any(vcpu, exit, INSN_KNOWN_WBINVD))
+        if (exit_length(vcpu, exit, INSN_KNOWN_WBINVD))
             svm_step_over(vcpu, vcpu->insn_length);
         return;
     case VMEXIT_RDPMC: /* There are no counters. */
@@ -322,23 +294,20 @@ static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t 
 }
 
 static void exit_simple(struct arch_vcpu *vcpu, struct vcpu_exit *exit, enum exit_kind kind,
-                        enum insn_known known, uint32_t plain, unsigned length)
+                        enum insn_known known)
 {
-    vcpu->insn_length = (uint8_t)exit_length(vcpu, exit, known, plain, length);
-    if (!vcpu->insn_length)
-        return;
-    exit->kind = kind;
-    exit->advance = true;
+    if (exit_length(vcpu, exit, known)) {
+        exit->kind = kind;
+        exit->advance = true;
+    }
 }
 
 [[gnu::noinline]] static void exit_cpuid(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    unsigned length = exit_length(vcpu, exit, INSN_KNOWN_CPUID, PLAIN_CPUID, 2);
-
-    if (!length)
+    if (!exit_length(vcpu, exit, INSN_KNOWN_CPUID))
         return;
     sysreg_cpuid(vcpu);
-    svm_step_over(vcpu, length);
+    svm_step_over(vcpu, vcpu->insn_length);
     vcpu_exit_gone(exit);
 }
 
@@ -356,7 +325,7 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
         exit_interrupt(exit, svm_virq_nmi_window(vcpu) ? EXIT_INTERRUPT_WINDOW : EXIT_INTERRUPT);
         return;
     case VMEXIT_HLT:
-        exit_simple(vcpu, exit, EXIT_HALT, INSN_KNOWN_HLT, PLAIN_HLT, 1);
+        exit_simple(vcpu, exit, EXIT_HALT, INSN_KNOWN_HLT);
         return;
     case VMEXIT_VINTR:
         svm_virq_window(vcpu, VIRQ_SLOT_VECTOR);
@@ -369,7 +338,7 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
         exit_cpuid(vcpu, exit);
         return;
     case VMEXIT_PAUSE:
-        exit_simple(vcpu, exit, EXIT_WFE, INSN_KNOWN_PAUSE, PLAIN_PAUSE, 2);
+        exit_simple(vcpu, exit, EXIT_WFE, INSN_KNOWN_PAUSE);
         return;
     default:
         exit_rare(vcpu, exit, code);

@@ -91,29 +91,30 @@ static inline struct arch_code_insn *code_insn(const struct arch_vcpu *vcpu)
     return (struct arch_code_insn *)((char *)vcpu->insns + at);
 }
 
-/* The instruction at RIP, all that it can be long; false: it is not known where that is. Valid
- * until the next entry; others may write to it: read once. */
-static inline bool code_known(const struct arch_vcpu *vcpu, uint64_t cr0, uint64_t cr3,
-                              const uint8_t **code)
+/* What the instruction at RIP was decoded as when it exited last; NULL: its page, or the bytes
+ * there, are not what they were. Others may write to those: read once. */
+static inline const struct arch_code_insn *code_known(const struct arch_vcpu *vcpu, uint64_t cr0,
+                                                      uint64_t cr3)
 {
     const struct arch_code_insn *insn = code_insn(vcpu);
+    uint64_t first, second;
 
     if (unlikely(insn->rip != vcpu->rip || vcpu->code_base != 0 ||
                  !code_is_same(insn->code, cr0, cr3)))
-        return false;
-    *code = insn->host;
-    return true;
+        return NULL;
+    __builtin_memcpy(&first, insn->host, sizeof(first));
+    __builtin_memcpy(&second, insn->host + sizeof(first), sizeof(second));
+    return likely(first == insn->words[0] && second == insn->words[1]) ? insn : NULL;
 }
 
-/* The same, looked for and remembered. False: it is nowhere, or may reach into another page. */
-bool code_seek(struct arch_vcpu *vcpu, const uint8_t **code);
-/* Takes note of what the words are as a move. */
-[[gnu::noinline]] void code_decode_mov(struct arch_code_insn *insn, const uint64_t words[2]);
+/* The same, decoded anew as a move of 64-bit code. NULL: it is nowhere, or CS has a base. */
+[[gnu::noinline]] const struct arch_code_insn *code_decode_mov(struct arch_vcpu *vcpu);
 /* Where memory of the guest is; NULL: it is no RAM or ROM. Valid until the next entry. */
 const void *code_memory(const struct arch_vcpu *vcpu, gpa_t addr);
 /* Copies the bytes at RIP, across the end of a page too: how many there are. */
 unsigned code_fetch(struct arch_vcpu *vcpu, uint8_t bytes[INSN_LENGTH_MAX]);
-/* Length of an instruction that has exited; 0: something else is there now. */
+/* Length of an instruction that has exited; 0: something else is there now. Kept for code_known().
+ */
 unsigned code_length(struct arch_vcpu *vcpu, enum insn_known known);
 
 /* --- fpu.c --- */

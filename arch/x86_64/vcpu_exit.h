@@ -29,16 +29,15 @@ static inline void vcpu_exit_call(const struct arch_vcpu *vcpu, struct vcpu_exit
 static inline bool vcpu_exit_mov(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t cr0,
                                  uint64_t cr3, uint64_t addr, bool store)
 {
-    struct arch_code_insn *insn = code_insn(vcpu);
-    const struct insn_mov *mov = &insn->mov;
-    const uint8_t *code;
-    uint64_t words[2];
+    const struct arch_code_insn *insn = code_known(vcpu, cr0, cr3);
+    const struct insn_mov *mov;
 
-    if (unlikely(!code_known(vcpu, cr0, cr3, &code)) && !code_seek(vcpu, &code))
-        return false;
-    __builtin_memcpy(words, code, sizeof(words));
-    if (unlikely(words[0] != insn->words[0] || words[1] != insn->words[1]))
-        code_decode_mov(insn, words);
+    if (unlikely(!insn)) {
+        insn = code_decode_mov(vcpu);
+        if (!insn)
+            return false;
+    }
+    mov = &insn->mov;
     if (unlikely(mov->length == 0 || mov->store != store || (addr & (mov->width - 1u)) ||
                  ((insn_mov_addr(mov, vcpu->gpr, vcpu->rip) ^ addr) & (PAGE_SIZE - 1))))
         return false;

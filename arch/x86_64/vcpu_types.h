@@ -31,18 +31,19 @@ struct arch_code {
     uint64_t entry[ARCH_CODE_LEVELS];
 };
 
-/* An instruction in such a page, by its address: one that exited of late. CS had no base, and so
- * many bytes are at host. A place by the low bits of the address. */
+/* An instruction in such a page, by its address: one that exited of late. CS had no base. A place
+ * by the low bits of the address. */
 #define ARCH_CODE_INSNS     32u
 #define ARCH_CODE_INSN_SIZE 16u /* An instruction is shorter. */
 
 struct arch_code_insn {
     alignas(64) uint64_t rip;
     const struct arch_code *code; /* Its page; code_none: no instruction. */
+    /* So many bytes of the page: from rip on, or at its end those that the instruction is among. */
     const uint8_t *host;
-    /* What was last at host, or elsewhere, when it was looked at as a move: and what it is then. */
-    uint64_t words[ARCH_CODE_INSN_SIZE / 8];
-    struct insn_mov mov;
+    uint64_t words[ARCH_CODE_INSN_SIZE / 8]; /* What they were when it was decoded, as */
+    struct insn_mov mov;                     /* this, */
+    uint8_t known, length;                   /* or this (enum insn_known). */
 };
 
 struct insn_exec;

@@ -259,7 +259,7 @@ TEST(x86_moves_are_kept_as_they_were_decoded)
         generate_mov(bytes);
         ours = insn_decode(bytes, INSN_LENGTH_MAX, INSN_MODE_64, &insn) == INSN_OK &&
                (insn.op == INSN_MOV || insn.op == INSN_MOVZX) && !insn.reg_high;
-        mov = insn_decode_mov(bytes);
+        mov = insn_decode_mov(bytes, INSN_LENGTH_MAX);
         ASSERT_EQ(mov.length != 0, ours);
         if (!ours)
             continue;
