@@ -46,7 +46,7 @@ BOOT_ELF := $(patsubst boot/elf_$(ARCH).S,$O/caisson-boot.elf,$(wildcard boot/el
 READY  := $(CACHE)/libfdt/libfdt.h $(CACHE)/$(ARCH)/gnu-efi.done
 
 .PHONY: all setup run test host-test tool-test boot-test soak bench tidy format image disk debug \
-        clean help guests
+        clean help guests programs
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -113,16 +113,32 @@ $O/caisson.elf: $O/caisson-2.elf
 	    { echo "linker/hypervisor.lds.S lacks this set"; exit 1; }
 	@cp $< $@
 
-$O/caisson.img: $O/caisson.elf
+# Programs that are linked with the kernel in place of boot/guests.c: each folder's sources, and its
+# guests in assembly. Nobody looks for symbols in them.
+PROGRAM_example := $(wildcard examples/*.c examples/*_$(ARCH).S)
+PROGRAMS        := example
+PROGRAM_KERNEL  := $(filter-out $O/boot/guests.c.o $O/boot/pinned.c.o,$(OBJS))
+
+programs: $(PROGRAMS:%=$O/%.efi) $(if $(BOOT_ELF),$(PROGRAMS:%=$O/%-boot.elf)) ## in examples/
+
+define program_rule
+$O/$1.elf: $(PROGRAM_KERNEL) $(PROGRAM_$1:%=$O/%.o) $O/hypervisor.lds $O/symtab-1.S
+	@$$(COMPILE) -c -o $$@.symtab.o $O/symtab-1.S
+	@$$(CC) $$(LDFLAGS) -T $O/hypervisor.lds -o $$@ $$(filter %.o,$$^) $$@.symtab.o -lgcc
+endef
+$(foreach program,$(PROGRAMS),$(eval $(call program_rule,$(program))))
+
+$(PROGRAMS:%=$O/%.img) $O/caisson.img: %.img: %.elf
 	@$(OBJCOPY) -O binary $< $@
 	@echo "$@: $$(stat -c %s $@) bytes"
 
 # Out of the image's header, from 16 on: its size in memory, 0, entry, and base.
-IMAGE_FIELDS = $(shell od -An -tu4 -j16 -N16 $O/caisson.img)
-$O/caisson-boot.elf: boot/elf_$(ARCH).S linker/boot_elf.lds $O/caisson.img
+IMAGE_FIELDS = $(shell od -An -tu4 -j16 -N16 $O/$*.img)
+$(PROGRAMS:%=$O/%-boot.elf) $O/caisson-boot.elf: $O/%-boot.elf: boot/elf_$(ARCH).S \
+    linker/boot_elf.lds $O/%.img
 	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none,--no-warn-rwx-segments \
 	    -Wl,-z,noexecstack,-z,max-page-size=4096 -T linker/boot_elf.lds \
-	    -Wl,--defsym,IMAGE_BASE=$(word 4,$(IMAGE_FIELDS)) -DIMAGE='"$O/caisson.img"' \
+	    -Wl,--defsym,IMAGE_BASE=$(word 4,$(IMAGE_FIELDS)) -DIMAGE='"$O/$*.img"' \
 	    -DIMAGE_SIZE=$(word 1,$(IMAGE_FIELDS)) -DIMAGE_ENTRY=$(word 3,$(IMAGE_FIELDS)) \
 	    -DIMAGE_BASE=$(word 4,$(IMAGE_FIELDS)) -o $@ $<
 
@@ -138,16 +154,16 @@ $O/boot/efi.c.o: boot/efi.c Makefile | $(READY)
 	@mkdir -p $(@D)
 	@$(CC) $(EFI_CFLAGS) $(WARNINGS) -c -o $@ $<
 
-$O/boot/efi_blob.S.o: boot/efi_blob.S $O/caisson.img
-	@$(CC) -DIMAGE='"$O/caisson.img"' -c -o $@ $<
+$O/%.blob.o: boot/efi_blob.S $O/%.img
+	@$(CC) -DIMAGE='"$O/$*.img"' -c -o $@ $<
 
-$O/caisson.efi: $O/boot/efi.c.o $O/boot/efi_blob.S.o
+$(PROGRAMS:%=$O/%.efi) $O/caisson.efi: $O/%.efi: $O/boot/efi.c.o $O/%.blob.o
 	@$(CC) -nostdlib -shared -Wl,-Bsymbolic,-znocombreloc,--no-warn-rwx-segments \
 	    -Wl,-z,noexecstack,--no-undefined -T $(EFI_ROOT)/lib/elf_$(ARCH)_efi.lds \
-	    -o $O/caisson-efi.so \
+	    -o $O/$*-efi.so \
 	    $(EFI_ROOT)/lib/crt0-efi-$(ARCH).o $^ -L$(EFI_ROOT)/lib -lefi -lgnuefi -lgcc
 	@$(OBJCOPY) -j .text -j .sdata -j .data -j .dynamic -j .rodata -j '.rel*' -j '.rela*' \
-	    -j .reloc $(EFI_FORMAT) $O/caisson-efi.so $@
+	    -j .reloc $(EFI_FORMAT) $O/$*-efi.so $@
 
 # --- The host's side: the tool `caisson`, and the unit tests. ---
 
@@ -235,7 +251,7 @@ host-test: $(HOST)/unit-test ## unit tests on this machine, with sanitizers
 tool-test: $(HOST)/caisson ## the program `caisson`, as people call it
 	@$(PYTEST) tests/tool
 
-boot-test: all guests $O/vmlinuz ## boot the guests in an emulator
+boot-test: all guests programs $O/vmlinuz ## boot the guests in an emulator
 	@$(PYTEST) tests/boot --arch $(ARCH) --machine=$(MACHINE)
 
 soak: all guests $O/vmlinuz ## the boot tests that find more the longer they run: an hour or so

@@ -159,6 +159,13 @@ void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault,
                             const struct vcpu_exit *exit);
 
 /*
+ * Software breakpoints (BRK, EBREAK, INT3) come as EXIT_DEBUG, in place of being the guest's own
+ * exceptions: until this is off again, or the vCPU is unbound. Arm: hardware breakpoints and single
+ * steps of the guest as well. Bound.
+ */
+void arch_vcpu_trap_breakpoints(struct arch_vcpu *vcpu, bool on);
+
+/*
  * Absolute host ticks at which a timer of the guest fires next; TICKS_NEVER when none. Bound or
  * not.
  */

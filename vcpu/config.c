@@ -207,16 +207,9 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     uint64_t number;
 
     *vm = (struct config_vm){
+        CONFIG_VM_DEFAULTS,
         .name = fdt_name(r->fdt, node),
         .node = node,
-        .cpu_count = 1,
-        .priority = CONFIG_PRIORITY_DEFAULT,
-        .weight = CONFIG_WEIGHT_DEFAULT,
-        .autostart = true,
-        .on_crash = ACTION_STOP,
-        .on_reset = ACTION_RESTART,
-        .on_poweroff = ACTION_STOP,
-        .cmdline = "",
     };
     name_check(r, vm);
     config_known(r, node,

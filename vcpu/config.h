@@ -78,6 +78,13 @@ struct config_vm {
     struct config_region regions[CONFIG_REGIONS_MAX];
 };
 
+/* Initializers: what a VM is that says nothing else; for those that are made in code, too. Name,
+ * memory and kernel are still to be said. */
+#define CONFIG_VM_DEFAULTS                                                                         \
+    .cpu_count = 1, .priority = CONFIG_PRIORITY_DEFAULT, .weight = CONFIG_WEIGHT_DEFAULT,          \
+    .autostart = true, .on_crash = ACTION_STOP, .on_reset = ACTION_RESTART,                        \
+    .on_poweroff = ACTION_STOP, .cmdline = ""
+
 /* A vCPU's time in a table. */
 struct config_slot {
     const char *vm; /* It may have been left out for its mistakes. */

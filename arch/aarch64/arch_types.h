@@ -82,6 +82,7 @@ struct arch_vcpu {
 
     bool bound;
     bool fresh;                /* Its registers were replaced: see vcpu_claim_tlb(). */
+    bool trap_breakpoints;     /* Until it is unbound. */
     uint8_t gic_version_bound; /* Whose list registers hold its interrupts: 2, 3; 0: gic, below. */
     unsigned index;
     uint16_t vmid;

@@ -181,6 +181,8 @@ void arch_vcpu_bind(struct arch_vcpu *vcpu)
 void arch_vcpu_unbind(struct arch_vcpu *vcpu)
 {
     assert(vcpu->bound && this_cpu()->arch.bound == vcpu);
+    if (unlikely(vcpu->trap_breakpoints))
+        arch_vcpu_trap_breakpoints(vcpu, false);
 #define X(name, text) vcpu->sys[SYS_##name] = sysreg_read(text);
 #include "arch/aarch64/sysreg.def"
 #undef X
@@ -192,6 +194,16 @@ void arch_vcpu_unbind(struct arch_vcpu *vcpu)
     vcpu->bound = false;
     vcpu->gic_version_bound = 0;
     this_cpu()->arch.bound = NULL;
+}
+
+void arch_vcpu_trap_breakpoints(struct arch_vcpu *vcpu, bool on)
+{
+    uint64_t mdcr = sysreg_read("mdcr_el2") & ~MDCR_TDE;
+
+    assert(vcpu->bound);
+    vcpu->trap_breakpoints = on;
+    sysreg_write("mdcr_el2", on ? mdcr | MDCR_TDE : mdcr);
+    isb();
 }
 
 uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg)

@@ -70,6 +70,7 @@ struct arch_vcpu {
     uint64_t host_sp, host_tp, host_ra, host_s0; /* Ours, while the guest runs. */
 
     bool bound;
+    bool trap_breakpoints;          /* Until it is unbound. */
     const struct arch_pcpu *ran_on; /* Where it was bound last. */
     bool fresh;                     /* Started since it was bound last: see vcpu_claim_tlb(). */
     uint8_t insn_length;            /* Of the instruction that an exit is to step over. */

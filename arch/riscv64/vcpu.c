@@ -142,6 +142,8 @@ void arch_vcpu_bind(struct arch_vcpu *vcpu)
 void arch_vcpu_unbind(struct arch_vcpu *vcpu)
 {
     assert(vcpu->bound && this_cpu()->arch.bound == vcpu);
+    if (unlikely(vcpu->trap_breakpoints))
+        arch_vcpu_trap_breakpoints(vcpu, false);
     vcpu->sstatus = csr_read("sstatus");
     vcpu->hstatus = csr_read("hstatus");
     vcpu->hvip = csr_read("hvip");
@@ -161,6 +163,16 @@ void arch_vcpu_unbind(struct arch_vcpu *vcpu)
     csr_write("hstatus", field_put(HSTATUS_VSXL, XL_64));
     vcpu->bound = false;
     this_cpu()->arch.bound = NULL;
+}
+
+void arch_vcpu_trap_breakpoints(struct arch_vcpu *vcpu, bool on)
+{
+    assert(vcpu->bound);
+    vcpu->trap_breakpoints = on;
+    if (on)
+        csr_clear("hedeleg", BIT(CAUSE_BREAKPOINT));
+    else
+        csr_set("hedeleg", BIT(CAUSE_BREAKPOINT));
 }
 
 uint64_t arch_vcpu_gpr(const struct arch_vcpu *vcpu, unsigned reg)

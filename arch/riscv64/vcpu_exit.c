@@ -165,6 +165,17 @@ static void exit_virtual(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->kind = EXIT_NOTHING;
 }
 
+/* To be stepped over, if the caller wants that: EBREAK has 4 bytes, or compressed 2. */
+static void exit_debug(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    exit->kind = EXIT_DEBUG;
+    exit->advance = false;
+    exit->debug.pc = vcpu->pc;
+    exit->debug.syndrome = CAUSE_BREAKPOINT;
+    exit->debug.imm = 0;
+    vcpu->insn_length = (exit_fetch(vcpu) & 3) == 3 ? 4 : 2;
+}
+
 /* Out of the way of the others: so these need few registers. */
 [[gnu::noinline]] static void exit_rare(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
                                         uint64_t cause)
@@ -176,6 +187,10 @@ static void exit_virtual(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->cause[1] = csr_read("stval");
     if (cause == CAUSE_FETCH_GUEST_PAGE) {
         exit_stage2_fault(vcpu, exit, cause, csr_read("htinst"), csr_read("htval"));
+        return;
+    }
+    if (cause == CAUSE_BREAKPOINT) {
+        exit_debug(vcpu, exit);
         return;
     }
     exit->kind = EXIT_UNKNOWN;

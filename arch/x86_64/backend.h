@@ -39,6 +39,8 @@ struct virt_backend {
     /* After reset(). */
     void (*set_regs)(struct arch_vcpu *vcpu, const struct x86_regs *regs);
 
+    /* INT3 exits, or is the guest's. Bound. */
+    void (*trap_breakpoints)(struct arch_vcpu *vcpu, bool on);
     /* An exception for the guest to take. */
     void (*inject)(struct arch_vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);
     void (*print)(const struct arch_vcpu *vcpu, struct fmt_sink *out);

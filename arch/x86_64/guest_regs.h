@@ -28,6 +28,7 @@
 
 #define VECTOR_DB          1u
 #define VECTOR_NMI         2u
+#define VECTOR_BP          3u
 #define VECTOR_UD          6u
 #define VECTOR_TS          10u
 #define VECTOR_NP          11u

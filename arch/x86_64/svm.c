@@ -400,6 +400,15 @@ static enum err svm_regs_ok(const struct arch_vcpu *vcpu, const struct x86_regs 
     return err;
 }
 
+static void svm_trap_breakpoints(struct arch_vcpu *vcpu, bool on)
+{
+    struct vmcb *vmcb = svm_vmcb(vcpu);
+
+    vmcb->control.intercept_exceptions &= ~(uint32_t)BIT(VECTOR_BP);
+    vmcb->control.intercept_exceptions |= on ? (uint32_t)BIT(VECTOR_BP) : 0;
+    svm_dirty(vmcb, VMCB_CLEAN_INTERCEPTS);
+}
+
 static void svm_inject(struct arch_vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
 {
     svm_vmcb(vcpu)->control.event_inj =
@@ -442,6 +451,7 @@ const struct virt_backend svm_backend = {
     .get_regs = svm_get_all,
     .regs_ok = svm_regs_ok,
     .set_regs = svm_set_all,
+    .trap_breakpoints = svm_trap_breakpoints,
     .inject = svm_inject,
     .print = svm_print,
     .exit_print = svm_exit_print,

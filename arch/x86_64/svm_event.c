@@ -6,7 +6,6 @@
 #include "arch/x86_64/guest_regs.h"
 #include "kernel/fmt.h"
 
-#define VECTOR_BP 3u
 #define VECTOR_OF 4u
 
 uint64_t svm_event_again(uint64_t info)

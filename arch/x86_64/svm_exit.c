@@ -205,6 +205,9 @@ static void exit_exception(struct arch_vcpu *vcpu, struct vcpu_exit *exit, unsig
     case VECTOR_DB:
         svm_inject_debug(vmcb, 0);
         return;
+    case VECTOR_BP:
+        vcpu_exit_breakpoint(vcpu, exit);
+        return;
     case VECTOR_PF: /* This, and those after it: svm_iret.c. */
         virt_backend->set_reg(vcpu, REG_CR2, vmcb->control.exit_info[1]);
         [[fallthrough]];

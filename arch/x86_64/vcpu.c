@@ -212,6 +212,8 @@ void arch_vcpu_unbind(struct arch_vcpu *vcpu)
     struct arch_virt_pcpu *cpu = &this_cpu()->arch.virt;
 
     assert(vcpu->bound && cpu->bound == vcpu);
+    if (unlikely(vcpu->trap_breakpoints))
+        arch_vcpu_trap_breakpoints(vcpu, false);
     virt_backend->unbind(vcpu);
 #define STORE(n, text) __asm__ volatile("mov %%" text ", %0" : "=r"(vcpu->debug_addr[n]))
     X86_DEBUG_ADDRS(STORE);
@@ -219,6 +221,13 @@ void arch_vcpu_unbind(struct arch_vcpu *vcpu)
     fpu_store(vcpu);
     vcpu->bound = false;
     cpu->bound = NULL;
+}
+
+void arch_vcpu_trap_breakpoints(struct arch_vcpu *vcpu, bool on)
+{
+    assert(vcpu->bound);
+    vcpu->trap_breakpoints = on;
+    virt_backend->trap_breakpoints(vcpu, on);
 }
 
 void arch_vcpu_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)

@@ -89,6 +89,17 @@ static inline void vcpu_exit_port_string(struct arch_vcpu *vcpu, struct vcpu_exi
     exit->fault.table_walk = exit->fault.delivery = false;
 }
 
+/* INT3, before it: RIP is its own. [AMD APM 2, 15.12.4; SDM 3, 28.1] */
+static inline void vcpu_exit_breakpoint(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    vcpu->insn_length = 1;
+    exit->kind = EXIT_DEBUG;
+    exit->advance = false;
+    exit->debug.pc = vcpu->code_base + vcpu->rip;
+    exit->debug.syndrome = VECTOR_BP;
+    exit->debug.imm = 0;
+}
+
 /* A write to CR8 of what four bits can hold. */
 static inline void vcpu_exit_cr8(struct vcpu_exit *exit, uint64_t value)
 {

@@ -70,6 +70,7 @@ struct arch_vcpu {
     bool trap_wait;
     bool nmi_blocked;      /* The guest has taken an NMI and has not returned. */
     bool apic_off;         /* CPUID tells the guest so. */
+    bool trap_breakpoints; /* Until it is unbound. */
     bool port_string;      /* The exit that is to be decoded is INS or OUTS. */
     uint8_t insn_length;   /* Of the instruction that an exit is to step over. */
     uint8_t wanted;        /* Bits of slots that arch_virq_set_control() asked for. */

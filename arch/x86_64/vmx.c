@@ -570,6 +570,7 @@ const struct virt_backend vmx_backend = {
     .get_regs = vmx_get_all,
     .regs_ok = vmx_regs_ok,
     .set_regs = vmx_set_all,
+    .trap_breakpoints = vmx_trap_breakpoints,
     .inject = vmx_inject,
     .print = vmx_print,
     .exit_print = vmx_exit_print,

@@ -80,6 +80,8 @@ void vmx_read_fields(struct vmx_fields *fields);
 /* vmx_exit.c */
 void vmx_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit);
 void vmx_step_over(struct arch_vcpu *vcpu, unsigned length);
+/* As in struct virt_backend. */
+void vmx_trap_breakpoints(struct arch_vcpu *vcpu, bool on);
 void vmx_inject(struct arch_vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);
 
 /* vmx_print.c */

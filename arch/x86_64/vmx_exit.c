@@ -43,6 +43,13 @@ void vmx_step_over(struct arch_vcpu *vcpu, unsigned length)
 }
 
 /* Its delivery ends what blocks others. */
+void vmx_trap_breakpoints([[maybe_unused]] struct arch_vcpu *vcpu, bool on)
+{
+    uint64_t others = vmread(VMCS_EXCEPTIONS) & ~BIT(VECTOR_BP);
+
+    vmwrite(VMCS_EXCEPTIONS, others | (on ? BIT(VECTOR_BP) : 0));
+}
+
 void vmx_inject(struct arch_vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
 {
     uint64_t event =
@@ -250,6 +257,9 @@ static void exit_exception(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     switch (vector) {
     case VECTOR_DB:
         exit_debug(vcpu);
+        return;
+    case VECTOR_BP:
+        vcpu_exit_breakpoint(vcpu, exit);
         return;
     case VECTOR_AC:
         vcpu_inject_error(vcpu, VECTOR_AC, 0);

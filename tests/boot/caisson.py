@@ -142,6 +142,12 @@ def direct(arch, tree):
     return ["-kernel", str(build(arch) / IMAGE[arch])] + (["-initrd", str(tree)] if tree else [])
 
 
+def program(arch, name):
+    """Started so: a program in place of the runner of VMs."""
+    image = IMAGE[arch].replace("caisson", name)
+    return ["-kernel", str(build(arch) / image)]
+
+
 def firmware(arch, disk):
     """Started by UEFI from a disk."""
     return FIRMWARE[arch] + ["-drive", f"file={disk},if=none,id=disk,format=raw,snapshot=on",

@@ -61,7 +61,8 @@ def pytest_terminal_summary(terminalreporter):
 def arch(request):
     """The architecture; all that is started was built (by make, when make called us)."""
     name = request.config.getoption("--arch")
-    command = ["make", "-s", "-C", ROOT, f"ARCH={name}", "all", "guests", f"build/{name}/vmlinuz"]
+    command = ["make", "-s", "-C", ROOT, f"ARCH={name}", "all", "guests", "programs",
+               f"build/{name}/vmlinuz"]
     if "MAKELEVEL" not in os.environ and subprocess.run(command, check=False).returncode != 0:
         pytest.exit("the build failed", 1)
     return name

@@ -38,6 +38,7 @@ struct arch_vcpu {
     hpa_t stage2_root;
     bool trap_wait;
     bool apic_off;
+    bool trap_breakpoints;
     unsigned mode;      /* enum arch_mode of the last start. */
     struct pcpu *bound; /* NULL: unbound. */
 

@@ -428,6 +428,12 @@ enum err arch_vcpu_translate(const struct arch_vcpu *, gva_t addr, enum arch_acc
     return OK;
 }
 
+void arch_vcpu_trap_breakpoints(struct arch_vcpu *vcpu, bool on)
+{
+    assert(vcpu->bound);
+    vcpu->trap_breakpoints = on;
+}
+
 void arch_vcpu_inject_fault(struct arch_vcpu *vcpu, enum arch_fault fault, const struct vcpu_exit *)
 {
     vcpu->faults++;
