@@ -460,6 +460,17 @@ static inline bool work_waiting(struct pcpu *cpu)
     ipi_run_work();
 }
 
+uint64_t sched_work_pause(uint64_t took)
+{
+    struct sched_queue *queue = &this_cpu()->sched;
+    bool wanted;
+
+    lock_take(&queue->lock);
+    wanted = queue->running || turn_first(queue, arch_ticks());
+    lock_drop(&queue->lock);
+    return wanted ? took * (queue->slots ? 99 : 9) : 0;
+}
+
 static inline void turn_idle(void)
 {
     const bool balancing = sched_is_balancing();

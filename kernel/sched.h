@@ -135,6 +135,13 @@ static inline bool sched_leave(struct sched_queue *queue)
     return atomic_load_explicit(&queue->leave, memory_order_relaxed);
 }
 
+/*
+ * For work that comes in pieces: how long, in ticks, the next should wait after one that took so
+ * long. Not at all while nobody here wants to run; else so that nine tenths of the pCPU are left to
+ * entities, or 99 hundredths of one with a table. By work, own pCPU.
+ */
+uint64_t sched_work_pause(uint64_t took);
+
 /* An IPI came: does what only this pCPU can do for those who sent it. */
 void sched_ipi_taken(void);
 /* One turn of the loop: queued work, then one run() or one wait. The loop's body, and for tests. */

@@ -4,8 +4,8 @@
  * place only, the stage-2 tables: a region's blocks are found by looking its addresses up.
  *
  * Invariants: regions are sorted and do not overlap; every page of a RAM or ROM region is mapped;
- * no page of a guest's goes back to the allocator before it is zeroed and the TLBs have forgotten
- * it.
+ * no page that a guest has had goes back to the allocator before it is zeroed and the TLBs have
+ * forgotten it.
  *
  * Locking: map->lock guards regions and tables, and is held in the accessors while they copy, so
  * that memory cannot go away under them. Pointers from guest_ptr() are good for as long as their
@@ -87,11 +87,11 @@ static void guestmap_zero(hpa_t host, uint64_t size)
 }
 
 /*
- * Backs a part of RAM, as large as a block can be had for, at addr. *size: what remains; out: what
- * was done.
+ * Backs a part of RAM or ROM, as large as a block can be had for, at addr. *size: what remains;
+ * out: what was done.
  */
 static enum err guestmap_back_block(struct guestmap *map, uint64_t addr, uint64_t *size,
-                                    struct pt_attr attr, hpa_t *host)
+                                    enum guest_region_kind kind, hpa_t *host)
 {
     unsigned order = MIN(bit_highest(*size) - PAGE_SHIFT, PAGE_ORDER_MAX);
     void *block = NULL;
@@ -108,8 +108,9 @@ static enum err guestmap_back_block(struct guestmap *map, uint64_t addr, uint64_
         return E_NOMEM;
     *host = ptr_to_phys(block);
     *size = PAGE_SIZE << order;
-    guestmap_zero(*host, *size);
-    err = pt_map(&map->pt, addr, *host, *size, attr);
+    if (kind == REGION_ROM)
+        guestmap_zero(*host, *size);
+    err = pt_map(&map->pt, addr, *host, *size, guest_attrs[kind]);
     if (err != OK)
         page_free(block, order);
     return err;
@@ -140,7 +141,7 @@ static enum err guestmap_back(struct guestmap *map, struct guest_region *region)
         enum err err;
 
         size = end - at;
-        err = guestmap_back_block(map, at, &size, guest_attrs[region->kind], &host);
+        err = guestmap_back_block(map, at, &size, region->kind, &host);
         if (err != OK) {
             guestmap_unback(map, start, at);
             return err;
@@ -156,10 +157,10 @@ static enum err guestmap_back_pinned(struct guestmap *map, const struct guest_re
     bool ours = guest_is_ours(region->kind);
     enum err err;
 
-    if (ours) {
+    if (ours)
         TRY(page_claim(region->host, region->size));
+    if (region->kind == REGION_ROM)
         guestmap_zero(region->host, region->size);
-    }
     err = pt_map(&map->pt, region->base.v, region->host, region->size, guest_attrs[region->kind]);
     if (err != OK && ours)
         page_release(region->host, region->size);
@@ -230,6 +231,8 @@ enum err guestmap_add(struct guestmap *map, gpa_t base, uint64_t size, enum gues
                 (map->region_count - at) * sizeof(region));
         map->regions[at] = region;
         map->region_count++;
+        if (kind == REGION_RAM && map->ram == GUESTMAP_ZERO)
+            map->ram = GUESTMAP_FRESH;
     }
     lock_drop(&map->lock);
     return err;
@@ -273,16 +276,11 @@ const struct guest_region *guestmap_nearest(const struct guestmap *map, gpa_t ad
     return above->base.v - addr.v < addr.v - (below->base.v + below->size - 1) ? above : below;
 }
 
-static enum err guestmap_free_leaf(const struct pt_leaf *leaf, void *)
+static enum err guestmap_free_leaf(const struct pt_leaf *leaf, void *used)
 {
-    arch_zero_pages(phys_to_ptr(leaf->pa), leaf->size);
+    if (used)
+        arch_zero_pages(phys_to_ptr(leaf->pa), leaf->size);
     page_release(leaf->pa, leaf->size);
-    return OK;
-}
-
-static enum err guestmap_clear_leaf(const struct pt_leaf *leaf, void *)
-{
-    guestmap_zero(leaf->pa, leaf->size);
     return OK;
 }
 
@@ -292,10 +290,12 @@ void guestmap_destroy(struct guestmap *map)
     arch_stage2_flush(map->vmid, pt_root(&map->pt), gpa(0), pt_size(map->pt.format));
     for (unsigned i = 0; i < map->region_count; i++) {
         struct guest_region *region = &map->regions[i];
+        bool used = region->kind == REGION_ROM || map->ram == GUESTMAP_USED;
         enum err err = OK;
 
         if (guest_is_ours(region->kind))
-            err = pt_visit(&map->pt, region->base.v, region->size, guestmap_free_leaf, NULL);
+            err = pt_visit(&map->pt, region->base.v, region->size, guestmap_free_leaf,
+                           used ? map : NULL);
         assert(err == OK);
         guestmap_dirty_forget(region);
     }
@@ -305,20 +305,40 @@ void guestmap_destroy(struct guestmap *map)
     lock_drop(&map->lock);
 }
 
-void guestmap_clear_ram(struct guestmap *map)
+/* Moves *addr up to where RAM is; false: there is none from there on. */
+static bool guestmap_ram_from(const struct guestmap *map, uint64_t *addr)
 {
-    lock_take(&map->lock);
-    for (unsigned i = 0; i < map->region_count; i++) {
-        const struct guest_region *region = &map->regions[i];
-        enum err err = OK;
-
-        if (region->kind == REGION_RAM)
-            err = pt_visit(&map->pt, region->base.v, region->size, guestmap_clear_leaf, NULL);
-        assert(err == OK);
-        if (region->kind == REGION_RAM)
-            guestmap_dirty_mark(map, region->base, region->size);
+    for (unsigned i = guestmap_index(map, *addr); i < map->region_count; i++) {
+        if (map->regions[i].kind != REGION_RAM)
+            continue;
+        *addr = MAX(*addr, map->regions[i].base.v);
+        return true;
     }
+    return false;
+}
+
+bool guestmap_clear(struct guestmap *map, gpa_t *at, uint64_t size)
+{
+    uint64_t piece;
+    bool more;
+
+    assert(IS_ALIGNED(at->v | size, PAGE_SIZE));
+    lock_take(&map->lock);
+    while ((more = guestmap_ram_from(map, &at->v)) && size > 0) {
+        struct pt_leaf leaf;
+        enum err err = pt_lookup(&map->pt, at->v, &leaf);
+
+        assert(err == OK);
+        piece = MIN(size, leaf.va + leaf.size - at->v);
+        guestmap_zero(hpa(leaf.pa.v + (at->v - leaf.va)), piece);
+        guestmap_dirty_mark(map, *at, piece);
+        at->v += piece;
+        size -= piece;
+    }
+    if (!more)
+        map->ram = GUESTMAP_ZERO;
     lock_drop(&map->lock);
+    return more;
 }
 
 uint64_t guestmap_ram_size(const struct guestmap *map)
@@ -391,8 +411,10 @@ static enum err guest_access(struct guestmap *map, gpa_t addr, enum guest_action
     if (guest_is_memory(map, addr, size)) {
         char *at = ours;
 
-        if (action == GUEST_WRITE || action == GUEST_FILL)
+        if (action == GUEST_WRITE || action == GUEST_FILL) {
             guestmap_dirty_mark(map, addr, size);
+            map->ram = GUESTMAP_USED;
+        }
         while (size > 0) {
             uint64_t contiguous = 0;
             void *guest = guest_find(map, addr, &contiguous);
@@ -423,6 +445,16 @@ enum err guest_write(struct guestmap *map, gpa_t addr, const void *from, size_t 
 enum err guest_fill(struct guestmap *map, gpa_t addr, int byte, size_t size)
 {
     return guest_access(map, addr, GUEST_FILL, NULL, byte, size);
+}
+
+bool guest_has(struct guestmap *map, gpa_t addr, uint64_t size)
+{
+    bool has;
+
+    lock_take(&map->lock);
+    has = guest_is_memory(map, addr, size);
+    lock_drop(&map->lock);
+    return has;
 }
 
 void *guest_ptr(struct guestmap *map, gpa_t addr, uint64_t *contiguous)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A VM's physical address space: its regions, the stage-2 tables made of them, and the only ways to
- * touch guest memory. RAM regions own their host memory: zeroed before the guest gets it, and again
- * before it goes back.
+ * touch guest memory. RAM regions own their host memory: guestmap_clear() zeroes it before the
+ * guest gets it, and what a guest had is zeroed before it goes back.
  *
  * Locking: RANK_GUESTMAP inside. Accessors never fault the hypervisor, whatever address a guest
  * names; they are safe against running vCPUs (the contents may change under the reader: read once
@@ -33,24 +33,33 @@ struct guest_region {
 
 #define GUEST_REGIONS_MAX 16u
 
+/* What is in RAM. */
+enum guestmap_ram {
+    GUESTMAP_FRESH, /* What was there before it was ours; no guest has had it. */
+    GUESTMAP_ZERO,
+    GUESTMAP_USED, /* Something has been written for a guest. */
+};
+
 struct guestmap {
     struct lock lock;
     struct pt pt;
     uint16_t vmid;
     _Atomic bool dirty_on;
+    enum guestmap_ram ram;
     unsigned region_count;
     struct guest_region regions[GUEST_REGIONS_MAX]; /* Sorted by base. */
 };
 
 /* format: arch_stage2_format(). */
 enum err guestmap_init(struct guestmap *map, const struct pt_format *format, uint16_t vmid);
-void guestmap_destroy(struct guestmap *map); /* Zeroes and frees RAM. No vCPU runs. */
+/* Frees RAM, zeroed where it was used. No vCPU runs. */
+void guestmap_destroy(struct guestmap *map);
 
 /*
- * Adds a region; RAM is allocated in the largest blocks there are, zeroed and mapped. With host !=
- * 0 the region is pinned to that host address (claimed from the page allocator for RAM and ROM).
- * E_EXISTS: overlaps another region; E_NOMEM; E_BUSY: the pinned range is in use; E_RANGE; nothing
- * is changed then.
+ * Adds a region; RAM is allocated in the largest blocks there are and mapped, ROM zeroed as well.
+ * With host != 0 it is pinned to that host address (claimed from the page allocator for RAM and
+ * ROM). E_EXISTS: overlaps another region; E_NOMEM; E_BUSY: the pinned range is in use; E_RANGE;
+ * nothing is changed then.
  */
 enum err guestmap_add(struct guestmap *map, gpa_t base, uint64_t size, enum guest_region_kind kind,
                       hpa_t host);
@@ -64,6 +73,8 @@ const struct guest_region *guestmap_nearest(const struct guestmap *map, gpa_t ad
 enum err guest_read(struct guestmap *map, gpa_t addr, void *to, size_t size);
 enum err guest_write(struct guestmap *map, gpa_t addr, const void *from, size_t size);
 enum err guest_fill(struct guestmap *map, gpa_t addr, int byte, size_t size);
+/* Whether the range lies in RAM or ROM regions. */
+bool guest_has(struct guestmap *map, gpa_t addr, uint64_t size);
 /*
  * Host address of guest memory at addr, and how many bytes from there are contiguous; NULL when it
  * is no memory. Who writes there calls guest_wrote() after each write.
@@ -72,13 +83,17 @@ void *guest_ptr(struct guestmap *map, gpa_t addr, uint64_t *contiguous);
 /* Make what was written through the accessors visible to a guest with caches off. */
 void guest_sync(struct guestmap *map, gpa_t addr, size_t size);
 uint64_t guestmap_ram_size(const struct guestmap *map);
-/* Zero all RAM again: for a reset. No vCPU runs. All of it counts as written. */
-void guestmap_clear_ram(struct guestmap *map);
+/*
+ * Zeroes RAM from *at on, so many bytes (whole pages) or up to its end, and moves *at behind them.
+ * False: no more is left, and all is zeroes if *at was 0 at first. It counts as
+ * written. No vCPU runs.
+ */
+bool guestmap_clear(struct guestmap *map, gpa_t *at, uint64_t size);
 
 /*
  * Dirty tracking: which pages of 4 KiB of the RAM and ROM regions were written, by whomever: the
  * guest's instructions and table walks, and we ourselves by guest_write(), guest_fill(),
- * guestmap_clear_ram() and what is told by guest_wrote(). Regions of other kinds have no pages that
+ * guestmap_clear() and what is told by guest_wrote(). Regions of other kinds have no pages that
  * are ours to keep, and are not tracked. Off at first; then it costs nothing.
  *
  * A page is in a set that is taken only if it was written. With two exceptions: on x86 the tables

@@ -3,6 +3,8 @@
  */
 #include "vcpu/loader.h"
 
+#include "kernel/assert.h"
+#include "kernel/bits.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
 #include "mm/guestmap.h"
@@ -16,28 +18,51 @@ enum err loader_fail(const struct loader_job *job, enum err err, const char *wha
     return err;
 }
 
-enum err loader_put(const struct loader_job *job, uint64_t address, const void *data, size_t size)
+static enum err loader_write(const struct loader_job *job, uint64_t address, const void *data,
+                             size_t size)
 {
-    if (size == 0)
-        return OK;
     TRY(guest_write(job->map, gpa(address), data, size));
     guest_sync(job->map, gpa(address), size);
     return OK;
 }
 
-static enum err loader_kernel(const struct loader_job *job, const struct image_plan *plan)
+enum err loader_put(struct loader_job *job, uint64_t address, const void *data, size_t size)
+{
+    if (size == 0)
+        return OK;
+    if (size <= LOADER_SCRATCH_SIZE || job->copy_count == LOADER_COPIES_MAX)
+        return loader_write(job, address, data, size);
+    if (!guest_has(job->map, gpa(address), size))
+        return E_RANGE;
+    job->copies[job->copy_count++] = (struct loader_copy){address, data, size};
+    return OK;
+}
+
+/* In the order in which they were put. */
+bool loader_copy(struct loader_job *job, size_t size)
+{
+    struct loader_copy *copy = job->copies;
+    enum err err;
+
+    if (job->copy_count == 0)
+        return false;
+    size = MIN(size, copy->size);
+    err = loader_write(job, copy->address, copy->data, size);
+    assert(err == OK); /* loader_put() has asked. */
+    copy->address += size;
+    copy->data += size;
+    copy->size -= size;
+    if (copy->size == 0)
+        memmove(copy, copy + 1, --job->copy_count * sizeof(*copy));
+    return job->copy_count > 0;
+}
+
+static enum err loader_kernel(struct loader_job *job, const struct image_plan *plan)
 {
     struct image_segment s;
 
-    for (unsigned i = 0; image_segment(job->vm, plan, i, &s); i++) {
-        uint64_t rest = s.memory_size - s.data_size;
-
+    for (unsigned i = 0; image_segment(job->vm, plan, i, &s); i++)
         TRY(loader_put(job, s.address, s.data, s.data_size));
-        if (rest) {
-            TRY(guest_fill(job->map, gpa(s.address + s.data_size), 0, rest));
-            guest_sync(job->map, gpa(s.address + s.data_size), rest);
-        }
-    }
     return OK;
 }
 
@@ -76,7 +101,7 @@ static enum err loader_tree(const struct loader_job *job, const struct image_pla
     return *size <= plan->tree_room ? OK : E_NOMEM;
 }
 
-enum err loader_files(const struct loader_job *job, const struct image_plan *plan)
+enum err loader_files(struct loader_job *job, const struct image_plan *plan)
 {
     enum err err = loader_kernel(job, plan);
 
@@ -86,7 +111,7 @@ enum err loader_files(const struct loader_job *job, const struct image_plan *pla
     return err == OK ? OK : loader_fail(job, err, "the initrd cannot be written");
 }
 
-enum err loader_place_tree(const struct loader_job *job, struct loader_result *result)
+enum err loader_place_tree(struct loader_job *job, struct loader_result *result)
 {
     struct image_plan *plan = &result->plan;
     const void *tree;
@@ -103,14 +128,18 @@ enum err loader_place_tree(const struct loader_job *job, struct loader_result *r
     return OK;
 }
 
-enum err loader_load(const struct loader_job *job, struct loader_result *result)
+enum err loader_plan(const struct loader_job *job, struct loader_result *result)
 {
     char why[200];
     enum err err = image_plan(job->vm, job->machine->layout, &result->plan, why, sizeof(why));
 
-    if (err != OK) {
+    if (err != OK)
         log_error("/vms/%s/boot: %s", job->vm->name, why);
-        return err;
-    }
+    return err;
+}
+
+enum err loader_load(struct loader_job *job, struct loader_result *result)
+{
+    job->copy_count = 0;
     return job->machine->place(job, result);
 }

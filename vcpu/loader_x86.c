@@ -7,7 +7,7 @@
 #include "vcpu/loader.h"
 #include "vcpu/machine_ops.h"
 
-static enum err loader_acpi(const struct loader_job *job)
+static enum err loader_acpi(struct loader_job *job)
 {
     size_t size;
 
@@ -16,7 +16,7 @@ static enum err loader_acpi(const struct loader_job *job)
     return loader_put(job, IMAGE_ACPI_BASE, job->scratch, size);
 }
 
-static enum err loader_boot(const struct loader_job *job, struct loader_result *result)
+static enum err loader_boot(struct loader_job *job, struct loader_result *result)
 {
     const struct guest_boot_params params = {
         .machine = job->machine->layout,
@@ -31,7 +31,7 @@ static enum err loader_boot(const struct loader_job *job, struct loader_result *
     return loader_put(job, IMAGE_BOOT_BASE, job->scratch, GUEST_BOOT_SIZE);
 }
 
-enum err loader_place_x86(const struct loader_job *job, struct loader_result *result)
+enum err loader_place_x86(struct loader_job *job, struct loader_result *result)
 {
     enum err err;
 

@@ -57,7 +57,7 @@ struct machine_ops {
     void (*state)(struct vm *vm, struct state *s);
 
     /* Puts what goes beside a guest's files into its memory: loader_place_tree(), or its like. */
-    enum err (*place)(const struct loader_job *job, struct loader_result *result);
+    enum err (*place)(struct loader_job *job, struct loader_result *result);
     /* Where that is a tree: its processors, firmware, interrupt controller and devices. */
     void (*write_tree)(struct fdt_writer *w, const struct guest_fdt_params *params);
 

@@ -2,7 +2,7 @@
 /*
  * The life of a VM. What takes it out of RUNNING holds its vCPUs, each by work on its own pCPU; the
  * last one queues held_work, and that makes the pause, or ends the stop outside of any guest and
- * any lock: memory cleared, then restart, or rest, as the configuration says.
+ * any lock: memory cleared (vm_job.c), then restart, or rest, as the configuration says.
  *
  * Once a state that may be destroyed is set and vm->lock dropped, the VM is not touched any more.
  */
@@ -12,8 +12,6 @@
 #include "kernel/bits.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
-#include "kernel/platform.h"
-#include "vcpu/loader.h"
 #include "vcpu/machine_ops.h"
 
 #define RESTART_DELAY_MS     100u   /* After a first crash; doubles with each in a row, */
@@ -87,28 +85,6 @@ static uint64_t ticks_after_ms(uint64_t ms)
 
 /* --- Start --- */
 
-static enum err vm_load_images(struct vm *vm, struct loader_result *result)
-{
-    struct loader_job job = {
-        .map = &vm->map,
-        .vm = vm->config,
-        .machine = vm->machine,
-        .gic_version = virt_caps.gic_version,
-        .isa = virt_caps.isa,
-        .timer_hz = platform.timer_hz,
-        .va_bits = platform.va_bits,
-        .cbom_size = platform.cbom_size,
-        .cboz_size = platform.cboz_size,
-        .cbop_size = platform.cbop_size,
-        .scratch = vm_alloc(LOADER_SCRATCH_SIZE),
-        .scratch_size = LOADER_SCRATCH_SIZE,
-    };
-    enum err err = job.scratch ? loader_load(&job, result) : E_NOMEM;
-
-    vm_free(job.scratch, LOADER_SCRATCH_SIZE);
-    return err;
-}
-
 /* Its vCPUs are held. */
 static void vm_prepare(struct vm *vm)
 {
@@ -143,19 +119,6 @@ static void vm_let_go(struct vm *vm)
         vcpu_let_go(&vm->vcpus[i]);
 }
 
-static enum err vm_make_ready(struct vm *vm, struct loader_result *boot)
-{
-    enum err err;
-
-    vm->machine->reset(vm);
-    err = vm_load_images(vm, boot);
-    if (err == OK)
-        vm_prepare(vm);
-    else
-        guestmap_clear_ram(&vm->map); /* Part of it may be loaded. */
-    return err;
-}
-
 /* A vCPU is bound by hand. vm->lock held. */
 static bool vm_is_bound(const struct vm *vm)
 {
@@ -173,7 +136,6 @@ static bool vm_is_bound(const struct vm *vm)
 
 enum err vm_load(struct vm *vm, struct arch_entry *entry)
 {
-    struct loader_result boot;
     bool ok;
 
     lock_take(&vm->lock);
@@ -183,31 +145,42 @@ enum err vm_load(struct vm *vm, struct arch_entry *entry)
     lock_drop(&vm->lock);
     if (!ok)
         return E_STATE;
-    TRY(vm_make_ready(vm, &boot));
-    *entry = boot.entry;
+    vm->machine->reset(vm);
+    TRY(vm_job_load_now(vm));
+    vm_prepare(vm);
+    *entry = vm->job.boot.entry;
     return OK;
+}
+
+/* STARTING, and loaded, or it could not be. */
+static enum err vm_loaded(struct vm *vm, enum err err)
+{
+    if (err == OK)
+        vm_prepare(vm);
+    lock_take(&vm->lock);
+    if (err == OK) {
+        const struct arch_entry entry = vm->job.boot.entry;
+
+        vm_must_become(vm, VM_RUNNING);
+        log_info("%s: started, entry %#llx", vm->config->name, (unsigned long long)entry.pc.v);
+        vcpu_start(&vm->vcpus[0], entry);
+        vm_set_watchdog(vm, 0);
+        vm_let_go(vm);
+    } else {
+        vm_must_become(vm, VM_FAILED);
+        if (vm->restarts)
+            log_error("%s: could not be restarted", vm->config->name);
+    }
+    lock_drop(&vm->lock);
+    return err;
 }
 
 /* State STARTING, so that nobody else does anything with it. */
 static enum err vm_start_claimed(struct vm *vm, bool again)
 {
-    struct loader_result boot;
-    enum err err = vm_make_ready(vm, &boot);
-
-    lock_take(&vm->lock);
-    if (err == OK) {
-        vm_must_become(vm, VM_RUNNING);
-        log_info("%s: started, entry %#llx", vm->config->name, (unsigned long long)boot.entry.pc.v);
-        vcpu_start(&vm->vcpus[0], boot.entry);
-        vm_set_watchdog(vm, 0);
-        vm_let_go(vm);
-    } else {
-        vm_must_become(vm, VM_FAILED);
-        if (again)
-            log_error("%s: could not be restarted", vm->config->name);
-    }
-    lock_drop(&vm->lock);
-    return err;
+    vm->restarts = again;
+    vm->machine->reset(vm);
+    return vm_job_load(vm, vm_loaded);
 }
 
 enum err vm_start(struct vm *vm)
@@ -428,13 +401,12 @@ static bool vm_restarts(struct vm *vm, uint64_t *delay_ms)
     return action == ACTION_RESTART;
 }
 
-/* STOPPING, and all vCPUs are held: no guest, no locks. On the pCPU of vCPU 0. */
-static void vm_stopped(struct vm *vm)
+/* STOPPING, all vCPUs are held, and the memory is cleared. On the pCPU of vCPU 0. */
+static enum err vm_stopped(struct vm *vm, [[maybe_unused]] enum err err)
 {
     uint64_t delay_ms;
     bool restart, now;
 
-    guestmap_clear_ram(&vm->map);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_reset(&vm->vcpus[i]);
     lock_take(&vm->lock);
@@ -449,8 +421,7 @@ static void vm_stopped(struct vm *vm)
     alarm_set(&vm->watchdog, TICKS_NEVER);
     alarm_set(&vm->restart, vm->restart_pending ? ticks_after_ms(delay_ms) : TICKS_NEVER);
     lock_drop(&vm->lock);
-    if (now)
-        err_ignore(vm_start_claimed(vm, true)); /* It is logged, and the VM has failed. */
+    return now ? vm_start_claimed(vm, true) : OK;
 }
 
 static void vm_paused(struct vm *vm)
@@ -481,7 +452,7 @@ static void vm_held_work(struct work *work)
         vm_paused(vm);
     lock_drop(&vm->lock);
     if (stopped)
-        vm_stopped(vm);
+        vm_job_clear(vm, vm_stopped);
 }
 
 /* The guest's clock has stood still; or it finds that it was away. */
@@ -525,6 +496,7 @@ void vm_life_init(struct vm *vm)
 {
     vm->held_work.fn = vm_held_work;
     vm->restart_work.fn = vm_restart_work;
+    vm_job_init(vm);
     alarm_init(&vm->restart, &vm->lock, vm_home(vm), vm_restart_fired);
     alarm_init(&vm->watchdog, &vm->lock, vm_home(vm), vm_watchdog_fired);
     alarm_init(&vm->pause_limit, &vm->lock, vm_home(vm), vm_pause_late);

@@ -24,6 +24,7 @@
 #include "vcpu/bus.h"
 #include "vcpu/chips/alarm.h"
 #include "vcpu/config.h"
+#include "vcpu/loader.h"
 #include "vcpu/vcpu.h"
 
 enum vm_state {
@@ -49,6 +50,19 @@ enum vm_stop_reason {
 struct machine_ops;
 struct machine_layout;
 
+/* vm_job.c: memory that is cleared or loaded, in pieces. */
+struct vm_job {
+    bool (*step)(struct vm *vm); /* Does a little; false: that was all. */
+    enum err (*done)(struct vm *vm, enum err err);
+    enum err err;
+    gpa_t cleared; /* Up to here. */
+    bool loaded;   /* All but what loader_copy() does. */
+    struct loader_job loader;
+    struct loader_result boot;
+    struct work work; /* The next piece, on the pCPU of vCPU 0. */
+    struct timer timer;
+};
+
 struct vm {
     const struct config_vm *config;
     const struct machine_ops *machine;
@@ -72,6 +86,8 @@ struct vm {
     struct alarm restart; /* A crashed VM restarts with a delay, which grows. */
     struct work restart_work;
     bool restart_queued;
+    bool restarts; /* STARTING by itself, so nobody else tells of a failure. */
+    struct vm_job job;
     unsigned restart_count; /* After crashes and quick resets in a row. */
     uint64_t started_ticks; /* Of the clock that the guest sees: later by what it was paused. */
     _Atomic bool hole_told; /* An access to the machine's hole was logged; since the start. */
@@ -110,15 +126,17 @@ void vm_configure(const struct config *config);
 const struct config_vm *vm_configured(const char *name);
 
 /*
- * The manual way: devices reset, images loaded, vCPUs off and as before their first start, the
- * guest's clock at zero; *entry is where vCPU 0 is to begin, for vcpu_set_entry(). The VM stays as
- * it is, CREATED, STOPPED or FAILED, while its vCPUs are run by hand; else E_STATE, as when one is
- * bound. Other errors are logged. Context as vm_start().
+ * The manual way: devices reset, memory cleared where that is due, images loaded, vCPUs off and as
+ * before their first start, the guest's clock at zero; *entry is where vCPU 0 is to begin, for
+ * vcpu_set_entry(). The VM stays as it is, CREATED, STOPPED or FAILED, while its vCPUs are run by
+ * hand; else E_STATE, as when one is bound. Other errors are logged. Context as vm_start().
  */
 enum err vm_load(struct vm *vm, struct arch_entry *entry);
 /*
- * Loads the images and starts vCPU 0: STARTING, RUNNING. From CREATED, STOPPED, FAILED, no vCPU
- * being bound by hand; other errors than E_STATE make it FAILED, and are logged.
+ * STARTING: clears the memory where that is due, loads the images; RUNNING: vCPU 0 starts. From
+ * CREATED, STOPPED, FAILED, no vCPU being bound by hand; other errors than E_STATE make it FAILED,
+ * and are logged. OK: it is started, or will be; what large memory and images take is done in
+ * pieces, later.
  */
 enum err vm_start(struct vm *vm);
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between vm.c and vm_create.c. */
+/* Between vm.c, vm_create.c and vm_job.c. */
 #pragma once
 
 #include "vcpu/vm.h"
@@ -15,3 +15,16 @@ enum err vm_leave(struct vm *vm);
 /* vm_create.c. Pages, zeroed; NULL may be freed. */
 void *vm_alloc(size_t size);
 void vm_free(void *object, size_t size);
+
+/*
+ * vm_job.c. STARTING or STOPPING, no vCPU runs, no locks held: the memory is cleared; or cleared
+ * where that is due, and loaded, so that vm->job.boot says where the guest begins. Then done() is
+ * called, as work; at once with an error when the images cannot be loaded. vm_job_load() returns
+ * what done() does, or OK when it is yet to be called.
+ */
+typedef enum err (*vm_job_done)(struct vm *vm, enum err err);
+void vm_job_init(struct vm *vm);
+void vm_job_clear(struct vm *vm, vm_job_done done);
+enum err vm_job_load(struct vm *vm, vm_job_done done);
+/* The same in one piece, for the manual way. */
+enum err vm_job_load_now(struct vm *vm);

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from caisson import Machine, config, vm
+from caisson import Machine, config, debian, vm
+from test_guests import judge
 
 ARCHS = ["aarch64", "riscv64", "x86_64"]
 CYCLES = 50
@@ -121,3 +122,21 @@ def test_nothing_is_left_of_a_vm_however_often_it_comes_and_goes(machine):
     machine.command("create spin")
     machine.command("start spin", "spin: started")
     machine.command("list", r"spin +running")
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_large_vm_that_comes_and_goes_does_not_hold_its_neighbours_up(arch, folder, busy,
+                                                                        count_checks):
+    vms = [vm("steady", "steady.img", "4M", "ms=200 late=1000", affinity="0"),
+           debian("big", "256M", affinity="0", autostart="no", priority=1)]
+    if busy:
+        vms.append(vm("spin", "spin.img", "2M", affinity="0", priority=1))
+    with Machine(arch, config(*vms, console="prompt"), folder, smp=1, counted=True) as machine:
+        machine.expect("steady: started")
+        machine.prompt()
+        while "steady: powered off" not in machine.text:
+            machine.command("start big", "big: started")
+            machine.command("stop big", "big: stopped")
+        machine.focus(1)
+        machine.expect(r"guest done: \d+ passed, \d+ failed")
+        judge(machine.text, count_checks)

@@ -179,6 +179,7 @@ void arch_zero_pages(void *start, size_t size)
     assert(IS_ALIGNED((uintptr_t)start, PAGE_SIZE) && IS_ALIGNED(size, PAGE_SIZE));
     memset(start, 0, size);
     fake.zeroed_bytes += size;
+    fake_advance(size / PAGE_SIZE * fake.zero_page_ns);
 }
 
 enum err arch_irqchip_init(const struct platform *)

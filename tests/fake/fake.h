@@ -37,6 +37,7 @@ struct fake {
     uint32_t irqs[FAKE_IRQS_MAX]; /* Pending host interrupts, taken in order. */
     unsigned irq_count;
     enum err cpu_start_result;
+    uint64_t zero_page_ns;            /* What arch_zero_pages() takes for a page. */
     void (*on_idle)(void);            /* In arch_idle(). */
     void (*on_ipi)(struct pcpu *cpu); /* In arch_ipi_send(). */
     void (*on_stage2_flush)(uint16_t vmid, gpa_t start, uint64_t size);

@@ -36,7 +36,14 @@ static struct pt_leaf leaf_at(uint64_t addr)
     return leaf;
 }
 
-TEST(guest_ram_is_zeroed_and_mapped_by_large_leaves)
+static void clear_all(void)
+{
+    gpa_t at = gpa(0);
+
+    ASSERT(!guestmap_clear(&map, &at, 128 * MIB));
+}
+
+TEST(guest_ram_is_mapped_by_large_leaves_and_zeroed_before_it_is_used)
 {
     uint64_t free_before, contiguous;
     void *secrets;
@@ -51,6 +58,7 @@ TEST(guest_ram_is_zeroed_and_mapped_by_large_leaves)
     ASSERT_EQ(leaf_at(0x40000000).size, 2 * MIB);
     ASSERT_EQ(leaf_at(0x40000000 + 70 * MIB).size, PAGE_SIZE);
     ASSERT(leaf_at(0x40000000).attr.execute && leaf_at(0x40000000).attr.write);
+    clear_all();
     for (uint64_t at = 0; at < 70 * MIB + 3 * PAGE_SIZE; at += contiguous) {
         void *p = guest_ptr(&map, gpa(0x40000000 + at), &contiguous);
 
@@ -216,10 +224,54 @@ TEST(a_reset_clears_ram_and_keeps_rom)
     ASSERT_OK(guestmap_add(&map, gpa(0), 4 * MIB, REGION_RAM, hpa(0)));
     ASSERT_OK(guestmap_add(&map, gpa(4 * MIB), PAGE_SIZE, REGION_ROM, hpa(0)));
     ASSERT_OK(guest_fill(&map, gpa(0), 5, 4 * MIB + PAGE_SIZE));
-    guestmap_clear_ram(&map);
+    ASSERT_EQ(map.ram, GUESTMAP_USED);
+    clear_all();
+    ASSERT_EQ(map.ram, GUESTMAP_ZERO);
     ASSERT(is_all(guest_ptr(&map, gpa(2 * MIB), NULL), 0, 2 * MIB));
     ASSERT(is_all(guest_ptr(&map, gpa(4 * MIB), NULL), 5, PAGE_SIZE));
     guestmap_destroy(&map);
+}
+
+TEST(ram_is_cleared_in_pieces_across_regions_and_leaves)
+{
+    const uint64_t size = 2 * MIB + 3 * PAGE_SIZE;
+    gpa_t at = gpa(0);
+    unsigned pieces = 0;
+
+    start();
+    ASSERT_OK(guestmap_add(&map, gpa(2 * MIB), size, REGION_RAM, hpa(0)));
+    ASSERT_OK(guestmap_add(&map, gpa(8 * MIB), PAGE_SIZE, REGION_ROM, hpa(0)));
+    ASSERT_OK(guestmap_add(&map, gpa(16 * MIB), 5 * PAGE_SIZE, REGION_RAM, hpa(0)));
+    ASSERT_EQ(map.ram, GUESTMAP_FRESH);
+    ASSERT_OK(guest_fill(&map, gpa(2 * MIB), 5, size));
+    ASSERT_OK(guest_fill(&map, gpa(8 * MIB), 5, PAGE_SIZE));
+    ASSERT_OK(guest_fill(&map, gpa(16 * MIB), 5, 5 * PAGE_SIZE));
+    while (guestmap_clear(&map, &at, 7 * PAGE_SIZE)) {
+        pieces++;
+        ASSERT_EQ(map.ram, GUESTMAP_USED);
+        ASSERT(is_all(guest_ptr(&map, gpa(at.v - PAGE_SIZE), NULL), 0, PAGE_SIZE));
+        if (guestmap_find(&map, at))
+            ASSERT(is_all(guest_ptr(&map, at, NULL), 5, PAGE_SIZE));
+    }
+    ASSERT_EQ(pieces, (size / PAGE_SIZE + 5) / 7);
+    ASSERT_EQ(map.ram, GUESTMAP_ZERO);
+    ASSERT(is_all(guest_ptr(&map, gpa(16 * MIB), NULL), 0, 4 * PAGE_SIZE));
+    ASSERT(is_all(guest_ptr(&map, gpa(8 * MIB), NULL), 5, PAGE_SIZE));
+    ASSERT_OK(guestmap_add(&map, gpa(32 * MIB), PAGE_SIZE, REGION_RAM, hpa(0)));
+    ASSERT_EQ(map.ram, GUESTMAP_FRESH); /* Not all of it is zeroes. */
+    guestmap_destroy(&map);
+}
+
+TEST(what_a_guest_had_is_zeroed_at_its_maps_end)
+{
+    char *p;
+
+    start();
+    ASSERT_OK(guestmap_add(&map, gpa(0), 8 * MIB, REGION_RAM, hpa(0)));
+    ASSERT_OK(guest_fill(&map, gpa(MIB), 0x99, MIB));
+    p = guest_ptr(&map, gpa(MIB), NULL);
+    guestmap_destroy(&map);
+    ASSERT(is_all(p, 0, MIB));
 }
 
 TEST(there_are_no_more_regions_than_there_is_room_for)

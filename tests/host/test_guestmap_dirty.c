@@ -135,7 +135,7 @@ TEST(a_cleared_or_new_region_counts_as_written)
 {
     start();
     ASSERT_OK(guestmap_dirty_start(&map));
-    guestmap_clear_ram(&map);
+    ASSERT(!guestmap_clear(&map, &(gpa_t){0}, GIB));
     ASSERT_OK(guestmap_add(&map, gpa(0), 2 * MIB, REGION_RAM, hpa(0)));
     ASSERT_EQ(leaf(0).size, PAGE_SIZE);
     take();

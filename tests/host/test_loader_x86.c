@@ -422,16 +422,17 @@ TEST(the_loader_places_an_x86_guest)
     struct guestmap map;
     struct loader_result result;
     uint8_t scratch[LOADER_SCRATCH_SIZE], bytes[16];
-    const struct loader_job job = {.map = &map,
-                                   .vm = &vm,
-                                   .machine = &machine_x86_64,
-                                   .scratch = scratch,
-                                   .scratch_size = sizeof(scratch)};
+    struct loader_job job = {.map = &map,
+                             .vm = &vm,
+                             .machine = &machine_x86_64,
+                             .scratch = scratch,
+                             .scratch_size = sizeof(scratch)};
 
     fake_ram(32 * MIB);
     ASSERT_OK(guestmap_init(&map, arch_stage2_format(), 1));
     ASSERT_OK(guestmap_add(&map, gpa(0), vm.memory_size, REGION_RAM, hpa(0)));
     bzimage();
+    ASSERT_OK(loader_plan(&job, &result));
     ASSERT_OK(loader_load(&job, &result));
     ASSERT_EQ(result.entry.pc.v, 0x200200);
     ASSERT_OK(guest_read(&map, gpa(0x200200), bytes, 4));
@@ -443,6 +444,7 @@ TEST(the_loader_places_an_x86_guest)
     vm.initrd.name = NULL;
     vm.firmware = true;
     ASSERT_OK(guestmap_add(&map, gpa(4 * GIB - sizeof(file)), sizeof(file), REGION_ROM, hpa(0)));
+    ASSERT_OK(loader_plan(&job, &result));
     ASSERT_OK(loader_load(&job, &result));
     ASSERT_EQ(result.entry.mode, ARCH_MODE_NATIVE);
     ASSERT_OK(guest_read(&map, gpa(ARCH_RESET_VECTOR), bytes, 1));
