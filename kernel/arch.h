@@ -72,6 +72,8 @@ void arch_host_map_use(hpa_t root);
 void arch_host_flush(const void *start, size_t size);
 /* Stage-2 translations of the VM in [start, start + size) have changed: flush them on all pCPUs. */
 void arch_stage2_flush(uint16_t vmid, hpa_t root, gpa_t start, uint64_t size);
+/* A page there may be written now: this pCPU must know, another one may fault for it once more. */
+void arch_stage2_refresh(uint16_t vmid, hpa_t root, gpa_t page);
 /* Instructions and data written by us will be read by a guest whose caches are off. */
 void arch_cache_clean(const void *start, size_t size);
 /* Zeroes whole pages, by the fastest way there is. */

@@ -55,6 +55,13 @@ static void guestmap_flush(struct pt *pt, uint64_t addr, uint64_t size)
     arch_stage2_flush(map->vmid, pt_root(pt), gpa(addr), size);
 }
 
+static void guestmap_refresh(struct pt *pt, uint64_t addr)
+{
+    struct guestmap *map = container_of(pt, struct guestmap, pt);
+
+    arch_stage2_refresh(map->vmid, pt_root(pt), gpa(addr));
+}
+
 static void guestmap_publish(struct pt *, const void *, size_t)
 {
     arch_wmb();
@@ -64,6 +71,7 @@ static const struct pt_ops guestmap_ops = {
     .table_alloc = guestmap_table_alloc,
     .table_free = guestmap_table_free,
     .flush = guestmap_flush,
+    .refresh = guestmap_refresh,
     .publish = guestmap_publish,
 };
 

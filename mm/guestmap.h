@@ -96,9 +96,10 @@ bool guestmap_clear(struct guestmap *map, gpa_t *at, uint64_t size);
  * guestmap_clear() and what is told by guest_wrote(). Regions of other kinds have no pages that
  * are ours to keep, and are not tracked. Off at first; then it costs nothing.
  *
- * A page is in a set that is taken only if it was written. With two exceptions: on x86 the tables
+ * A page is in a set that is taken only if it was written. With three exceptions: on x86 the tables
  * of the guest's own paging count as written when hardware walks them [AMD APM 2, 15.25.6; SDM 3,
- * 29.3.5]; and a region that is added while tracking is on counts as written in whole.
+ * 29.3.5]; where first writes fault, a page that is about to be written is in the set, and in the
+ * next again; and a region that is added while tracking is on counts as written in whole.
  *
  * One user at a time (start, takes, stop): callers see to that. vCPUs may run, or be paused, on any
  * pCPU; the VM's life (pause, reset, stop) does not end it, guestmap_destroy() does. Any context

@@ -55,6 +55,8 @@ struct pt_ops {
      * the return.
      */
     void (*flush)(struct pt *pt, uint64_t addr, uint64_t size);
+    /* A page may be written now. Who does not know yet faults, and asks again. */
+    void (*refresh)(struct pt *pt, uint64_t addr);
     /*
      * A new table, or entries side by side, must be visible to the hardware walker (cache cleaning,
      * barrier). May be NULL.
@@ -123,7 +125,7 @@ enum err pt_shatter(struct pt *pt, uint64_t va, uint64_t size);
  */
 void pt_harvest(struct pt *pt, uint64_t va, uint64_t size, void (*visit)(uint64_t va, void *arg),
                 void *arg);
-/* A page's leaf counts as written, and what TLBs keep of it is flushed. */
+/* A page's leaf counts as written; refreshes it. */
 void pt_wrote(struct pt *pt, uint64_t va);
 /* Counts as written, by the largest leaves that fit and lie in the range. */
 void pt_merge(struct pt *pt, uint64_t va, uint64_t size);

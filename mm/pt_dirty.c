@@ -105,7 +105,7 @@ void pt_wrote(struct pt *pt, uint64_t va)
     assert(format->kind(*slot, level) == PTE_LEAF);
     __atomic_fetch_or(slot, format->dirty, __ATOMIC_RELEASE);
     pt_publish(pt, slot, sizeof(*slot));
-    pt->ops->flush(pt, ALIGN_DOWN(va, PAGE_SIZE), PAGE_SIZE);
+    pt->ops->refresh(pt, ALIGN_DOWN(va, PAGE_SIZE));
 }
 
 /* --- Large leaves again --- */

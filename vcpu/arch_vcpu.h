@@ -14,6 +14,12 @@
 struct arch_regs;
 struct fmt_sink;
 
+/* How it is found out which memory a guest has written (mm/guestmap.h). */
+enum virt_dirty {
+    VIRT_DIRTY_FAULTS, /* The first write to a page is stopped. */
+    VIRT_DIRTY_BITS,   /* Hardware sets a bit in the page's leaf. */
+};
+
 /* What this machine's backend can do; valid after arch_virt_enable() on the boot processor. */
 struct virt_caps {
     const char *backend; /* "el2", "h", "svm", "vmx". */
@@ -25,7 +31,8 @@ struct virt_caps {
     const char *isa;  /* RISC-V: the ISA string that guests are told, as platform.isa; else NULL. */
     bool guest_timer; /* RISC-V: guests have a timer of their own in hardware (Sstc). */
     bool guest_msi;   /* RISC-V: guests can have the CSRs of the AIA and a guest interrupt file. */
-    bool access_gva;  /* cause[1] of an access's exit is its guest-virtual address. */
+    enum virt_dirty dirty;
+    bool access_gva;         /* cause[1] of an access's exit is its guest-virtual address. */
     unsigned guest_files;    /* RISC-V: guest interrupt files of each pCPU, numbered from 1. */
     uint32_t guest_file_irq; /* RISC-V: the host interrupt of arch_guest_file_watch(). */
 };

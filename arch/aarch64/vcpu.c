@@ -15,6 +15,7 @@
 #include "kernel/string.h"
 
 #define MMFR0_PARANGE  BITS(3, 0)
+#define MMFR1_HAFDBS   BITS(3, 0)
 #define MMFR1_VMIDBITS BITS(7, 4)
 #define PFR0_RAS       BITS(31, 28)
 
@@ -24,6 +25,8 @@
 #define VTCR_SH        BITS(13, 12)       /* inner shareable. */
 #define VTCR_PS        BITS(18, 16)
 #define VTCR_VS        BIT(19) /* 16-bit VMIDs. */
+#define VTCR_HA        BIT(21) /* Hardware sets the access flag, */
+#define VTCR_HD        BIT(22) /* and write permission where DBM allows it. */
 #define VTCR_RES1      BIT(31)
 
 #define HCR_GUEST                                                                                  \
@@ -35,6 +38,14 @@ struct virt_caps virt_caps;
 static const struct pt_s2_variant *s2; /* Chosen on the boot processor. */
 
 static const uint8_t pa_bits[] = {32, 36, 40, 42, 44, 48, 48};
+
+/* What is in VTCR_EL2 of a processor that tells what was written. [Arm ARM D8.5] */
+static uint64_t virt_dirty_bits(void)
+{
+    bool has = field_get(MMFR1_HAFDBS, sysreg_read("id_aa64mmfr1_el1")) >= 2;
+
+    return has ? VTCR_HA | VTCR_HD : 0;
+}
 
 static void virt_choose(void)
 {
@@ -53,6 +64,7 @@ static void virt_choose(void)
         .gpa_bits = s2->ipa_bits,
         .virq_slots = gich_slots(),
         .gic_version = gic_version,
+        .dirty = virt_dirty_bits() ? VIRT_DIRTY_BITS : VIRT_DIRTY_FAULTS,
         .access_gva = true,
     };
 }
@@ -69,7 +81,8 @@ enum err arch_virt_enable(void)
     }
     sysreg_write("vtcr_el2", field_put(VTCR_T0SZ, s2->t0sz) | field_put(VTCR_SL0, s2->sl0) |
                                  VTCR_WB | VTCR_SH | field_put(VTCR_PS, MIN(range, 5u)) |
-                                 (virt_caps.vmids_max > 256 ? VTCR_VS : 0) | VTCR_RES1);
+                                 (virt_caps.vmids_max > 256 ? VTCR_VS : 0) | virt_dirty_bits() |
+                                 VTCR_RES1);
     /* Debug, trace and performance registers trap; the counters belong to nobody. */
     sysreg_write("mdcr_el2", (sysreg_read("mdcr_el2") & MDCR_HPMN) | MDCR_TPMCR | MDCR_TPM |
                                  MDCR_TDA | MDCR_TDOSA | MDCR_TDRA | MDCR_TPMS | MDCR_TTRF);
@@ -82,19 +95,43 @@ enum err arch_virt_enable(void)
 
 const struct pt_format *arch_stage2_format(void)
 {
-    return s2->format;
+    return virt_caps.dirty == VIRT_DIRTY_BITS ? s2->dbm : s2->format;
 }
 
 /* Beyond so many pages it is cheaper to drop all that the VMID has. */
 #define FLUSH_PAGES_MAX 64u
 
-void arch_stage2_flush(uint16_t vmid, hpa_t root, gpa_t start, uint64_t size)
+/* TLBI by IPA works on the VMID that VTTBR_EL2 names [Arm ARM D8.15]. Returns who was named. */
+static uint64_t flush_begin(uint16_t vmid, hpa_t root)
 {
     uint64_t vttbr = sysreg_read("vttbr_el2");
 
-    /* TLBI by IPA works on the VMID that VTTBR_EL2 names [Arm ARM D8.15]. */
     sysreg_write("vttbr_el2", root.v | (uint64_t)vmid << 48);
     isb();
+    return vttbr;
+}
+
+static void flush_end(uint64_t vttbr)
+{
+    sysreg_write("vttbr_el2", vttbr);
+    isb();
+}
+
+void arch_stage2_refresh(uint16_t vmid, hpa_t root, gpa_t page)
+{
+    uint64_t vttbr = flush_begin(vmid, root);
+
+    __asm__ volatile("dsb nshst; tlbi ipas2e1, %0; dsb nsh; tlbi vmalle1; dsb nsh; isb"
+                     :
+                     : "r"(page.v >> PAGE_SHIFT)
+                     : "memory");
+    flush_end(vttbr);
+}
+
+void arch_stage2_flush(uint16_t vmid, hpa_t root, gpa_t start, uint64_t size)
+{
+    uint64_t vttbr = flush_begin(vmid, root);
+
     __asm__ volatile("dsb ishst" : : : "memory");
     if (size / PAGE_SIZE > FLUSH_PAGES_MAX)
         __asm__ volatile("tlbi vmalls12e1is" : : : "memory");
@@ -102,8 +139,7 @@ void arch_stage2_flush(uint16_t vmid, hpa_t root, gpa_t start, uint64_t size)
          at += PAGE_SIZE)
         __asm__ volatile("tlbi ipas2e1is, %0" : : "r"(at >> PAGE_SHIFT) : "memory");
     __asm__ volatile("dsb ish; tlbi vmalle1is; dsb ish; isb" : : : "memory");
-    sysreg_write("vttbr_el2", vttbr);
-    isb();
+    flush_end(vttbr);
 }
 
 enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *config)

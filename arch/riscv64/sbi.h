@@ -11,8 +11,11 @@
 #define SBI_EID_HSM    0x48534du
 #define SBI_EID_SRST   0x53525354u
 #define SBI_EID_DBCN   0x4442434eu
+#define SBI_EID_FWFT   0x46574654u
 
 enum sbi_base_fid { BASE_SPEC_VERSION, BASE_IMPL_ID, BASE_IMPL_VERSION, BASE_PROBE };
+enum sbi_fwft_fid { FWFT_SET, FWFT_GET };
+#define FWFT_PTE_AD_HW_UPDATING 4u
 enum sbi_rfence_fid {
     RFENCE_FENCE_I,
     RFENCE_SFENCE_VMA,

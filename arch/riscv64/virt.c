@@ -57,6 +57,18 @@ static unsigned virt_guest_files(void)
     return MIN(bit_count(bits), platform.imsic_guests);
 }
 
+/*
+ * Hardware that sets D in leaves of stage 2, if firmware lets it; else each first write faults. The
+ * tables are the same for both, and what guests see is henvcfg's, which is left clear. [SBI 3.0,
+ * Firmware Features Extension; hypervisor.adoc, henvcfg]
+ */
+static bool virt_dirty_bits(void)
+{
+    return sbi_has(SBI_EID_FWFT) &&
+           sbi_call(SBI_EID_FWFT, FWFT_SET, FWFT_PTE_AD_HW_UPDATING, 1, 0, 0, 0).error ==
+               SBI_SUCCESS;
+}
+
 static bool virt_choose(void)
 {
     /* 41 bits are enough for every machine that we emulate, and save a level. */
@@ -99,6 +111,8 @@ enum err arch_virt_enable(void)
         log_error("cpu%u can do less than cpu0", this_cpu()->id);
         return E_UNSUPPORTED;
     }
+    if (virt_dirty_bits() && this_cpu()->id == 0)
+        virt_caps.dirty = VIRT_DIRTY_BITS;
     csr_write("hedeleg", HEDELEG_GUEST);
     csr_write("hideleg", INT_VS);
     csr_write("hcounteren",
@@ -139,14 +153,24 @@ static uint64_t virt_all_pcpus(void)
     return mask;
 }
 
-void arch_stage2_flush(uint16_t vmid, [[maybe_unused]] hpa_t root, gpa_t start, uint64_t size)
+static void virt_flush_here(uint16_t vmid)
 {
-    uint64_t others = virt_all_pcpus() & ~BIT(this_cpu()->id);
-
     __asm__ volatile(".option push; .option arch, +h; hfence.gvma zero, %0; .option pop"
                      :
                      : "r"((uint64_t)vmid)
                      : "memory");
+}
+
+void arch_stage2_refresh(uint16_t vmid, [[maybe_unused]] hpa_t root, [[maybe_unused]] gpa_t page)
+{
+    virt_flush_here(vmid);
+}
+
+void arch_stage2_flush(uint16_t vmid, [[maybe_unused]] hpa_t root, gpa_t start, uint64_t size)
+{
+    uint64_t others = virt_all_pcpus() & ~BIT(this_cpu()->id);
+
+    virt_flush_here(vmid);
     if (others)
         sbi_remote_fence(RFENCE_HFENCE_GVMA_VMID, others, start.v, size, vmid);
 }

@@ -94,6 +94,7 @@ static void svm_fill_caps(uint32_t asids)
         .vmids_max = VIRT_VMIDS_MAX,
         .gpa_bits = MIN(48u, svm_host.limits.physical_bits),
         .virq_slots = VIRQ_SLOTS_MAX,
+        .dirty = VIRT_DIRTY_BITS,
     };
 }
 

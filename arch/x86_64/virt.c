@@ -78,6 +78,11 @@ static void virt_outside(void *)
  * Before it enters a guest, a pCPU looks at the count of its VM, and flushes what it has if that
  * has changed. Those that are in a guest leave it to answer the call.
  */
+/* VMX has dropped what made the guest fault; under SVM nothing faults. [SDM 3, 29.4.3.1] */
+void arch_stage2_refresh(uint16_t, hpa_t, gpa_t)
+{
+}
+
 void arch_stage2_flush(uint16_t vmid, hpa_t, gpa_t, uint64_t)
 {
     assert(vmid < VIRT_VMIDS_MAX);

@@ -96,6 +96,7 @@ enum vmcs_width { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURA
 /* EPT_POINTER */
 #define VMX_EPTP_WRITE_BACK   6u
 #define VMX_EPTP_LEVELS_4     (3u << 3)
+#define VMX_EPTP_DIRTY        BIT(6) /* Accessed and dirty bits. */
 
 /* Exit reasons; bit 31 of EXIT_REASON: it was an entry that failed. */
 #define VMX_REASON            BITS(15, 0)

@@ -50,6 +50,7 @@ _Static_assert(VMCS_HOST_RSP == VMCS_HOST_RSP_, "known to assembly");
 #define EPT_VPID_WRITE_BACK  BIT(14)
 #define EPT_VPID_2MIB        BIT(16)
 #define EPT_VPID_1GIB        BIT(17)
+#define EPT_VPID_DIRTY       BIT(21)
 #define EPT_VPID_INVEPT      (BIT(20) | BIT(25)) /* Of a single context. */
 #define EPT_VPID_INVVPID     (BIT(32) | BIT(41))
 
@@ -200,6 +201,7 @@ static enum err vmx_find_paging(struct vmx_host *host)
     if ((can & EPT_VPID_INVVPID) != EPT_VPID_INVVPID)
         host->cpu2 &= (uint32_t)~VMX_CPU2_VPID;
     host->leaves_1gib = can & EPT_VPID_1GIB;
+    host->dirty_bits = can & EPT_VPID_DIRTY;
     return OK;
 }
 
@@ -257,7 +259,7 @@ static bool vmx_same(const struct vmx_host *a, const struct vmx_host *b)
 {
     return a->revision == b->revision && a->pin == b->pin && a->cpu == b->cpu &&
            a->cpu2 == b->cpu2 && a->exit == b->exit && a->entry == b->entry &&
-           a->leaves_1gib == b->leaves_1gib;
+           a->leaves_1gib == b->leaves_1gib && a->dirty_bits == b->dirty_bits;
 }
 
 static enum err vmx_probe(void)
@@ -277,6 +279,7 @@ static enum err vmx_probe(void)
             .vmids_max = VIRT_VMIDS_MAX,
             .gpa_bits = MIN(48u, found.limits.physical_bits),
             .virq_slots = VIRQ_SLOTS_MAX,
+            .dirty = found.dirty_bits ? VIRT_DIRTY_BITS : VIRT_DIRTY_FAULTS,
         };
     } else if (!vmx_same(&found, &vmx_host)) {
         log_error("cpu%u has another VMX than cpu0", this_cpu()->id);
@@ -311,7 +314,18 @@ static enum err vmx_enable(void)
 
 static const struct pt_format *vmx_stage2_format(void)
 {
-    return vmx_host.leaves_1gib ? &pt_format_ept : &pt_format_ept_2mib;
+    static const struct pt_format *const formats[2][2] = {
+        {&pt_format_ept_2mib_ro, &pt_format_ept_2mib},
+        {&pt_format_ept_ro, &pt_format_ept},
+    };
+
+    return formats[vmx_host.leaves_1gib][vmx_host.dirty_bits];
+}
+
+static uint64_t vmx_ept_pointer(const struct arch_vcpu *vcpu)
+{
+    return vcpu->stage2_root.v | VMX_EPTP_WRITE_BACK | VMX_EPTP_LEVELS_4 |
+           (vmx_host.dirty_bits ? VMX_EPTP_DIRTY : 0);
 }
 
 /* --- A vCPU's VMCS. --- */
@@ -385,7 +399,7 @@ static void vmx_init_guest(struct arch_vcpu *vcpu)
     vmwrite(VMCS_ENTRY_MSR_LOADS, 0);
     vmwrite(VMCS_LINK_POINTER, ~(uint64_t)0);
     vmwrite(VMCS_MSR_MAP, ptr_to_phys(msr_map).v);
-    vmwrite(VMCS_EPT_POINTER, vcpu->stage2_root.v | VMX_EPTP_WRITE_BACK | VMX_EPTP_LEVELS_4);
+    vmwrite(VMCS_EPT_POINTER, vmx_ept_pointer(vcpu));
     vmwrite(VMCS_CR0_MASK, VMX_CR0_OURS);
     vmwrite(VMCS_CR4_MASK, ~cr4);
     if (vmx_host.cpu2 & VMX_CPU2_VPID)
@@ -471,8 +485,7 @@ static void vmx_set_time(struct arch_vcpu *vcpu)
  */
 void vmx_flush_stage2(struct arch_vcpu *vcpu)
 {
-    const uint64_t descriptor[2] = {vcpu->stage2_root.v | VMX_EPTP_WRITE_BACK | VMX_EPTP_LEVELS_4,
-                                    0};
+    const uint64_t descriptor[2] = {vmx_ept_pointer(vcpu), 0};
     bool failed;
 
     vcpu->flushes = virt_flushes(vcpu);

@@ -14,7 +14,7 @@ extern const struct virt_backend vmx_backend;
 struct vmx_host {
     uint32_t revision;
     uint32_t pin, cpu, cpu2, exit, entry; /* Controls that guests begin with. */
-    bool leaves_1gib;
+    bool leaves_1gib, dirty_bits;
     struct vmx_limits limits;
 };
 

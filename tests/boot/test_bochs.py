@@ -7,6 +7,7 @@ import pytest
 
 import hostile
 from caisson import ESCAPE, SHELL, Bochs, config, debian, vm
+from test_dirty import BITS, Watched, check_sets
 from test_guests import judge
 
 ARCHS = ["x86_64"]
@@ -65,6 +66,13 @@ def test_kilobyte_guests_run_on_svm_that_says_where_the_next_instruction_is(fold
     with Bochs(config(*vms_of(SVM_GUESTS)), folder, smp=1, cpu=SVM_CPU) as machine:
         machine.expect("svm: .*, next-RIP save", 240)
         run(machine, SVM_GUESTS, count_checks)
+
+
+def test_the_pages_that_are_told_are_those_that_were_written_on_vmx(folder):
+    guest = vm("writer", "dirty.img", "16M", cpus=2)
+    with Bochs(config(guest), folder) as machine:
+        machine.expect("writer: started", 240)
+        check_sets(Watched(machine), BITS)
 
 
 def test_debian_runs_on_two_vcpus_on_vmx(folder):

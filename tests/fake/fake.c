@@ -271,6 +271,11 @@ const struct pt_format *arch_stage2_format(void)
     return &pt_format_s2_40;
 }
 
+void arch_stage2_refresh(uint16_t, hpa_t, gpa_t)
+{
+    fake.stage2_refreshes++;
+}
+
 void arch_stage2_flush(uint16_t vmid, hpa_t, gpa_t start, uint64_t size)
 {
     fake.stage2_flushes++;

@@ -22,7 +22,7 @@ struct fake {
     unsigned idles;
     unsigned cpu_starts;
     unsigned machine_offs, machine_resets;
-    unsigned host_flushes, stage2_flushes, cache_cleans;
+    unsigned host_flushes, stage2_flushes, stage2_refreshes, cache_cleans;
     struct fake_range host_flush, stage2_flush, cache_clean; /* The last ones. */
     uint16_t stage2_flush_vmid;
     hpa_t host_root;       /* Of arch_host_map_use(). */

@@ -124,6 +124,11 @@ static void memory_flush(struct pt *pt, uint64_t addr, uint64_t size)
     memory->flush_end = MAX(memory->flush_end, addr + size);
 }
 
+static void memory_refresh(struct pt *pt, uint64_t)
+{
+    ((struct pt_fake *)pt)->refreshes++;
+}
+
 /*
  * The level is not known here; what says so is the same for all levels but 0, where kinds differ.
  */
@@ -193,6 +198,7 @@ static const struct pt_ops memory_ops = {
     .table_alloc = memory_alloc,
     .table_free = memory_free,
     .flush = memory_flush,
+    .refresh = memory_refresh,
     .publish = memory_publish,
 };
 

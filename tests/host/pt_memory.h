@@ -17,7 +17,7 @@ struct pt_fake {
     struct pt pt;         /* First member. */
     unsigned tables;      /* Allocated now, root included. */
     unsigned allocs_left; /* Then table_alloc fails. */
-    uint64_t flushes, publishes;
+    uint64_t flushes, refreshes, publishes;
     uint64_t unlinked_at;            /* flushes + 1 when an entry last became a hole. */
     uint64_t flush_start, flush_end; /* Hull of all flushes since the test cleared it. */
     /* Called after each published entry: the state is one that hardware can see. */

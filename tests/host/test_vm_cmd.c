@@ -115,3 +115,22 @@ TEST(poweroff_and_reboot_reach_the_machine)
     ASSERT_STR(run("poweroff now"), "usage: poweroff\n");
     ASSERT_EQ(fake.machine_offs, 1);
 }
+
+TEST(dirty_tells_which_pages_were_written)
+{
+    start_two();
+    ASSERT_STR(run("dirty web take"), "web is not watched: 'dirty web start' comes first\n");
+    ASSERT_STR(run("dirty nobody take"),
+               "there is no VM 'nobody'; 'list' shows those that there are\n");
+    ASSERT_STR(run("dirty web look"), "'look' is none of start, take and stop\n");
+    ASSERT_STR(run("dirty web start"),
+               "web: what is written is known from now on, by the faults of first writes\n");
+    ASSERT_OK(guest_fill(&vms[0]->map, gpa(RIG_RAM_BASE + PAGE_SIZE), 0, 2 * PAGE_SIZE));
+    ASSERT_OK(guest_fill(&vms[0]->map, gpa(RIG_RAM_BASE + 16 * PAGE_SIZE), 0, 1));
+    ASSERT_STR(run("dirty web take"), "  0x40001000-0x40002fff\n"
+                                      "  0x40010000-0x40010fff\n"
+                                      "web: 3 pages written, in 2 runs; taken in 0 ns\n");
+    ASSERT_STR(run("dirty web take"), "web: 0 pages written, in 0 runs; taken in 0 ns\n");
+    ASSERT_STR(run("dirty web stop"), "web: what is written is no longer known\n");
+    rig_end();
+}

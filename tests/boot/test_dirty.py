@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which pages a guest writes: the set that the prompt tells is that which the guest has written,
+page by page, in whatever way the hardware finds it out."""
+import re
+
+import pytest
+
+from caisson import Machine, config, vm
+
+ARCHS = ["aarch64", "riscv64", "x86_64"]
+PAGE = 4096
+WINDOW = 1024  # Pages, as in tests/guest/dirty.c.
+FAULTS, BITS = "the faults of first writes", "dirty bits of the hardware"
+HOSTS = {
+    "aarch64": [("", FAULTS), ("max", BITS)],
+    "riscv64": [("", FAULTS), ("rva22s64,h=true,svadu=true", BITS)],
+    "x86_64": [("", BITS)],
+}
+
+
+def pytest_generate_tests(metafunc):
+    if "host" in metafunc.fixturenames:
+        cases = HOSTS.get(metafunc.config.getoption("--arch"), [])
+        metafunc.parametrize("host", cases, ids=[f"{how} ({cpu or 'default'})"
+                                                 for cpu, how in cases])
+
+
+def written(round_number):
+    """The pages that the guest writes in a round."""
+    step = round_number * 2654435761
+    return {page for page in range(WINDOW) if (page * 40503 + step) % 2**32 >> 7 & 3 == 0}
+
+
+class Watched:
+    """A guest that writes, and the prompt's view of it."""
+
+    def __init__(self, machine, name="writer", number=1):
+        self.machine, self.name, self.number = machine, name, number
+        found = machine.expect(r"dirty: window (0x[0-9a-f]+), (\d+) CPUs", 60)
+        self.window, self.rounds = int(found.group(1), 16), 0
+
+    def start(self, how):
+        self.machine.prompt()
+        self.machine.command(f"dirty {self.name} start", f"known from now on, by {how}")
+
+    def take(self):
+        """Numbers of the window's pages in the set."""
+        start = len(self.machine.text)
+        self.machine.command(f"dirty {self.name} take", r"(\d+) pages written, in \d+ runs")
+        text, pages = self.machine.text[start:], set()
+        assert "more" not in text
+        for first, last in re.findall(r"^  0x([0-9a-f]+)-0x([0-9a-f]+)\r*$", text, re.M):
+            pages |= set(range(int(first, 16) // PAGE, int(last, 16) // PAGE + 1))
+        base = self.window // PAGE
+        return {page - base for page in pages if base <= page < base + WINDOW}
+
+    def send(self, key, answer):
+        self.machine.focus(self.number)
+        self.machine.send(key)
+        self.machine.expect(answer, 60)
+
+    def write(self):
+        self.rounds += 1
+        self.send("w", f"dirty: round {self.rounds}, ")
+        self.machine.prompt()
+        return written(self.rounds)
+
+
+def check_sets(watched, how):
+    """The scenes that every machine plays."""
+    machine = watched.machine
+    machine.prompt()
+    machine.command("dirty writer take", "is not watched")
+    watched.write()
+    watched.start(how)
+    assert watched.take() == set()
+    for _ in range(3):
+        assert watched.take() == set()
+        expected = watched.write()
+        assert watched.take() == expected
+    first, second = watched.write(), watched.write()
+    assert watched.take() == first | second
+    watched.send("r", "dirty: all read")
+    machine.prompt()
+    assert watched.take() == set()
+    # While it writes: each page comes, and again only if it was being written when a set was taken.
+    watched.rounds += 1
+    watched.send("s", f"dirty: round {watched.rounds}\r*\n")
+    machine.prompt()
+    sets = [watched.take() for _ in range(6)]
+    watched.send("", f"dirty: round {watched.rounds}, ")
+    machine.prompt()
+    sets.append(watched.take())
+    assert set().union(*sets) == written(watched.rounds)
+    assert sum(map(len, sets)) <= len(written(watched.rounds)) + 2 * len(sets)
+    assert sum(map(bool, sets)) > 1, "it was watched while it wrote"
+    machine.command("dirty writer start", "known from now on")
+    expected = watched.write()
+    machine.command("dirty writer stop", "no longer known")
+    machine.command("dirty writer stop", "no longer known")
+    watched.start(how)
+    assert watched.take() == set()
+    assert watched.write() == watched.take()
+    machine.command("dirty writer stop", "no longer known")
+    watched.send("q", r"guest done: \d+ passed, 0 failed")
+
+
+def free_pages(machine):
+    return int(machine.command("memory", r"\((\d+) pages\)").group(1))
+
+
+def test_the_pages_that_are_told_are_those_that_were_written(arch, folder, host):
+    cpu, how = host
+    vms = [vm("writer", "dirty.img", "16M", cpus=2)]
+    with Machine(arch, config(*vms), folder, smp=2, cpu=cpu or None) as machine:
+        check_sets(Watched(machine), how)
+
+
+def test_vcpus_that_share_a_processor_are_watched_and_nothing_is_left(arch, folder):
+    vms = [vm("writer", "dirty.img", "16M", cpus=3, on_poweroff="stop")]
+    with Machine(arch, config(*vms), folder, smp=1) as machine:
+        watched = Watched(machine)
+        machine.prompt()
+        before = free_pages(machine)
+        machine.command("dirty writer start", "known from now on")
+        assert free_pages(machine) < before
+        assert watched.write() == watched.take()
+        machine.command("dirty writer stop", "no longer known")
+        assert free_pages(machine) == before
+        machine.command("dirty writer start", "known from now on")
+        machine.command("stop writer", "writer: stopped")
+        machine.command("destroy writer", "writer: destroyed")
+        machine.command("create writer", "")
+        machine.command("dirty writer take", "is not watched")
