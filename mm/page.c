@@ -4,14 +4,12 @@
  * buddy is the other half of the block one order up.
  *
  * For each page there is one byte, which says something for the first page of a block only: free or
- * used, and the block's order; it is 0 for all other pages. The bytes of a range lie at one of its
- * ends. Free blocks are in a list for their order, whose nodes lie in the free memory itself.
- *
- * The bytes are not cleared when a range is added, because that would cost time in proportion to
- * RAM: those of a whole chunk (a block of the highest order) are cleared when the chunk is first
- * split. Until then its first byte says VIRGIN, and the others are not read.
+ * used, and the block's order. All others hold garbage, for to clear them would cost time in
+ * proportion to RAM, and are not read. The bytes of a range lie at one of its ends. Free blocks are
+ * in a list for their order, whose nodes lie in the free memory itself.
  *
  * Invariants: blocks of a range do not overlap and cover it; two free buddies are always merged.
+ * So where no larger block begins, each aligned place in the range is the first page of a block.
  * Locking: page_lock, inside of every function here that is in page.h.
  */
 #include "mm/page.h"
@@ -22,17 +20,15 @@
 #include "kernel/lock.h"
 
 #define PAGE_RANGES_MAX 512u
-#define CHUNK_PAGES     ((uint64_t)1 << PAGE_ORDER_MAX)
+#define CHUNK_PAGES     ((uint64_t)1 << PAGE_ORDER_MAX) /* A block of the highest order. */
 
 #define PAGE_ORDER      0x1fu
 #define PAGE_FREE       0x20u
 #define PAGE_USED       0x40u
-#define PAGE_VIRGIN     0x80u /* First page of a chunk: the others' bytes were never written. */
 
 /* Page frame numbers: addresses divided by the page size. */
 struct page_range {
     uint64_t first, end;
-    /* The first is that of page ALIGN_DOWN(first, PAGE_SIZE), so a chunk's bytes are pages. */
     uint8_t *bytes;
 };
 
@@ -76,30 +72,31 @@ static struct page_range *page_range_find(uint64_t page)
 static uint8_t *page_byte(const struct page_range *range, uint64_t page)
 {
     assert(page >= range->first && page < range->end);
-    return &range->bytes[page - ALIGN_DOWN(range->first, PAGE_SIZE)];
+    return &range->bytes[page - range->first];
 }
 
-/* What is known of a page; 0 for one that is not the first of a block, or not in the range. */
-static uint8_t page_state(const struct page_range *range, uint64_t page)
+/* The first page of the block, free or used, that holds the page, and the block's byte. */
+static uint64_t page_find_block(const struct page_range *range, uint64_t page, uint8_t *state)
 {
-    uint64_t chunk = ALIGN_DOWN(page, CHUNK_PAGES);
+    for (unsigned order = PAGE_ORDER_MAX;; order--) {
+        uint64_t first = ALIGN_DOWN(page, (uint64_t)1 << order);
 
-    if (page < range->first || page >= range->end)
-        return 0;
-    if (page != chunk && chunk >= range->first && chunk + CHUNK_PAGES <= range->end &&
-        (*page_byte(range, chunk) & PAGE_VIRGIN))
-        return 0;
-    return *page_byte(range, page);
+        if (first < range->first)
+            continue;
+        *state = *page_byte(range, first);
+        if ((*state & PAGE_ORDER) == order)
+            return first;
+        assert(order > 0);
+    }
 }
 
 /* --- The lists --- */
 
-static void page_list_add(const struct page_range *range, uint64_t page, unsigned order,
-                          uint8_t flags)
+static void page_list_add(const struct page_range *range, uint64_t page, unsigned order)
 {
     struct page_block *block = page_block(page);
 
-    *page_byte(range, page) = (uint8_t)(PAGE_FREE | flags | order);
+    *page_byte(range, page) = (uint8_t)(PAGE_FREE | order);
     list_push_front(&page_lists[order], &block->node);
     page_orders |= 1u << order;
     page_free_pages += (uint64_t)1 << order;
@@ -125,50 +122,45 @@ static unsigned page_fitting_order(uint64_t page, uint64_t end)
 }
 
 /* Makes free blocks of [page, end), none of which has a free buddy outside. */
-static void page_list_add_all(const struct page_range *range, uint64_t page, uint64_t end,
-                              uint8_t chunk_flags)
+static void page_list_add_all(const struct page_range *range, uint64_t page, uint64_t end)
 {
     while (page < end) {
         unsigned order = page_fitting_order(page, end);
 
-        page_list_add(range, page, order, order == PAGE_ORDER_MAX ? chunk_flags : 0);
+        page_list_add(range, page, order);
         page += (uint64_t)1 << order;
     }
 }
 
 /* --- Split and merge --- */
 
-/*
- * The block is in no list. Both halves have a byte afterwards: state, without VIRGIN, and the
- * order.
- */
-static void page_split(const struct page_range *range, uint64_t page, unsigned order, uint8_t state)
+/* The block is in no list. Both halves have a byte afterwards: used, and the order. */
+static void page_split(const struct page_range *range, uint64_t page, unsigned order)
 {
-    uint8_t *byte = page_byte(range, page);
-
     assert(order > 0);
-    if (*byte & PAGE_VIRGIN)
-        arch_zero_pages(byte, CHUNK_PAGES);
-    *byte = (uint8_t)(state | (order - 1));
-    *page_byte(range, page + ((uint64_t)1 << (order - 1))) = (uint8_t)(state | (order - 1));
+    *page_byte(range, page) = (uint8_t)(PAGE_USED | (order - 1));
+    *page_byte(range, page + ((uint64_t)1 << (order - 1))) = (uint8_t)(PAGE_USED | (order - 1));
+}
+
+static bool page_is_free(const struct page_range *range, uint64_t page, unsigned order)
+{
+    return page >= range->first && page < range->end &&
+           *page_byte(range, page) == (PAGE_FREE | order);
 }
 
 /* Frees a block that is in no list, merging it upwards. */
 static void page_put(const struct page_range *range, uint64_t page, unsigned order)
 {
-    uint8_t flags = *page_byte(range, page) & PAGE_VIRGIN;
+    uint64_t buddy;
 
-    while (order < PAGE_ORDER_MAX) {
-        uint64_t buddy = page ^ (uint64_t)1 << order;
-
-        if (page_state(range, buddy) != (PAGE_FREE | order))
+    for (; order < PAGE_ORDER_MAX; order++) {
+        buddy = page ^ (uint64_t)1 << order;
+        if (!page_is_free(range, buddy, order))
             break;
         page_list_remove(buddy, order);
-        *page_byte(range, MAX(page, buddy)) = 0;
         page = MIN(page, buddy);
-        order++;
     }
-    page_list_add(range, page, order, flags);
+    page_list_add(range, page, order);
 }
 
 /* Takes a block of exactly this order; NULL when there is none. */
@@ -184,33 +176,17 @@ static void *page_take(unsigned order)
     have = bit_lowest(orders);
     page = page_number(list_first(&page_lists[have], struct page_block, node));
     range = page_range_find(page);
-    assert(range && (page_state(range, page) & ~PAGE_VIRGIN) == (PAGE_FREE | have));
+    assert(range && page_is_free(range, page, have));
     page_list_remove(page, have);
     for (; have > order; have--) {
-        page_split(range, page, have, PAGE_USED);
-        page_list_add(range, page + ((uint64_t)1 << (have - 1)), have - 1, 0);
+        page_split(range, page, have);
+        page_list_add(range, page + ((uint64_t)1 << (have - 1)), have - 1);
     }
-    *page_byte(range, page) =
-        (uint8_t)((*page_byte(range, page) & PAGE_VIRGIN) | PAGE_USED | order);
+    *page_byte(range, page) = (uint8_t)(PAGE_USED | order);
     return page_block(page);
 }
 
 /* --- Ranges --- */
-
-/* Clears the bytes of what is not a whole chunk: [range->first, …) and (…, range->end). */
-static void page_range_clear_bytes(const struct page_range *range)
-{
-    uint64_t origin = ALIGN_DOWN(range->first, PAGE_SIZE);
-    uint64_t low = ALIGN_UP(range->first, CHUNK_PAGES), high = ALIGN_DOWN(range->end, CHUNK_PAGES);
-    uint64_t end = ALIGN_UP(range->end, PAGE_SIZE);
-
-    if (low >= high) {
-        arch_zero_pages(range->bytes, end - origin);
-        return;
-    }
-    arch_zero_pages(range->bytes, low - origin);
-    arch_zero_pages(&range->bytes[high - origin], end - high);
-}
 
 /*
  * The bytes go where they break no chunk, if they can: to the end behind the last chunk, or the
@@ -218,18 +194,12 @@ static void page_range_clear_bytes(const struct page_range *range)
  */
 static void page_range_place_bytes(struct page_range *range)
 {
-    uint64_t bytes = ALIGN_UP(range->end, PAGE_SIZE) - ALIGN_DOWN(range->first, PAGE_SIZE);
-    uint64_t pages = bytes >> PAGE_SHIFT;
+    uint64_t pages = ALIGN_UP(range->end - range->first, PAGE_SIZE) >> PAGE_SHIFT;
     uint64_t head = ALIGN_UP(range->first, CHUNK_PAGES) - range->first;
     uint64_t tail = range->end - ALIGN_DOWN(range->end, CHUNK_PAGES);
 
     if (tail < pages && head >= pages) {
         range->bytes = (uint8_t *)page_block(range->first);
-        /*
-         * They say nothing of themselves; the first is that of the new first page's aligned number.
-         */
-        range->bytes +=
-            ALIGN_DOWN(range->first + pages, PAGE_SIZE) - ALIGN_DOWN(range->first, PAGE_SIZE);
         range->first += pages;
     } else {
         range->end -= pages;
@@ -245,12 +215,10 @@ void page_add(hpa_t base, uint64_t size)
 
     assert(base.v + size >= base.v);
     if (range.first == 0)
-        range.first = 1; /* NULL is no block. */
-    /* The smallest range with a use: bytes for it may take two pages. */
-    if (range.end < range.first + 3)
+        range.first = 1;             /* NULL is no block. */
+    if (range.end < range.first + 2) /* One for the bytes. */
         return;
     page_range_place_bytes(&range);
-    page_range_clear_bytes(&range);
     lock_take(&page_lock);
     if (page_range_count == 0)
         for (unsigned i = 0; i <= PAGE_ORDER_MAX; i++)
@@ -263,7 +231,7 @@ void page_add(hpa_t base, uint64_t size)
     page_ranges[at] = range;
     page_range_count++;
     page_total_pages += range.end - range.first;
-    page_list_add_all(&range, range.first, range.end, PAGE_VIRGIN);
+    page_list_add_all(&range, range.first, range.end);
     lock_drop(&page_lock);
 }
 
@@ -301,6 +269,7 @@ void page_free(void *block, unsigned order)
 {
     uint64_t page = page_number(block);
     struct page_range *range;
+    uint8_t state;
 
     assert(order <= PAGE_ORDER_MAX);
     assert(IS_ALIGNED((uintptr_t)block, PAGE_SIZE << order));
@@ -308,22 +277,9 @@ void page_free(void *block, unsigned order)
     range = page_range_find(page);
     assert(range);
     /* Neither free already, nor of another order, nor inside of a block. */
-    assert((page_state(range, page) & ~PAGE_VIRGIN) == (PAGE_USED | order));
+    assert(page_find_block(range, page, &state) == page && state == (PAGE_USED | order));
     page_put(range, page, order);
     lock_drop(&page_lock);
-}
-
-/* The block, free or used, that holds the page, and its state. */
-static uint64_t page_find_block(const struct page_range *range, uint64_t page, uint8_t *state)
-{
-    for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
-        uint64_t first = ALIGN_DOWN(page, (uint64_t)1 << order);
-
-        *state = page_state(range, first);
-        if (*state != 0 && (*state & PAGE_ORDER) >= order)
-            return first;
-    }
-    unreachable();
 }
 
 static bool page_all_free(const struct page_range *range, uint64_t page, uint64_t end)
@@ -349,7 +305,7 @@ static unsigned page_isolate(const struct page_range *range, uint64_t page, uint
     unsigned order = state & PAGE_ORDER;
 
     while (first != page || first + ((uint64_t)1 << order) > end) {
-        page_split(range, first, order, PAGE_USED);
+        page_split(range, first, order);
         order--;
         if (page >= first + ((uint64_t)1 << order))
             first += (uint64_t)1 << order;
@@ -364,7 +320,7 @@ static void page_use_block(const struct page_range *range, uint64_t page)
     uint64_t first = page_find_block(range, page, &state);
 
     page_list_remove(first, state & PAGE_ORDER);
-    *page_byte(range, first) = (uint8_t)((state & ~PAGE_FREE) | PAGE_USED);
+    *page_byte(range, first) = (uint8_t)((state & PAGE_ORDER) | PAGE_USED);
 }
 
 /* Gives back the used pages [first, end), splitting the blocks that reach over the borders. */
