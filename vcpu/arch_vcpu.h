@@ -244,8 +244,15 @@ void arch_vcpu_fence(const struct arch_vcpu *vcpu, enum arch_fence fence, uint64
  * stays there while the vCPU is unbound.
  */
 void arch_vcpu_set_guest_file(struct arch_vcpu *vcpu, unsigned file);
-/* Clears the file: no interrupt pending, none enabled, delivery off. On its pCPU. */
-void arch_guest_file_reset(unsigned file);
+/* What is in an interrupt file, by the registers of the AIA; zeroes after a reset. */
+#define ARCH_GUEST_FILE_WORDS 32u /* Of 64 identities. */
+struct arch_guest_file {
+    uint64_t delivery, threshold; /* eidelivery, eithreshold */
+    uint64_t pending[ARCH_GUEST_FILE_WORDS], enabled[ARCH_GUEST_FILE_WORDS]; /* eip, eie */
+};
+/* All of it is read; replaced, but for what the file has not. On its pCPU. */
+void arch_guest_file_read(unsigned file, struct arch_guest_file *contents);
+void arch_guest_file_write(unsigned file, const struct arch_guest_file *contents);
 /* virt_caps.guest_file_irq comes on this pCPU while the file has an interrupt; off: never. For
  * vCPUs that wait unbound. */
 void arch_guest_file_watch(unsigned file, bool on);

@@ -7,6 +7,7 @@
 
 #include "kernel/assert.h"
 #include "kernel/bits.h"
+#include "kernel/ipi.h"
 #include "kernel/irq.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
@@ -67,7 +68,7 @@ bool guest_file_take(struct guest_file *file, struct vcpu *vcpu)
             continue;
         files[cpu].owner[i] = vcpu;
         *file =
-            (struct guest_file){.number = i, .cpu = cpu, .page = page, .msi = msi, .reset = true};
+            (struct guest_file){.number = i, .cpu = cpu, .page = page, .msi = msi, .stale = true};
         return true;
     }
     return false;
@@ -81,10 +82,41 @@ void guest_file_give(struct guest_file *file)
     file->number = 0;
 }
 
-void guest_file_msi(const struct guest_file *file, uint32_t identity)
+static void guest_file_send(const struct guest_file *file, uint32_t identity)
+{
+    arch_write32((volatile uint32_t *)file->msi, identity);
+}
+
+/* Kept until the file's pCPU has written it. False: it has just done so. */
+static bool guest_file_keep(struct guest_file *file, uint32_t identity)
+{
+    _Atomic uint64_t *word = &file->late[identity / 64];
+    uint64_t bit = BIT(identity % 64);
+
+    atomic_fetch_or(word, bit);
+    return atomic_load(&file->stale) || !(atomic_fetch_and(word, ~bit) & bit);
+}
+
+void guest_file_msi(struct guest_file *file, uint32_t identity)
 {
     arch_wmb(); /* What the device wrote is seen by who takes the interrupt. */
-    arch_write32((volatile uint32_t *)file->msi, identity);
+    if (unlikely(atomic_load(&file->stale)) && identity / 64 < ARCH_GUEST_FILE_WORDS &&
+        guest_file_keep(file, identity))
+        vcpu_request(files[file->cpu].owner[file->number], VCPU_REQ_IRQ);
+    else
+        guest_file_send(file, identity);
+}
+
+/* On its pCPU. */
+static void guest_file_refresh(struct guest_file *file)
+{
+    for (unsigned w = 0; w < ARCH_GUEST_FILE_WORDS; w++)
+        file->next.pending[w] |= atomic_exchange(&file->late[w], 0);
+    arch_guest_file_write(file->number, &file->next);
+    atomic_store(&file->stale, false);
+    for (unsigned w = 0; w < ARCH_GUEST_FILE_WORDS; w++) /* Between the two. */
+        for (uint64_t bits = atomic_exchange(&file->late[w], 0); bits != 0; bits &= bits - 1)
+            guest_file_send(file, 64 * w + bit_lowest(bits));
 }
 
 void guest_file_watch(struct guest_file *file, bool on)
@@ -92,10 +124,8 @@ void guest_file_watch(struct guest_file *file, bool on)
     if (file->number == 0)
         return;
     assert(this_cpu()->id == file->cpu);
-    if (!on && atomic_load_explicit(&file->reset, memory_order_acquire)) {
-        arch_guest_file_reset(file->number);
-        atomic_store(&file->reset, false);
-    }
+    if (!on && atomic_load_explicit(&file->stale, memory_order_acquire))
+        guest_file_refresh(file);
     if (on)
         files[file->cpu].watched |= BIT(file->number);
     else
@@ -105,5 +135,57 @@ void guest_file_watch(struct guest_file *file, bool on)
 
 void guest_file_reset(struct guest_file *file)
 {
-    atomic_store_explicit(&file->reset, true, memory_order_release);
+    static const struct arch_guest_file empty;
+
+    guest_file_set(file, &empty);
+}
+
+void guest_file_set(struct guest_file *file, const struct arch_guest_file *contents)
+{
+    bool ready = false;
+
+    if (file->number == 0)
+        return;
+    for (unsigned w = 0; w < ARCH_GUEST_FILE_WORDS; w++) {
+        atomic_store(&file->late[w], 0);
+        ready |= (contents->pending[w] & contents->enabled[w]) != 0;
+    }
+    file->next = *contents;
+    atomic_store(&file->stale, true);
+    if (ready)
+        vcpu_request(files[file->cpu].owner[file->number], VCPU_REQ_IRQ);
+}
+
+/* Somebody waits for what is in a file of this pCPU. */
+struct file_look {
+    struct work work;
+    unsigned file;
+    struct arch_guest_file *contents;
+    _Atomic bool done;
+};
+
+static void file_look_work(struct work *work)
+{
+    struct file_look *look = container_of(work, struct file_look, work);
+
+    arch_guest_file_read(look->file, look->contents);
+    atomic_store(&look->done, true); /* The last touch. */
+}
+
+void guest_file_get(struct guest_file *file, struct arch_guest_file *contents)
+{
+    struct file_look look = {.work.fn = file_look_work, .file = file->number, .contents = contents};
+
+    assert(file->number != 0);
+    if (atomic_load(&file->stale)) {
+        *contents = file->next;
+        for (unsigned w = 0; w < ARCH_GUEST_FILE_WORDS; w++)
+            contents->pending[w] |= atomic_load(&file->late[w]);
+    } else if (this_cpu()->id == file->cpu) {
+        arch_guest_file_read(file->number, contents);
+    } else {
+        ipi_work(file->cpu, &look.work);
+        while (!atomic_load(&look.done))
+            arch_relax();
+    }
 }

@@ -3,6 +3,7 @@
 #include "vcpu/intent.h"
 
 #include "kernel/bits.h"
+#include "vcpu/chips/vtest.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_riscv64.h"
 #include "vcpu/vm.h"

@@ -19,6 +19,7 @@
 #include "vcpu/loader.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
+#include "vcpu/state.h"
 #include "vcpu/vm.h"
 #include "vcpu/vpsci.h"
 
@@ -475,6 +476,30 @@ static void machine_reset(struct vm *vm)
     }
 }
 
+/* --- Snapshots --- */
+
+/* One that is off keeps its number; one that is on, the time that is left. */
+static void machine_cpu_state(struct vcpu *vcpu, struct state *s)
+{
+    struct vptimer *t = &machine_of(vcpu->vm)->ptimers[vcpu->index];
+
+    state_section(s, "cntp", 1);
+    STATE(s, t->ctl);
+    if (t->ctl & CNTP_CTL_ENABLE)
+        state_ticks(s, &t->cval);
+    else
+        STATE(s, t->cval);
+    state_require(s, !(t->ctl & ~(CNTP_CTL_ENABLE | CNTP_CTL_IMASK)), "no such timer control");
+    if (state_loading(s) && !state_ok(s))
+        t->ctl = 0;
+}
+
+/* The wires of the devices are theirs: they raise them again. */
+static void machine_state(struct vm *vm, struct state *s)
+{
+    vgic_state(&machine_of(vm)->vgic, s, PPI_VTIMER, platform.timer_irq_virt);
+}
+
 static struct console_port *machine_console(struct vm *vm)
 {
     return &machine_of(vm)->uart.port;
@@ -502,6 +527,8 @@ const struct machine_ops machine_aarch64 = {
     .sysreg = machine_sysreg,
     .call = vpsci_call,
     .intent = intent_aarch64,
+    .cpu_state = machine_cpu_state,
+    .state = machine_state,
     .console = machine_console,
     .cpu_up_result = vpsci_cpu_up_result,
     .cpu_find = vpsci_cpu_find,

@@ -13,6 +13,7 @@
 #include "mm/hostmap.h"
 #include "vcpu/chips/vgoldfish_rtc.h"
 #include "vcpu/chips/vns16550.h"
+#include "vcpu/chips/vtest.h"
 #include "vcpu/guest_fdt_impl.h"
 #include "vcpu/guest_files.h"
 #include "vcpu/intent.h"
@@ -22,6 +23,7 @@
 #include "vcpu/loader.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
+#include "vcpu/state.h"
 #include "vcpu/vm.h"
 #include "vcpu/vsbi.h"
 
@@ -233,28 +235,6 @@ static void imsic_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64
     machine_look(machine_of(vm), h->vcpu);
 }
 
-static uint64_t test_read([[maybe_unused]] struct vdev *dev, [[maybe_unused]] unsigned vcpu,
-                          [[maybe_unused]] uint64_t offset, [[maybe_unused]] unsigned width)
-{
-    return 0;
-}
-
-static void test_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
-                       [[maybe_unused]] unsigned width, uint64_t value)
-{
-    if (offset != 0)
-        return;
-    switch (value & 0xffff) {
-    case TEST_FAIL: /* With a code, which nobody here wants to know. */
-    case TEST_POWEROFF:
-        vm_stop_by_guest(dev->owner, VM_STOP_POWEROFF);
-        break;
-    case TEST_RESET:
-        vm_stop_by_guest(dev->owner, VM_STOP_RESET);
-        break;
-    }
-}
-
 static void window_reset([[maybe_unused]] struct vdev *dev)
 {
     /* machine_reset() resets the models. */
@@ -266,8 +246,6 @@ static const struct vdev_ops aplic_ops = {
     .name = "APLIC", .read = aplic_read, .write = aplic_write, .reset = window_reset};
 static const struct vdev_ops imsic_ops = {
     .name = "IMSIC", .read = imsic_read, .write = imsic_write, .reset = window_reset};
-static const struct vdev_ops test_ops = {
-    .name = "test device", .read = test_read, .write = test_write, .reset = window_reset};
 
 /* --- System registers: those of a software interrupt file, and priorities --- */
 
@@ -490,7 +468,7 @@ static enum err machine_create(struct vm *vm)
     vgoldfish_rtc_init(&m->rtc, rtc->base, rtc->irq, platform.wall_epoch, vm->vcpus[0].sched.cpu);
     TRY(machine_add(vm, &m->uart.vdev));
     TRY(machine_add(vm, &m->rtc.vdev));
-    TRY(machine_add_window(vm, &m->test, &test_ops, "test"));
+    TRY(machine_add_window(vm, &m->test, &vtest_ops, "test"));
     return console_add(&m->uart.port, vm->config->name);
 }
 
@@ -529,6 +507,62 @@ static void machine_reset(struct vm *vm)
     }
 }
 
+/* --- Snapshots --- */
+
+/* Whoever had it, and has it now, hardware or a model: what is in an interrupt file is the same. */
+static void machine_file_state(struct machine_riscv64 *m, struct vcpu *vcpu, struct state *s)
+{
+    struct riscv64_hart *h = &m->harts[vcpu->index];
+    uint64_t read_pending = h->imsic.read_pending;
+    struct arch_guest_file contents;
+
+    if (h->file.number != 0)
+        guest_file_get(&h->file, &contents);
+    else
+        vimsic_get(&h->imsic, &contents);
+    STATE(s, contents.delivery);
+    STATE(s, contents.threshold);
+    STATE_ARRAY(s, contents.pending);
+    STATE_ARRAY(s, contents.enabled);
+    STATE(s, read_pending);
+    if (!state_loading(s) || !state_ok(s))
+        return;
+    if (h->file.number != 0) {
+        guest_file_set(&h->file, &contents);
+        arch_virq_write(&vcpu->arch, VIRQ_LINE_EXTERNAL, 0);
+        return;
+    }
+    state_require(s, vimsic_set(&h->imsic, &contents),
+                  "more in an interrupt file than one has here");
+    h->imsic.read_pending = read_pending;
+    machine_set_external(m, vcpu);
+}
+
+static void machine_cpu_state(struct vcpu *vcpu, struct state *s)
+{
+    struct machine_riscv64 *m = machine_of(vcpu->vm);
+    struct riscv64_hart *h = hart_of(vcpu);
+    bool aia = m->aia;
+
+    state_section(s, "hart", 1);
+    STATE(s, h->ipi);
+    STATE(s, h->deadline);
+    STATE(s, aia);
+    state_require(s, aia == m->aia, "another interrupt controller");
+    if (m->aia)
+        machine_file_state(m, vcpu, s);
+}
+
+static void machine_state(struct vm *vm, struct state *s)
+{
+    struct machine_riscv64 *m = machine_of(vm);
+
+    if (m->aia)
+        vaplic_state(&m->aplic, s);
+    else
+        vplic_state(&m->plic, s);
+}
+
 static struct console_port *machine_console(struct vm *vm)
 {
     return &machine_of(vm)->uart.port;
@@ -556,6 +590,8 @@ const struct machine_ops machine_riscv64 = {
     .sysreg = machine_sysreg,
     .call = vsbi_call,
     .intent = intent_riscv64,
+    .cpu_state = machine_cpu_state,
+    .state = machine_state,
     .console = machine_console,
     .cpu_up_result = vsbi_cpu_up_result,
     .cpu_find = vsbi_cpu_find,

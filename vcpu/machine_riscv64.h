@@ -9,12 +9,7 @@ struct vcpu;
 struct vm;
 struct vns16550;
 
-#define CSR_STOPEI    0x15cu /* Traps while the vCPU has no guest interrupt file. */
-
-/* What is written to the test device [SiFive Test Finisher; QEMU's "virt"]. */
-#define TEST_FAIL     0x3333u
-#define TEST_POWEROFF 0x5555u
-#define TEST_RESET    0x7777u
+#define CSR_STOPEI 0x15cu /* Traps while the vCPU has no guest interrupt file. */
 
 /* The vCPU's timer interrupt comes when its clock shows the time; one that is pending is taken
  * back. Bound. */

@@ -168,7 +168,32 @@ static void guest_file_write(uint64_t select, uint64_t value)
     csr_write("vsireg", value);
 }
 
-void arch_guest_file_reset(unsigned file)
+static uint64_t guest_file_read(uint64_t select)
+{
+    csr_write("vsiselect", select);
+    return csr_read("vsireg");
+}
+
+void arch_guest_file_read(unsigned file, struct arch_guest_file *contents)
+{
+    uint64_t hstatus, select;
+
+    assert(file >= 1 && file <= virt_caps.guest_files);
+    *contents = (struct arch_guest_file){};
+    hstatus = guest_file_select(file);
+    select = csr_read("vsiselect");
+    contents->delivery = guest_file_read(SELECT_EIDELIVERY);
+    contents->threshold = guest_file_read(SELECT_EITHRESHOLD);
+    for (uint32_t id = 0; id <= platform.imsic_ids; id += 64) {
+        contents->enabled[id / 64] = guest_file_read(SELECT_EIE0 + id / 64 * 2);
+        contents->pending[id / 64] = guest_file_read(SELECT_EIP0 + id / 64 * 2);
+    }
+    csr_write("vsiselect", select);
+    csr_write("hstatus", hstatus);
+}
+
+/* Off while it changes. */
+void arch_guest_file_write(unsigned file, const struct arch_guest_file *contents)
 {
     uint64_t hstatus, select;
 
@@ -177,10 +202,11 @@ void arch_guest_file_reset(unsigned file)
     select = csr_read("vsiselect");
     guest_file_write(SELECT_EIDELIVERY, 0);
     for (uint32_t id = 0; id <= platform.imsic_ids; id += 64) {
-        guest_file_write(SELECT_EIE0 + id / 64 * 2, 0);
-        guest_file_write(SELECT_EIP0 + id / 64 * 2, 0);
+        guest_file_write(SELECT_EIE0 + id / 64 * 2, contents->enabled[id / 64]);
+        guest_file_write(SELECT_EIP0 + id / 64 * 2, contents->pending[id / 64]);
     }
-    guest_file_write(SELECT_EITHRESHOLD, 0);
+    guest_file_write(SELECT_EITHRESHOLD, contents->threshold);
+    guest_file_write(SELECT_EIDELIVERY, contents->delivery);
     csr_write("vsiselect", select);
     csr_write("hstatus", hstatus);
 }

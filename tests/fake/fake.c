@@ -537,9 +537,15 @@ void arch_vcpu_set_guest_file(struct arch_vcpu *vcpu, unsigned file)
     vcpu->guest_file = file;
 }
 
-void arch_guest_file_reset(unsigned file)
+void arch_guest_file_read(unsigned file, struct arch_guest_file *contents)
 {
-    fake.file_resets++;
+    *contents = fake.files[file];
+}
+
+void arch_guest_file_write(unsigned file, const struct arch_guest_file *contents)
+{
+    fake.file_writes++;
+    fake.files[file] = *contents;
     fake.files_pending &= ~((uint64_t)1 << file);
 }
 

@@ -48,8 +48,9 @@ struct fake {
     enum err vcpu_init_result;
     unsigned vcpus_freed;
     bool guest_timer; /* RISC-V: arch_vcpu_timer_set() succeeds. */
-    unsigned file_watches, file_resets;
-    uint64_t files_pending; /* Bit per guest interrupt file. */
+    unsigned file_watches, file_writes;
+    struct arch_guest_file files[4]; /* Guest interrupt files, of whatever pCPU. */
+    uint64_t files_pending;          /* Bit per guest interrupt file. */
     unsigned fences;
     enum arch_fence fence; /* Of the last one: */
     uint64_t fence_pcpus, fence_start, fence_size, fence_asid;

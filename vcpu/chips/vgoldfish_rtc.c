@@ -8,6 +8,7 @@
 #include "kernel/arch.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 /* Registers. */
 #define TIME_LOW        0x00
@@ -164,11 +165,42 @@ static void rtc_reset(struct vdev *dev)
     lock_drop(&rtc->lock);
 }
 
+/*
+ * The clock goes on with the wall clock, as far as the guest had not set it; an alarm that was due
+ * meanwhile fires at once.
+ */
+static void rtc_state(struct vdev *dev, struct state *s)
+{
+    struct vgoldfish_rtc *rtc = rtc_of(dev);
+    struct vgoldfish_rtc_state now;
+    uint64_t ahead;
+
+    lock_take(&rtc->lock);
+    now = rtc->state;
+    ahead = now.offset - rtc->epoch;
+    state_section(s, "goldfish-rtc", 1);
+    STATE(s, ahead);
+    STATE(s, now.match);
+    STATE(s, now.time_high);
+    STATE(s, now.set_high);
+    STATE(s, now.alarm_high);
+    STATE(s, now.enabled);
+    STATE(s, now.running);
+    STATE(s, now.pending);
+    if (state_loading(s) && state_ok(s)) {
+        rtc->state = now;
+        rtc->state.offset = rtc->epoch + ahead;
+        rtc_serve(rtc);
+    }
+    lock_drop(&rtc->lock);
+}
+
 static const struct vdev_ops rtc_ops = {
     .name = "goldfish-rtc",
     .read = rtc_read,
     .write = rtc_write,
     .reset = rtc_reset,
+    .state = rtc_state,
 };
 
 void vgoldfish_rtc_init(struct vgoldfish_rtc *rtc, uint64_t base, uint32_t irq, uint64_t epoch,
@@ -177,7 +209,8 @@ void vgoldfish_rtc_init(struct vgoldfish_rtc *rtc, uint64_t base, uint32_t irq, 
     memset(rtc, 0, sizeof(*rtc));
     rtc->vdev =
         (struct vdev){.ops = &rtc_ops, .base = base, .size = VGOLDFISH_RTC_SIZE, .irq = irq};
-    rtc->state.offset = epoch * NS_PER_SECOND;
+    rtc->epoch = epoch * NS_PER_SECOND;
+    rtc->state.offset = rtc->epoch;
     lock_init(&rtc->lock, RANK_DEVICE, "vgoldfish_rtc");
     alarm_init(&rtc->alarm, &rtc->lock, home, rtc_fired);
 }

@@ -28,6 +28,7 @@ struct vgoldfish_rtc {
     struct vdev vdev;
     struct lock lock; /* RANK_DEVICE: guards state. */
     struct vgoldfish_rtc_state state;
+    uint64_t epoch; /* Nanoseconds since 1970 at arch_ticks() == 0. */
     struct alarm alarm;
 };
 

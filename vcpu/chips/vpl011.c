@@ -17,6 +17,7 @@
 #include "kernel/assert.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 /* Registers [3.2]. */
 #define DR         0x000
@@ -41,10 +42,13 @@
 #define FR_RXFF    BIT(6)
 #define FR_RXFE    BIT(4)
 #define FR_MODEM   (BIT(2) | BIT(1) | BIT(0)) /* DCD, DSR, CTS: a terminal is there. */
+#define LCR_H_ALL  BITS(7, 0)
 #define LCR_H_FEN  BIT(4)
 #define CR_LBE     BIT(7)
+#define CR_ALL     (BITS(15, 7) | BITS(2, 0))
 #define CR_RESET   0x300u /* TXE, RXE. */
 #define IFLS_RX    BITS(5, 3)
+#define IFLS_ALL   BITS(5, 0)
 #define IFLS_RESET 0x12u /* Both at half full. */
 
 #define INT_OE     BIT(10)
@@ -218,7 +222,7 @@ static void vpl011_write_data(struct vpl011 *uart, uint8_t c)
 /* FEN decides the FIFO's depth; turned off, the FIFO keeps one character, the others wait. */
 static void vpl011_write_lcr_h(struct vpl011_state *s, uint32_t value)
 {
-    s->lcr_h = value & BITS(7, 0);
+    s->lcr_h = value & LCR_H_ALL;
     s->fifo_count = MIN(s->fifo_count, fifo_depth(s));
     vpl011_refill(s);
 }
@@ -247,10 +251,10 @@ static void vpl011_write_locked(struct vpl011 *uart, uint64_t offset, uint32_t v
         vpl011_write_lcr_h(s, value);
         break;
     case CR:
-        s->cr = value & (BITS(15, 7) | BITS(2, 0));
+        s->cr = value & CR_ALL;
         break;
     case IFLS:
-        s->ifls = value & BITS(5, 0);
+        s->ifls = value & IFLS_ALL;
         break;
     case IMSC:
         s->imsc = value & INT_ALL;
@@ -277,18 +281,73 @@ static void vpl011_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint6
     lock_drop(&uart->lock);
 }
 
-static void vpl011_reset(struct vdev *dev)
+static void vpl011_reset_locked(struct vpl011 *uart)
 {
-    struct vpl011 *uart = vpl011_of(dev);
     struct vpl011_state *s = &uart->state;
-    bool level;
+    bool level = s->level;
 
-    lock_take(&uart->lock);
-    level = s->level;
     memset(s, 0, sizeof(*s));
     s->cr = CR_RESET;
     s->ifls = IFLS_RESET;
     s->level = level; /* vpl011_update() drops the wire if it was up. */
+    vpl011_update(uart);
+}
+
+static void vpl011_reset(struct vdev *dev)
+{
+    struct vpl011 *uart = vpl011_of(dev);
+
+    lock_take(&uart->lock);
+    vpl011_reset_locked(uart);
+    lock_drop(&uart->lock);
+}
+
+/* --- Snapshots --- */
+
+static void vpl011_registers(struct vpl011_state *u, struct state *s)
+{
+    STATE(s, u->rsr);
+    STATE(s, u->ilpr);
+    STATE(s, u->ibrd);
+    STATE(s, u->fbrd);
+    STATE(s, u->lcr_h);
+    STATE(s, u->cr);
+    STATE(s, u->ifls);
+    STATE(s, u->imsc);
+    STATE(s, u->ris);
+    STATE(s, u->dmacr);
+    STATE(s, u->overrun);
+    state_require(s,
+                  !(u->rsr & ~RSR_OE) && !(u->lcr_h & ~LCR_H_ALL) && !(u->cr & ~CR_ALL) &&
+                      !(u->ifls & ~IFLS_ALL) && !((u->imsc | u->ris) & ~INT_ALL),
+                  "bits that the registers do not have");
+}
+
+/* What is in the queue, the oldest first. */
+static void vpl011_typed(struct vpl011_state *u, struct state *s)
+{
+    STATE(s, u->fifo_count);
+    STATE(s, u->queue_count);
+    state_require(s,
+                  u->queue_count <= VPL011_QUEUE && u->fifo_count <= fifo_depth(u) &&
+                      u->fifo_count <= u->queue_count,
+                  "more characters than there is room for");
+    if (state_loading(s))
+        u->queue_head = 0;
+    for (uint32_t i = 0; i < u->queue_count && state_ok(s); i++)
+        STATE(s, u->queue[(u->queue_head + i) % VPL011_QUEUE]);
+}
+
+static void vpl011_state(struct vdev *dev, struct state *s)
+{
+    struct vpl011 *uart = vpl011_of(dev);
+
+    lock_take(&uart->lock);
+    state_section(s, "pl011", 1);
+    vpl011_registers(&uart->state, s);
+    vpl011_typed(&uart->state, s);
+    if (state_loading(s) && !state_ok(s))
+        vpl011_reset_locked(uart);
     vpl011_update(uart);
     lock_drop(&uart->lock);
 }
@@ -298,6 +357,7 @@ static const struct vdev_ops vpl011_ops = {
     .read = vpl011_read,
     .write = vpl011_write,
     .reset = vpl011_reset,
+    .state = vpl011_state,
 };
 
 void vpl011_init(struct vpl011 *uart, uint64_t base, uint32_t irq)

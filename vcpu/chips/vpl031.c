@@ -13,6 +13,7 @@
 #include "kernel/arch.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 /* Registers [3.2]. */
 #define DR       0x00
@@ -155,11 +156,56 @@ static void vpl031_reset(struct vdev *dev)
     lock_drop(&rtc->lock);
 }
 
+/*
+ * The clock goes on with the wall clock, as far as the guest had not set it; an alarm that was due
+ * meanwhile fires at once.
+ */
+static void vpl031_went_on(struct vpl031 *rtc, uint32_t then, uint64_t left)
+{
+    int32_t away = (int32_t)(vpl031_seconds(rtc) - then);
+    uint64_t passed = away > 0 ? (uint64_t)away : 0;
+
+    rtc->state.match = seconds_up() + (left > passed ? left - passed : 0);
+    alarm_set(&rtc->alarm, rtc->state.armed ? rtc->state.match * arch_tick_hz() : TICKS_NEVER);
+}
+
+static void vpl031_state(struct vdev *dev, struct state *s)
+{
+    struct vpl031 *rtc = vpl031_of(dev);
+    struct vpl031_state now;
+    uint32_t ahead, then;
+    uint64_t left;
+
+    lock_take(&rtc->lock);
+    now = rtc->state;
+    ahead = now.offset - rtc->epoch;
+    then = vpl031_seconds(rtc);
+    left = now.armed && now.match > seconds_up() ? now.match - seconds_up() : 0;
+    state_section(s, "pl031", 1);
+    STATE(s, ahead);
+    STATE(s, then);
+    STATE(s, left);
+    STATE(s, now.armed);
+    STATE(s, now.mr);
+    STATE(s, now.lr);
+    STATE(s, now.imsc);
+    STATE(s, now.ris);
+    state_require(s, left <= UINT32_MAX && now.imsc <= 1 && now.ris <= 1, "no such value");
+    if (state_loading(s) && state_ok(s)) {
+        rtc->state = now;
+        rtc->state.offset = rtc->epoch + ahead;
+        vpl031_went_on(rtc, then, left);
+        vpl031_update(rtc);
+    }
+    lock_drop(&rtc->lock);
+}
+
 static const struct vdev_ops vpl031_ops = {
     .name = "pl031",
     .read = vpl031_read,
     .write = vpl031_write,
     .reset = vpl031_reset,
+    .state = vpl031_state,
 };
 
 void vpl031_init(struct vpl031 *rtc, uint64_t base, uint32_t irq, uint64_t epoch, unsigned home)

@@ -11,6 +11,7 @@
 #include "kernel/assert.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 /* Registers ["Memory-mapped control region"]. */
 #define DOMAINCFG       0x0000u
@@ -155,6 +156,18 @@ static void set_bit(uint32_t *word, uint32_t bit, bool on)
     *word = on ? *word | bit : *word & ~bit;
 }
 
+static void vaplic_set_mode(struct vaplic_state *s, uint32_t source, uint32_t mode)
+{
+    unsigned w = source / 32;
+    uint32_t bit = 1u << source % 32;
+
+    s->mode[source] = (uint8_t)mode;
+    set_bit(&s->active[w], bit, mode != INACTIVE);
+    set_bit(&s->level[w], bit, mode == LEVEL1 || mode == LEVEL0);
+    set_bit(&s->edge[w], bit, mode == EDGE1 || mode == EDGE0);
+    set_bit(&s->invert[w], bit, mode == EDGE0 || mode == LEVEL0);
+}
+
 static void vaplic_write_sourcecfg(struct vaplic *aplic, uint32_t source, uint32_t value)
 {
     struct vaplic_state *s = &aplic->state;
@@ -165,11 +178,7 @@ static void vaplic_write_sourcecfg(struct vaplic *aplic, uint32_t source, uint32
         return;
     if ((value & SOURCECFG_D) || mode == 2 || mode == 3)
         mode = INACTIVE; /* A leaf has nobody to delegate to. */
-    s->mode[source] = (uint8_t)mode;
-    set_bit(&s->active[w], bit, mode != INACTIVE);
-    set_bit(&s->level[w], bit, mode == LEVEL1 || mode == LEVEL0);
-    set_bit(&s->edge[w], bit, mode == EDGE1 || mode == EDGE0);
-    set_bit(&s->invert[w], bit, mode == EDGE0 || mode == LEVEL0);
+    vaplic_set_mode(s, source, mode);
     if (mode == INACTIVE) {
         s->pending[w] &= ~bit;
         s->enabled[w] &= ~bit;
@@ -292,13 +301,68 @@ void vaplic_init(struct vaplic *aplic, struct vaplic_owner *owner)
     aplic->owner = owner;
 }
 
+static void vaplic_reset_locked(struct vaplic *aplic, const uint32_t wire[VAPLIC_WORDS])
+{
+    memset(&aplic->state, 0, sizeof(aplic->state));
+    memcpy(aplic->state.wire, wire, sizeof(aplic->state.wire));
+}
+
 void vaplic_reset(struct vaplic *aplic)
 {
     uint32_t wire[VAPLIC_WORDS];
 
     lock_take(&aplic->lock);
     memcpy(wire, aplic->state.wire, sizeof(wire));
-    memset(&aplic->state, 0, sizeof(aplic->state));
-    memcpy(aplic->state.wire, wire, sizeof(wire));
+    vaplic_reset_locked(aplic, wire);
+    lock_drop(&aplic->lock);
+}
+
+/* --- Snapshots --- */
+
+static void vaplic_state_source(struct vaplic_state *a, uint32_t source, struct state *s)
+{
+    uint8_t mode = a->mode[source];
+
+    STATE(s, mode);
+    STATE(s, a->target[source]);
+    state_require(s, mode <= LEVEL0 && mode != 2 && mode != 3, "no such source mode");
+    state_require(s, !(a->target[source] & ~TARGET_BITS), "no such target");
+    state_require(s, mode != INACTIVE || a->target[source] == 0, "a source that is off has one");
+    if (state_loading(s) && state_ok(s))
+        vaplic_set_mode(a, source, mode);
+}
+
+/* What could be forwarded has been. */
+static void vaplic_require_word(const struct vaplic_state *a, unsigned w, struct state *s)
+{
+    state_require(s, !(a->wire[w] & ~sources[w]), "no such source");
+    state_require(s, !((a->pending[w] | a->enabled[w]) & ~a->active[w]),
+                  "a source that is off is pending or enabled");
+    state_require(s, !(a->pending[w] & a->level[w] & ~vaplic_input(a, w)),
+                  "a level is pending that is low");
+    state_require(s, !a->on || !(a->pending[w] & a->enabled[w]), "what is ready was not sent");
+}
+
+/* The wires are loaded too: devices that have them up raise them once more, which is no edge. */
+void vaplic_state(struct vaplic *aplic, struct state *s)
+{
+    struct vaplic_state *a = &aplic->state;
+    uint32_t wire[VAPLIC_WORDS];
+
+    lock_take(&aplic->lock);
+    memcpy(wire, a->wire, sizeof(wire));
+    state_section(s, "aplic", 1);
+    for (uint32_t source = 1; source <= VAPLIC_SOURCES; source++)
+        vaplic_state_source(a, source, s);
+    STATE_ARRAY(s, a->wire);
+    STATE_ARRAY(s, a->pending);
+    STATE_ARRAY(s, a->enabled);
+    STATE(s, a->genmsi);
+    STATE(s, a->on);
+    state_require(s, !(a->genmsi & ~TARGET_BITS), "no such target");
+    for (unsigned w = 0; w < VAPLIC_WORDS; w++)
+        vaplic_require_word(a, w, s);
+    if (state_loading(s) && !state_ok(s))
+        vaplic_reset_locked(aplic, wire);
     lock_drop(&aplic->lock);
 }

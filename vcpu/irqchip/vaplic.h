@@ -13,6 +13,8 @@
 
 #include "kernel/lock.h"
 
+struct state;
+
 #define VAPLIC_SOURCES 96u /* The highest; 0 is none. */
 #define VAPLIC_WORDS   4u  /* Of 32 sources. */
 #define VAPLIC_SIZE    0x8000u
@@ -49,5 +51,7 @@ void vaplic_reset(struct vaplic *aplic);
 /* Registers. Only aligned 32-bit accesses do anything. */
 uint64_t vaplic_read(struct vaplic *aplic, uint64_t offset, unsigned width);
 void vaplic_write(struct vaplic *aplic, uint64_t offset, unsigned width, uint64_t value);
+/* To a snapshot, or from it; no vCPU runs. */
+void vaplic_state(struct vaplic *aplic, struct state *s);
 /* A wire has a new level. Any pCPU. A source that there is not is ignored. */
 void vaplic_set_wire(struct vaplic *aplic, uint32_t source, bool level);

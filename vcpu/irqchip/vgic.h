@@ -19,6 +19,8 @@
 #include "kernel/lock.h"
 #include "vcpu/arch_vcpu.h"
 
+struct state;
+
 #define VGIC_CPUS_MAX  32u
 #define VGIC_PRIVATE   32u /* SGIs 0-15 and PPIs 16-31, of each vCPU. */
 #define VGIC_SGIS      16u
@@ -137,6 +139,12 @@ void vgic_cpu_init(struct vgic *vgic, unsigned cpu, struct arch_vcpu *arch, uint
                    unsigned slots);
 /* All state to reset; no vCPU is bound. */
 void vgic_reset(struct vgic *vgic);
+/*
+ * To a snapshot, or from it, after the registers of all vCPUs, of which none is bound. hw_irq: the
+ * private interrupt that vgic_accept_hw() is called for, and the physical one behind it here. The
+ * vCPUs look by themselves when they go on; nobody is kicked.
+ */
+void vgic_state(struct vgic *vgic, struct state *s, uint32_t hw_irq, uint32_t physical_irq);
 
 /* GICD registers at offset; width 1, 2, 4, 8 bytes; false: hardware would ignore it (reads as
  * zero). */

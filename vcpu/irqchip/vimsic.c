@@ -4,6 +4,7 @@
 
 #include "kernel/assert.h"
 #include "kernel/bits.h"
+#include "vcpu/arch_vcpu.h"
 
 /* By siselect ["CSRs for external interrupts via an IMSIC"]. Of 64 bits, so odd ones are none. */
 #define EIDELIVERY  0x70u
@@ -152,6 +153,37 @@ void vimsic_reset(struct vimsic *imsic)
     imsic->delivery = false;
     imsic->threshold = 0;
     imsic->read_pending = 0;
+}
+
+void vimsic_get(const struct vimsic *imsic, struct arch_guest_file *contents)
+{
+    *contents = (struct arch_guest_file){
+        .delivery = imsic->delivery,
+        .threshold = imsic->threshold,
+    };
+    for (unsigned w = 0; w < VIMSIC_WORDS; w++) {
+        contents->pending[w] = atomic_load(&imsic->pending[w]);
+        contents->enabled[w] = imsic->enabled[w];
+    }
+}
+
+bool vimsic_set(struct vimsic *imsic, const struct arch_guest_file *contents)
+{
+    uint64_t beyond = contents->delivery & ~BIT(0);
+
+    beyond |= (contents->pending[0] | contents->enabled[0]) & BIT(0);
+    for (unsigned w = VIMSIC_WORDS; w < ARCH_GUEST_FILE_WORDS; w++)
+        beyond |= contents->pending[w] | contents->enabled[w];
+    if (beyond != 0 || contents->threshold > VIMSIC_IDS)
+        return false;
+    imsic->delivery = contents->delivery;
+    imsic->threshold = (uint8_t)contents->threshold;
+    imsic->read_pending = 0;
+    for (unsigned w = 0; w < VIMSIC_WORDS; w++) {
+        atomic_store(&imsic->pending[w], contents->pending[w]);
+        imsic->enabled[w] = contents->enabled[w];
+    }
+    return true;
 }
 
 _Static_assert(VIMSIC_IDS == VIMSIC_WORDS * 64 - 1, "every bit but 0 is an identity");

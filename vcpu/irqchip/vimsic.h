@@ -12,6 +12,8 @@
 
 #include "kernel/types.h"
 
+struct arch_guest_file;
+
 #define VIMSIC_IDS       255u /* The highest identity; 0 is none. */
 #define VIMSIC_WORDS     4u
 #define VIMSIC_PAGE_SIZE 0x1000u
@@ -28,6 +30,12 @@ struct vimsic {
 
 /* To power-on state; no vCPU runs. */
 void vimsic_reset(struct vimsic *imsic);
+/*
+ * What is in it, as a file of hardware has it, without what an instruction under way has read. Into
+ * it: false, and nothing changed, where there is more than it has. No vCPU runs.
+ */
+void vimsic_get(const struct vimsic *imsic, struct arch_guest_file *contents);
+bool vimsic_set(struct vimsic *imsic, const struct arch_guest_file *contents);
 /* An MSI. Any pCPU. True: the vCPU is to look, vimsic_line() may have changed. Identities that
  * there are not: ignored. */
 bool vimsic_msi(struct vimsic *imsic, uint64_t identity);

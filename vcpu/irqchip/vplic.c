@@ -12,6 +12,7 @@
 #include "kernel/assert.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 /* Register blocks ["Memory Map"]. */
 #define PRIORITY       0x000000u
@@ -345,17 +346,90 @@ void vplic_init(struct vplic *plic, unsigned harts, struct vplic_owner *owner)
     vplic_reset(plic);
 }
 
-void vplic_reset(struct vplic *plic)
+static void vplic_reset_locked(struct vplic *plic, const uint64_t wire[VPLIC_WORDS])
 {
     struct vplic_state *s = &plic->state;
-    uint64_t wire[VPLIC_WORDS];
 
-    lock_take(&plic->lock);
-    memcpy(wire, s->wire, sizeof(wire));
     memset(s, 0, sizeof(*s));
     for (unsigned w = 0; w < VPLIC_WORDS; w++)
         s->wire[w] = s->pending[w] = wire[w];
     plic->kicks = 0;
     atomic_store(&plic->lines, 0);
+}
+
+void vplic_reset(struct vplic *plic)
+{
+    uint64_t wire[VPLIC_WORDS];
+
+    lock_take(&plic->lock);
+    memcpy(wire, plic->state.wire, sizeof(wire));
+    vplic_reset_locked(plic, wire);
     lock_drop(&plic->lock);
+}
+
+/* --- Snapshots --- */
+
+static void vplic_state_sources(struct vplic_state *p, struct state *s)
+{
+    STATE_ARRAY(s, p->wire);
+    STATE_ARRAY(s, p->pending);
+    STATE_ARRAY(s, p->claimed);
+    STATE_ARRAY(s, p->again);
+    STATE_ARRAY(s, p->priority);
+    for (unsigned w = 0; w < VPLIC_WORDS; w++) {
+        state_require(s, !((p->wire[w] | p->pending[w] | p->claimed[w]) & ~sources[w]),
+                      "no such source");
+        state_require(s, !(p->pending[w] & p->claimed[w]) && !(p->again[w] & ~p->claimed[w]),
+                      "a source that is pending and claimed");
+    }
+    for (uint32_t source = 0; source <= VPLIC_SOURCES; source++)
+        state_require(s, p->priority[source] <= (source == 0 ? 0 : VPLIC_PRIORITY),
+                      "no such priority");
+}
+
+static void vplic_state_hart(struct vplic_state *p, unsigned hart, struct state *s)
+{
+    STATE_ARRAY(s, p->enabled[hart]);
+    STATE(s, p->threshold[hart]);
+    for (unsigned w = 0; w < VPLIC_WORDS; w++)
+        state_require(s, !(p->enabled[hart][w] & ~sources[w]), "no such source");
+    state_require(s, p->threshold[hart] <= VPLIC_PRIORITY, "no such priority");
+}
+
+/* What is kept twice, and the lines. */
+static void vplic_loaded(struct vplic *plic)
+{
+    struct vplic_state *p = &plic->state;
+
+    for (unsigned hart = 0; hart < plic->hart_count; hart++)
+        for (uint32_t source = 1; source <= VPLIC_SOURCES; source++)
+            if (p->enabled[hart][source / 64] >> source % 64 & 1)
+                p->enabled_by[source] |= 1u << hart;
+    for (uint32_t source = 1; source <= VPLIC_SOURCES; source++)
+        vplic_write_priority(plic, source, p->priority[source]);
+    for (unsigned hart = 0; hart < plic->hart_count; hart++)
+        vplic_update_hart(plic, hart);
+}
+
+/* The wires are loaded too: devices that have them up raise them once more, which is no edge. */
+void vplic_state(struct vplic *plic, struct state *s)
+{
+    unsigned harts = plic->hart_count;
+    uint64_t wire[VPLIC_WORDS];
+
+    lock_take(&plic->lock);
+    memcpy(wire, plic->state.wire, sizeof(wire));
+    state_section(s, "plic", 1);
+    STATE(s, harts);
+    state_require(s, harts == plic->hart_count, "another number of harts");
+    if (state_loading(s))
+        vplic_reset_locked(plic, wire);
+    vplic_state_sources(&plic->state, s);
+    for (unsigned hart = 0; hart < plic->hart_count; hart++)
+        vplic_state_hart(&plic->state, hart, s);
+    if (state_loading(s) && state_ok(s))
+        vplic_loaded(plic);
+    else if (state_loading(s))
+        vplic_reset_locked(plic, wire);
+    vplic_unlock(plic);
 }

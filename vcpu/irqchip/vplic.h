@@ -13,6 +13,8 @@
 
 #include "kernel/lock.h"
 
+struct state;
+
 #define VPLIC_HARTS_MAX 32u
 #define VPLIC_SOURCES   95u /* The highest; 0 is none. */
 #define VPLIC_WORDS     2u  /* Of 64 sources. */
@@ -57,6 +59,9 @@ void vplic_write(struct vplic *plic, uint64_t offset, unsigned width, uint64_t v
 void vplic_set_wire(struct vplic *plic, uint32_t source, bool level);
 /* One edge. Any pCPU. */
 void vplic_edge(struct vplic *plic, uint32_t source);
+
+/* To a snapshot, or from it; no vCPU runs. */
+void vplic_state(struct vplic *plic, struct state *s);
 
 /* The external interrupt of the hart. Lock-free. */
 static inline bool vplic_line(const struct vplic *plic, unsigned hart)
