@@ -26,9 +26,9 @@ DIALECT  := -std=gnu2x -fno-strict-aliasing -fno-common -I. -Ibuild/acpi -MMD -M
 # No header of a C library: its limits.h is not looked for (_LIBC_LIMITS_H_), the compiler's is. But
 # what memcpy() and its like are is known: a few bytes are copied without a call.
 CFLAGS   := $(DIALECT) $(ARCH_FLAGS) -O2 -g -ffreestanding -fbuiltin -nostdlib -nostdinc \
-            -D_LIBC_LIMITS_H_ -flto=auto -fpie -fvisibility=hidden -ffunction-sections -fdata-sections \
-            -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
-            -Iarch/$(ARCH) -isystem kernel/libfdt -isystem $(CACHE)/libfdt
+            -D_LIBC_LIMITS_H_ -flto=auto -fpie -fvisibility=hidden -ffunction-sections \
+            -fdata-sections -fno-stack-protector -fno-asynchronous-unwind-tables \
+            -fno-omit-frame-pointer -Iarch/$(ARCH) -isystem kernel/libfdt -isystem $(CACHE)/libfdt
 COMPILE   = $(CC) $(CFLAGS) -isystem $$($(CC) -print-file-name=include)
 LDFLAGS  := -O2 -flto=auto -fpie $(ARCH_FLAGS) -static-pie -nostdlib \
             -Wl,-z,max-page-size=4096,-z,noexecstack,--gc-sections \
