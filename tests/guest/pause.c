@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Watches its clock while it is paused from outside: one CPU reads it all the time, another sleeps
- * from tick to tick of its timer. 'p' prints the longest time between two reads, 'q' ends it.
+ * from tick to tick of its timer. 'p' prints the longest time between two reads, 'q' ends it. With
+ * idle=1 on its command line the first one sleeps as well, until something is typed.
  */
 #include "guest.h"
 
@@ -10,11 +11,14 @@
 static unsigned ticks, early;
 static uint64_t deadline, ticks_start, ticks_end;
 static volatile bool end;
+static volatile int typed = -1;
 
-static void tick_taken(unsigned irq)
+static void irq_taken(unsigned irq)
 {
     uint64_t now = clock_read();
 
+    if (irq == UART_IRQ)
+        typed = uart_get();
     if (irq != TIMER_IRQ || !timer_due())
         return;
     early += now < deadline;
@@ -39,12 +43,27 @@ static void sleep_from_tick_to_tick(void)
     irq_line_disable(TIMER_IRQ);
 }
 
-static void watch(void)
+/* What was typed, less than 0 for nothing. */
+static int next_key(bool idle)
+{
+    int c;
+
+    if (!idle)
+        return uart_get();
+    cpu_wait();
+    irq_enable();
+    irq_disable();
+    c = typed;
+    typed = -1;
+    return c;
+}
+
+static void watch(bool idle)
 {
     uint64_t last = clock_read(), longest = 0, now;
     bool back = false;
 
-    for (int c = 0; c != 'q'; c = uart_get()) {
+    for (int c = 0; c != 'q'; c = next_key(idle)) {
         if (c == 'p')
             print("pause: at most %u ms between two reads\n",
                   (unsigned)(longest * 1000 / clock_hz()));
@@ -60,11 +79,14 @@ static void watch(void)
 void guest_main(void)
 {
     unsigned cpus = cpus_start(2);
+    bool idle = machine_argument("idle", 0);
 
-    irq_handler = tick_taken;
+    irq_handler = irq_taken;
+    if (idle)
+        uart_irq_enable();
     cpu_call(1, sleep_from_tick_to_tick);
     print("pause: %u CPUs watch\n", cpus);
-    watch();
+    watch(idle);
     end = true;
     check(cpu_join(1), "the other CPU still gets its ticks");
     check_eq(early, 0, "no tick comes early");

@@ -4,8 +4,8 @@
 
     tests/soak/soak.py --arch aarch64 [--machine bochs] [--kilobyte 10000] [--linux 100]
 
-Beside them a guest runs that must not notice. Prints the count of free pages as it goes; ends with
-1 and the console when it changes, or when an answer does not come.
+Beside them a guest runs that must not notice, and answers keys. Prints the count of free pages as
+it goes; ends with 1 and the console when it changes, or when an answer does not come.
 """
 import argparse
 import pathlib
@@ -13,12 +13,15 @@ import random
 import re
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "boot"))
 from caisson import ESCAPE, PROMPT, SHELL, Bochs, ConsoleError, Machine, config, debian, vm
 
 CMDLINE = {"aarch64": "quiet", "riscv64": "quiet", "x86_64": "console=ttyS0 quiet"}
 LOOK_EVERY = 100
+STEADY = 1  # Its place among the consoles; those of the others come and go behind it.
+START = time.monotonic()
 
 
 def free_pages(machine):
@@ -41,7 +44,12 @@ class Count:
         pages = free_pages(self.machine)
         if self.pages is None:
             self.pages = pages
-        print(f"{self.what} {cycle}: {pages} pages free", flush=True)
+        passed = time.monotonic() - START
+        print(f"{passed:6.0f} s: {self.what} {cycle}: {pages} pages free", flush=True)
+        self.machine.focus(STEADY)
+        self.machine.send("p")
+        self.machine.expect("pause: at most", 30)
+        self.machine.prompt()
         if pages != self.pages:
             self.machine.fail(f"{self.pages} pages were free, and now {pages}")
 
@@ -75,7 +83,7 @@ def linux(machine, cycles, number):
             machine.quiet(random.uniform(0, 3))
             machine.prompt()
         else:
-            machine.quiet(random.uniform(0, 8))
+            machine.quiet(random.uniform(0, 5))
         if cycle % 3 == 0:
             machine.command("pause deb", "deb: paused")
         machine.command("stop deb", "deb: stopped")
@@ -97,7 +105,7 @@ def main():
     random.seed(options.seed)
     vms = [vm("spin", "spin.img", "2M", cpus=2, autostart="no"),
            debian("deb", "192M", CMDLINE[options.arch], cpus=2, autostart="no"),
-           vm("steady", "pause.img", "2M", cpus=2)]
+           vm("steady", "pause.img", "2M", "idle=1", cpus=2)]
     dts = config(*vms, console="prompt")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -110,8 +118,8 @@ def main():
                 machine.command("destroy spin", "spin: destroyed")
                 machine.command("destroy deb", "deb: destroyed")
                 kilobyte(machine, options.kilobyte)
-                linux(machine, options.linux, 2)
-                machine.focus(1)
+                linux(machine, options.linux, STEADY + 1)
+                machine.focus(STEADY)
                 machine.send("q")
                 machine.expect("guest done: 4 passed, 0 failed", 30)
             except ConsoleError as error:
