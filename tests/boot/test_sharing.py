@@ -6,6 +6,7 @@ import pytest
 
 from caisson import Machine, config, debian, vm
 from test_guests import judge
+from test_life import free_pages
 
 ARCHS = ["aarch64", "riscv64", "x86_64"]
 
@@ -39,6 +40,19 @@ def ran(machine):
     return {name: ms for (name, _), (_, ms) in machine.stat().items()}
 
 
+def shared_as_configured(machine, guests, seconds):
+    """Of the machine's time, what each of these ran for, within 1 or 3 percent."""
+    before = ran(machine)
+    machine.quiet(seconds)
+    after = ran(machine)
+    took = {name: after[name] - before[name] for name in guests}
+    whole = sum(took.values())
+    assert whole > 100 * seconds, took
+    for name, (part, how) in guests.items():
+        slack = (0.03 if "weight" in how else 0.01) * part * whole
+        assert abs(took[name] - part * whole) <= slack + 2, took  # Milliseconds are cut off.
+
+
 @pytest.mark.parametrize("cpus, guests", [(SLICES, SHARED), (TABLE, SLOTS)],
                          ids=["weights and a budget", "a time table"])
 def test_processors_are_shared_as_configured(arch, cpus, guests, tmp_path):
@@ -47,15 +61,29 @@ def test_processors_are_shared_as_configured(arch, cpus, guests, tmp_path):
                  limit=240) as machine:
         machine.expect("spin: 1 vCPUs")
         machine.quiet(3)
-        before = ran(machine)
-        machine.quiet(20)
-        after = ran(machine)
-    took = {name: after[name] - before[name] for name in guests}
-    whole = sum(took.values())
-    assert whole > 2000, took
-    for name, (part, how) in guests.items():
-        slack = (0.03 if "weight" in how else 0.01) * part * whole
-        assert abs(took[name] - part * whole) <= slack + 2, took  # Milliseconds are cut off.
+        shared_as_configured(machine, guests, 20)
+
+
+def test_vms_of_a_time_table_come_and_go_and_have_their_slots_again(arch, tmp_path):
+    dts = config(*(vm(name, "spin.img", "2M", **how) for name, (_, how) in SLOTS.items()))
+    pages = set()
+    with Machine(arch, dts.replace("vms {", TABLE + "vms {", 1), tmp_path, counted=True, smp=1,
+                 limit=120) as machine:
+        machine.expect("spin: 1 vCPUs")
+        machine.prompt()
+        for name in ("long", "short", "often", "often"):
+            machine.command(f"stop {name}", f"{name}: stopped")
+            machine.command(f"destroy {name}", f"{name}: destroyed")
+            alone = {other: ms for other, ms in ran(machine).items() if other != name}
+            pages.add(free_pages(machine))
+            machine.quiet(1)
+            for other, ms in ran(machine).items():  # The others go on in their own slots.
+                assert ms > alone[other] + 10, (name, other)
+            machine.prompt()
+            machine.command(f"create {name}")
+            machine.command(f"start {name}", f"{name}: started")
+        assert len(pages) == 1, pages
+        shared_as_configured(machine, SLOTS, 8)
 
 
 def test_sixty_four_vms_on_two_processors_all_make_progress(arch, folder):
