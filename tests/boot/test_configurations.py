@@ -24,17 +24,22 @@ CASES = {
 }
 
 
+def all_do_their_job(machine, vms, limit):
+    """Each has so many processors as it was given, and each of these counts right."""
+    machine.expect(re.escape(SHELL), limit)
+    for number, how in enumerate(vms, 1):
+        cpus = how.get("cpus", 1)
+        machine.at_shell(number, limit)
+        assert machine.shell("nproc", limit).strip() == str(cpus)
+        sums = machine.shell(JOB.format(cpus), limit)
+        assert re.findall(r"^([0-9a-f]{64}) ", sums, re.M) == [SUM] * cpus, sums
+    machine.prompt()
+    for number in range(len(vms)):
+        machine.command("list", rf"vm{number} +running")
+
+
 @pytest.mark.parametrize("vms", CASES.values(), ids=CASES)
 def test_debian_guests_share_two_processors(arch, vms, folder):
     guests = [debian(f"vm{i}", "128M", CMDLINE[arch], **how) for i, how in enumerate(vms)]
     with Machine(arch, config(*guests), folder, limit=400, smp=2) as machine:
-        machine.expect(re.escape(SHELL), 200)
-        for number, how in enumerate(vms, 1):
-            cpus = how.get("cpus", 1)
-            machine.at_shell(number, 200)
-            assert machine.shell("nproc").strip() == str(cpus)
-            sums = machine.shell(JOB.format(cpus))
-            assert re.findall(r"^([0-9a-f]{64}) ", sums, re.M) == [SUM] * cpus, sums
-        machine.prompt()
-        for number in range(len(vms)):
-            machine.command("list", rf"vm{number} +running")
+        all_do_their_job(machine, vms, 200)

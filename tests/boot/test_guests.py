@@ -119,9 +119,11 @@ GUESTS = {
 def pytest_generate_tests(metafunc):
     if "guest" in metafunc.fixturenames:
         cases = GUESTS.get(metafunc.config.getoption("--arch"), [])
-        metafunc.parametrize("guest", cases, ids=[
-            f"{name}, {vcpus} vCPUs on {pcpus} pCPUs" + (f", {host}" if host else "")
-            for name, vcpus, pcpus, _, host in cases])
+        metafunc.parametrize("guest", [
+            pytest.param(case, marks=[pytest.mark.soak] if "count=" in case[3] else [])
+            for case in cases], ids=[
+                f"{name}, {vcpus} vCPUs on {pcpus} pCPUs" + (f", {host}" if host else "")
+                for name, vcpus, pcpus, _, host in cases])
 
 
 def test_a_guest_finds_the_machine_as_it_must_be(arch, folder, guest, count_checks, soak):
