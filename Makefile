@@ -83,7 +83,7 @@ COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader% vcpu/re
           mm/hostmap.c mm/page.c vcpu/chips/vcmos.c vcpu/chips/vpit.c vcpu/console% \
           vcpu/vsteal% vcpu/%_state.c vcpu/vkvmclock.c kernel/sched_balance.c kernel/sched_table.c \
           $(addprefix arch/%/,cpu.c ioapic.c power.c smp.c trap.c) arch/%_check.c arch/%_print.c \
-          arch/%_regs.c arch/%/regs.c arch/%_fields.c,$(SRCS))
+          arch/%_regs.c arch/%/regs.c arch/%_fields.c vcpu/%_state.c vcpu/state.c,$(SRCS))
 $(COLD:%=$O/%.o): CFLAGS += -Os
 
 # The compiler calls these by itself, after it has looked for what is used.

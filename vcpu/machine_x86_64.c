@@ -12,21 +12,11 @@
 #include "kernel/assert.h"
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
-#include "vcpu/chips/vcmos.h"
-#include "vcpu/chips/vdebugcon.h"
-#include "vcpu/chips/vns16550.h"
-#include "vcpu/chips/vpci_host.h"
-#include "vcpu/chips/vpic.h"
-#include "vcpu/chips/vpit.h"
-#include "vcpu/chips/vpm.h"
 #include "vcpu/hypercall.h"
 #include "vcpu/intent.h"
-#include "vcpu/irqchip/vioapic.h"
-#include "vcpu/irqchip/vlapic.h"
 #include "vcpu/loader.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
-#include "vcpu/vkvmclock.h"
 #include "vcpu/vm.h"
 
 #define MSR_TSC        0x10u
@@ -35,34 +25,6 @@
 #define UART_PORTS     8u
 #define DEBUGCON_PORT  0x402u
 #define SIPI_SHIFT     12 /* A SIPI's vector is a page. [SDM 3, 10.4.4] */
-
-struct x86_cpu {
-    struct vcpu *vcpu;
-    struct vlapic *lapic;
-    _Atomic bool nmi; /* One waits. */
-    bool can_take;    /* As of its unbinding: a vector ends its HLT. */
-    bool window;      /* Asked of the backend, and perhaps not answered yet. */
-    uint64_t adjust;  /* TSC_ADJUST. */
-    struct vkvmclock clock;
-    uint64_t deadline; /* Of the local APIC's timer, in the guest's time. Own pCPU. */
-    struct timer timer;
-};
-
-struct machine_x86_64 {
-    struct vm *vm;
-    struct vlapic_owner owner;
-    struct vlapics lapics;
-    struct vioapic ioapic;
-    struct vdev lapic_window, ioapic_window;
-    struct vpic pic[2];
-    struct vpit pit;
-    struct vcmos cmos;
-    struct vpm pm;
-    struct vpci_host pci;
-    struct vns16550 uart;
-    struct vdebugcon debugcon;
-    struct x86_cpu cpus[VLAPICS_MAX];
-};
 
 static struct machine_x86_64 *machine_of(const struct vm *vm)
 {
@@ -577,6 +539,8 @@ const struct machine_ops machine_x86_64 = {
     .held = machine_held,
     .let_go = machine_let_go,
     .set_paused = machine_set_paused,
+    .cpu_state = machine_x86_64_cpu_state,
+    .state = machine_x86_64_state,
     .bound = machine_bound,
     .unbinding = machine_unbinding,
     .accept = machine_accept,

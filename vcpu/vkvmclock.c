@@ -5,6 +5,7 @@
 #include "kernel/assert.h"
 #include "kernel/bits.h"
 #include "mm/guestmap.h"
+#include "vcpu/state.h"
 
 #define SYSTEM_ENABLE BIT(0)
 #define STABLE        1u /* Flag: all vCPUs' clocks are one. */
@@ -94,6 +95,14 @@ bool vkvmclock_write(struct vkvmclock *clock, const struct vkvmclock_time *time,
         return false;
     clock->system = value;
     return !(value & SYSTEM_ENABLE) || write_system(clock, time);
+}
+
+void vkvmclock_state(struct vkvmclock *clock, struct state *state)
+{
+    state_section(state, "KVM clock", 1);
+    STATE(state, clock->system);
+    STATE(state, clock->wall);
+    STATE(state, clock->version);
 }
 
 void vkvmclock_update(struct vkvmclock *clock, const struct vkvmclock_time *time)

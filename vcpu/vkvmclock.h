@@ -10,6 +10,7 @@
 #include "kernel/types.h"
 
 struct guestmap;
+struct state;
 
 #define VKVMCLOCK_MSR_WALL   0x4b564d00u
 #define VKVMCLOCK_MSR_SYSTEM 0x4b564d01u
@@ -31,5 +32,8 @@ bool vkvmclock_read(const struct vkvmclock *clock, uint32_t msr, uint64_t *value
 /* False: not one of the two, or a place that is no memory: #GP(0). Own pCPU. */
 bool vkvmclock_write(struct vkvmclock *clock, const struct vkvmclock_time *time, uint32_t msr,
                      uint64_t value);
+/* To a snapshot, or from it (vcpu/state.h). What the guest was told is in its memory, and stays
+ * right, for its TSC goes on. */
+void vkvmclock_state(struct vkvmclock *clock, struct state *state);
 /* The guest's TSC has made a leap. Own pCPU. */
 void vkvmclock_update(struct vkvmclock *clock, const struct vkvmclock_time *time);

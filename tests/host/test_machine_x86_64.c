@@ -5,6 +5,7 @@
 #include "kernel/platform.h"
 #include "kernel/string.h"
 #include "mm/page.h"
+#include "tests/host/state_rig.h"
 #include "tests/host/storm.h"
 #include "tests/host/test.h"
 #include "tests/host/vm_rig.h"
@@ -12,6 +13,7 @@
 #include "vcpu/hypercall.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
+#include "vcpu/vkvmclock.h"
 #include "vcpu/vm_impl.h"
 
 #define VCPUS    3u
@@ -525,4 +527,74 @@ TEST(whatever_a_guest_asks_of_the_x86_64_machine_it_goes_on)
         machine_x86_64.held(&vcpus[0]);
         finish();
     }
+}
+
+static struct state_rig states;
+
+static void each_state(void)
+{
+    for (unsigned i = 0; i < VCPUS; i++)
+        machine_x86_64.cpu_state(&vcpus[i], &states.state);
+    machine_x86_64.state(&vm, &states.state);
+}
+
+/* All but the devices, through a reset, with so much of the host's time between. */
+static enum err again(uint64_t pause)
+{
+    uint64_t clock = arch_ticks() - vm.started_ticks;
+
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    machine_x86_64.held(&vcpus[0]);
+    state_rig_save(&states, arch_ticks());
+    each_state();
+    ASSERT_OK(state_rig_end(&states));
+    machine_x86_64.reset(&vm);
+    fake_advance(pause);
+    vm.started_ticks = arch_ticks() - clock;
+    state_rig_load(&states, arch_ticks());
+    each_state();
+    machine_x86_64.let_go(&vcpus[0]);
+    ASSERT_OK(rig_bind(&vcpus[0]));
+    return state_rig_end(&states);
+}
+
+TEST(a_machines_state_goes_on_by_the_guests_clock)
+{
+    uint64_t tsc, deadline;
+
+    start();
+    enable_lapic();
+    write_msr(ADJUST, 1000000);
+    write_msr(VKVMCLOCK_MSR_SYSTEM, 0x5001);
+    write_msr(LVT_TIMER, VECTOR | 2 << 17);
+    deadline = read_msr(TSC) + 3000;
+    write_msr(DEADLINE, deadline);
+    write_msr(TPR, 0x20);
+    tsc = read_msr(TSC);
+    ASSERT_OK(again(1000000));
+    ASSERT_EQ(read_msr(TSC), tsc);
+    ASSERT_EQ(read_msr(VKVMCLOCK_MSR_SYSTEM), 0x5001);
+    ASSERT_EQ(read_msr(DEADLINE), deadline);
+    ASSERT_EQ(read_msr(TPR), 0x20);
+    advance(2999);
+    ASSERT(!machine_x86_64.pending(&vcpus[0]));
+    advance(1);
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), VECTOR);
+    finish();
+}
+
+TEST(a_machines_state_has_the_nmi_that_waits_and_the_apic_that_is_off)
+{
+    start();
+    enable_lapic();
+    vcpus[0].arch.slots_busy = BIT(VIRQ_SLOT_NMI);
+    write_msr(ICR, NMI | 1 << 18);
+    write_msr(BASE, read_msr(BASE) & ~(uint64_t)BIT(11) & ~(uint64_t)BIT(10));
+    ASSERT(vcpus[0].arch.apic_off);
+    vcpus[0].arch.apic_off = false;
+    ASSERT_OK(again(5));
+    ASSERT(vcpus[0].arch.apic_off);
+    ASSERT(machine_x86_64.pending(&vcpus[0]));
+    finish();
 }

@@ -15,6 +15,7 @@
 #include "kernel/bits.h"
 #include "kernel/calendar.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 /* Registers by index. */
 enum {
@@ -446,18 +447,77 @@ static void cmos_reset(struct vdev *dev)
     lock_drop(&cmos->lock);
 }
 
+/* --- Snapshots --- */
+
+#define YEAR_MAX    30000u  /* Beyond what a guest can set. */
+#define SECONDS_MAX BIT(40) /* From 1970 to beyond that. */
+
+static bool is_moment(int64_t seconds)
+{
+    return seconds >= -(int64_t)SECONDS_MAX && seconds <= (int64_t)SECONDS_MAX;
+}
+
+static bool cmos_is_possible(const struct vcmos_state *s)
+{
+    return is_moment(s->seconds) && is_moment(s->seen) && s->phase < NS &&
+           s->held.year < YEAR_MAX && s->index < VCMOS_BYTES && !(s->a & A_UIP) &&
+           !(s->flags & ~FLAGS);
+}
+
+/*
+ * It has a battery: a clock that goes on while there is no guest to look at it. So what is kept is
+ * how far the guest has set it off the host's.
+ */
+static void cmos_state(struct vdev *dev, struct state *state)
+{
+    struct vcmos *cmos = vcmos_of(dev);
+    struct vcmos_state s;
+
+    lock_take(&cmos->lock);
+    s = cmos->state;
+    s.seconds = (int64_t)((uint64_t)s.seconds - (uint64_t)cmos->epoch);
+    state_section(state, "RTC", 1);
+    STATE(state, s.seconds);
+    STATE(state, s.phase);
+    STATE(state, s.held.year);
+    STATE(state, s.held.month);
+    STATE(state, s.held.day);
+    STATE(state, s.held.hour);
+    STATE(state, s.held.minute);
+    STATE(state, s.held.second);
+    STATE(state, s.held.weekday);
+    STATE(state, s.seen);
+    STATE(state, s.index);
+    STATE(state, s.a);
+    STATE(state, s.b);
+    STATE(state, s.flags);
+    STATE_ARRAY(state, s.bytes);
+    STATE(state, s.level);
+    s.seconds = (int64_t)((uint64_t)s.seconds + (uint64_t)cmos->epoch);
+    state_require(state, cmos_is_possible(&s), "a register is not possible");
+    if (state_loading(state) && state_ok(state)) {
+        s.tick = tick_now(&s);
+        s.alarm_at = next_alarm(&s, s.seen);
+        cmos->state = s;
+        cmos_serve(cmos);
+    }
+    lock_drop(&cmos->lock);
+}
+
 static const struct vdev_ops cmos_ops = {
     .name = "RTC",
     .read = cmos_read,
     .write = cmos_write,
     .reset = cmos_reset,
+    .state = cmos_state,
 };
 
 void vcmos_init(struct vcmos *cmos, uint64_t base, uint32_t irq, uint64_t epoch, unsigned home)
 {
     memset(cmos, 0, sizeof(*cmos));
     cmos->vdev = (struct vdev){.ops = &cmos_ops, .base = base, .size = VCMOS_SIZE, .irq = irq};
-    cmos->state.seconds = (int64_t)epoch;
+    cmos->epoch = (int64_t)epoch;
+    cmos->state.seconds = cmos->epoch;
     cmos->state.a = (uint8_t)(field_put(A_DIVIDER, A_32KHZ) | 6); /* As firmware leaves it. */
     cmos->state.b = B_24H;
     cmos->state.tick = tick_now(&cmos->state);

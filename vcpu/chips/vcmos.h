@@ -39,6 +39,7 @@ struct vcmos {
     struct lock lock; /* RANK_DEVICE: guards state. */
     struct vcmos_state state;
     struct alarm alarm;
+    int64_t epoch; /* What `seconds` is where no guest has set the clock. */
 };
 
 /* home: a pCPU of the guest's. epoch: Unix time at arch_ticks() == 0; 0 when unknown. */

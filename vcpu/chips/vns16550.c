@@ -16,6 +16,7 @@
 #include "kernel/assert.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 /* Registers [8.0]. */
 #define RBR          0 /* THR for writes; DLL with DLAB. */
@@ -357,11 +358,59 @@ static void vns16550_reset(struct vdev *dev)
     lock_drop(&uart->lock);
 }
 
+/* --- Snapshots --- */
+
+static bool vns16550_is_possible(const struct vns16550_state *s)
+{
+    return s->queue_count <= VNS16550_QUEUE && s->fifo_count <= s->queue_count &&
+           s->fifo_count <= fifo_depth(s) && !(s->ier & ~BITS(3, 0)) && !(s->mcr & ~BITS(4, 0)) &&
+           !(s->fcr & ~(FCR_ENABLE | FCR_TRIGGER));
+}
+
+/* What was typed and not read, the oldest first. */
+[[gnu::cold]] static void vns16550_queue(struct vns16550_state *s, struct state *state)
+{
+    if (state_loading(state))
+        s->queue_head = 0;
+    for (uint32_t i = 0; i < s->queue_count && state_ok(state); i++)
+        STATE(state, s->queue[(s->queue_head + i) % VNS16550_QUEUE]);
+}
+
+[[gnu::cold]] static void vns16550_state(struct vdev *dev, struct state *state)
+{
+    struct vns16550 *uart = vns16550_of(dev);
+    struct vns16550_state *s = &uart->state;
+
+    lock_take(&uart->lock);
+    state_section(state, "16550", 1);
+    STATE(state, s->ier);
+    STATE(state, s->fcr);
+    STATE(state, s->lcr);
+    STATE(state, s->mcr);
+    STATE(state, s->msr);
+    STATE(state, s->scr);
+    STATE(state, s->dll);
+    STATE(state, s->dlm);
+    STATE(state, s->lsr);
+    STATE(state, s->thre);
+    STATE(state, s->level);
+    STATE(state, s->fifo_count);
+    STATE(state, s->queue_count);
+    state_require(state, vns16550_is_possible(s), "a register is not possible");
+    vns16550_queue(s, state);
+    if (state_loading(state) && !state_ok(state)) /* Somebody may be typing. */
+        s->ier = s->fcr = s->mcr = s->queue_count = s->fifo_count = 0;
+    if (state_loading(state))
+        vns16550_update(uart);
+    lock_drop(&uart->lock);
+}
+
 static const struct vdev_ops vns16550_ops = {
     .name = "16550",
     .read = vns16550_read,
     .write = vns16550_write,
     .reset = vns16550_reset,
+    .state = vns16550_state,
 };
 
 void vns16550_init(struct vns16550 *uart, uint64_t base, uint32_t irq)

@@ -11,6 +11,7 @@
 
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 /* Offsets in ports. */
 #define CONFIG_ADDRESS 0u
@@ -20,6 +21,7 @@
 #define ADDRESS_ENABLE BIT(31)
 #define ADDRESS_BDF    BITS(23, 8)
 #define ADDRESS_REG    BITS(7, 2)
+#define ADDRESS_BITS   (ADDRESS_ENABLE | ADDRESS_BDF | ADDRESS_REG)
 #define RESET_CPU      BIT(2) /* Its rise resets; bit 1 says how hard. */
 #define RESET_BITS     (BITS(3, 1))
 
@@ -84,8 +86,7 @@ static void ports_write(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64
     uint8_t before;
 
     if (offset == CONFIG_ADDRESS && width == 4)
-        atomic_store_explicit(&host->address,
-                              (uint32_t)(value & (ADDRESS_ENABLE | ADDRESS_BDF | ADDRESS_REG)),
+        atomic_store_explicit(&host->address, (uint32_t)(value & ADDRESS_BITS),
                               memory_order_relaxed);
     if (offset != RESET_CONTROL || width != 1)
         return; /* There is nothing to be configured. */
@@ -101,6 +102,19 @@ static void ports_reset(struct vdev *dev)
 
     atomic_store_explicit(&host->address, 0, memory_order_relaxed);
     atomic_store_explicit(&host->reset, 0, memory_order_relaxed);
+}
+
+[[gnu::cold]] static void ports_state(struct vdev *dev, struct state *state)
+{
+    struct vpci_host *host = host_of_ports(dev);
+
+    state_section(state, "PCI host", 1);
+    STATE(state, host->address);
+    STATE(state, host->reset);
+    state_require(state,
+                  !(atomic_load(&host->address) & ~ADDRESS_BITS) &&
+                      !(atomic_load(&host->reset) & ~RESET_BITS),
+                  "a register is not possible");
 }
 
 /* --- Memory --- */
@@ -126,6 +140,7 @@ static const struct vdev_ops ports_ops = {
     .read = ports_read,
     .write = ports_write,
     .reset = ports_reset,
+    .state = ports_state,
 };
 
 static const struct vdev_ops ecam_ops = {

@@ -3,6 +3,7 @@
 #include "vcpu/chips/vpic.h"
 
 #include "kernel/bits.h"
+#include "vcpu/state.h"
 
 /* The port at offset 0: ICW1 has bit 4. OCW2 and OCW3 change nothing that could be seen. */
 #define ICW1        BIT(4)
@@ -55,8 +56,24 @@ static void vpic_reset(struct vdev *dev)
     atomic_store(&s->word, 0);
 }
 
+[[gnu::cold]] static void vpic_state(struct vdev *dev, struct state *state)
+{
+    struct vpic_state *s = &container_of(dev, struct vpic, vdev)->state;
+
+    state_section(state, "8259", 1);
+    STATE(state, s->mask);
+    STATE(state, s->first);
+    STATE(state, s->word);
+    state_require(state, atomic_load(&s->word) <= 4, "it waits for a word that there is not");
+}
+
 static const struct vdev_ops vpic_ops = {
-    .name = "8259", .read = vpic_read, .write = vpic_write, .reset = vpic_reset};
+    .name = "8259",
+    .read = vpic_read,
+    .write = vpic_write,
+    .reset = vpic_reset,
+    .state = vpic_state,
+};
 
 void vpic_init(struct vpic *pic, uint64_t base)
 {

@@ -14,6 +14,7 @@
 #include "kernel/assert.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 #define CONTROL          3u
 
@@ -51,9 +52,14 @@ static struct vpit *vpit_of_speaker(struct vdev *dev)
     return container_of(dev, struct vpit, speaker);
 }
 
+static uint64_t pit_cycles(const struct vpit *pit, uint64_t ticks)
+{
+    return ticks_to_cycles(ticks - pit->zero, VPIT_HZ) + pit->base;
+}
+
 static uint64_t pit_now(const struct vpit *pit)
 {
-    return ticks_to_cycles(arch_ticks() - pit->zero, VPIT_HZ);
+    return pit_cycles(pit, arch_ticks());
 }
 
 /* --- One counter --- */
@@ -298,7 +304,7 @@ static void pit_serve(struct vpit *pit)
     pit->state.edge = pit_next_edge(c, now);
     deadline = pit->state.edge == UINT64_MAX
                    ? TICKS_NEVER
-                   : pit->zero + ticks_from_cycles(pit->state.edge, VPIT_HZ);
+                   : pit->zero + ticks_from_cycles(pit->state.edge - pit->base, VPIT_HZ);
     if (deadline != pit->alarm.deadline)
         alarm_set(&pit->alarm, deadline);
 }
@@ -410,7 +416,73 @@ static void pit_reset(struct vdev *dev)
     s->edge = UINT64_MAX;
     pit->paused = false;
     pit->zero = 0;
+    pit->base = 0;
     pit_serve(pit);
+    lock_drop(&pit->lock);
+}
+
+/* --- Snapshots --- */
+
+#define COUNT_MAX  65536u
+#define CYCLES_MAX BIT(62) /* A clock that has shown that many is none of ours. */
+
+/* Nothing divides by 0, and what is waited for comes soon. */
+static bool counter_is_possible(const struct vpit_counter *c, uint64_t now)
+{
+    if (c->mode > HARD_STROBE || c->access == LATCH || c->access > BOTH_BYTES || c->latched > 2)
+        return false;
+    if (c->phase != VPIT_IDLE && c->phase != VPIT_PAUSED && c->phase != VPIT_RUNNING)
+        return false;
+    return c->count >= 1 && c->count <= COUNT_MAX && c->next <= COUNT_MAX && c->start <= now &&
+           c->next_from <= now + 2 * COUNT_MAX;
+}
+
+static void counter_state(struct vpit_counter *c, struct state *state)
+{
+    STATE(state, c->mode);
+    STATE(state, c->access);
+    STATE(state, c->bcd);
+    STATE(state, c->gate);
+    STATE(state, c->loaded);
+    STATE(state, c->phase);
+    STATE(state, c->start);
+    STATE(state, c->count);
+    STATE(state, c->next);
+    STATE(state, c->next_from);
+    STATE(state, c->low);
+    STATE(state, c->low_written);
+    STATE(state, c->low_read);
+    STATE(state, c->latched);
+    STATE(state, c->latch);
+    STATE(state, c->status_latched);
+    STATE(state, c->status);
+}
+
+/* Its clock goes on from where it was. */
+static void pit_state(struct vdev *dev, struct state *state)
+{
+    struct vpit *pit = vpit_of(dev);
+    struct vpit_state s;
+    uint64_t now;
+
+    lock_take(&pit->lock);
+    s = pit->state;
+    now = pit_cycles(pit, state->now);
+    state_section(state, "8254", 1);
+    STATE(state, now);
+    for (unsigned i = 0; i < VPIT_COUNTERS; i++)
+        counter_state(&s.counters[i], state);
+    STATE(state, s.edge);
+    STATE(state, s.speaker);
+    STATE(state, s.level);
+    state_require(state, now < CYCLES_MAX, "its clock is too far");
+    for (unsigned i = 0; i < VPIT_COUNTERS; i++)
+        state_require(state, counter_is_possible(&s.counters[i], now), "a counter is not possible");
+    if (state_loading(state) && state_ok(state)) {
+        pit->state = s;
+        pit->base += now - pit_cycles(pit, state->now);
+        pit_serve(pit);
+    }
     lock_drop(&pit->lock);
 }
 
@@ -424,6 +496,7 @@ static const struct vdev_ops pit_ops = {
     .read = pit_read,
     .write = pit_write,
     .reset = pit_reset,
+    .state = pit_state,
 };
 
 static const struct vdev_ops speaker_ops = {

@@ -53,7 +53,8 @@ struct vpit {
     struct vpit_state state;
     struct alarm alarm;
     bool paused;
-    uint64_t zero; /* Ticks at which its clock would have begun. */
+    uint64_t zero; /* Ticks at which its clock would have begun, */
+    uint64_t base; /* if it did not come from a snapshot, so many cycles on. */
 };
 
 /* home: a pCPU of the guest's. The interrupt is the one of pit->vdev. */

@@ -8,6 +8,7 @@
 #include "kernel/arch.h"
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 #define STATUS_TIMER  BIT(0)                           /* The highest bit changed [4.8.3.1.1]. */
 #define ENABLE_BITS   (BITS(10, 8) | BIT(5) | BIT(0))  /* RTC, buttons, global, timer. */
@@ -17,15 +18,21 @@
 #define CONTROL_SLEEP BIT(13) /* Reads as 0. */
 
 #define TIMER_HALF    BIT(31) /* Cycles. */
+#define CYCLES_MAX    BIT(62) /* A clock that has shown that many is none of ours. */
 
 static struct vpm *vpm_of(struct vdev *dev)
 {
     return container_of(dev, struct vpm, vdev);
 }
 
+static uint64_t timer_cycles_at(const struct vpm *pm, uint64_t ticks)
+{
+    return ticks_to_cycles(ticks - pm->zero, VPM_TIMER_HZ) + pm->base;
+}
+
 static uint64_t timer_cycles(const struct vpm *pm)
 {
-    return ticks_to_cycles(arch_ticks() - pm->zero, VPM_TIMER_HZ);
+    return timer_cycles_at(pm, arch_ticks());
 }
 
 static void vpm_settle(struct vpm *pm)
@@ -51,7 +58,8 @@ static void vpm_serve(struct vpm *pm)
     }
     vpm_settle(pm);
     if ((s->enable & ~s->status) & STATUS_TIMER)
-        deadline = pm->zero + ticks_from_cycles((s->half + 1) * TIMER_HALF, VPM_TIMER_HZ);
+        deadline =
+            pm->zero + ticks_from_cycles((s->half + 1) * TIMER_HALF - pm->base, VPM_TIMER_HZ);
     if (deadline != pm->alarm.deadline)
         alarm_set(&pm->alarm, deadline);
     level = s->status & s->enable;
@@ -139,10 +147,41 @@ static void vpm_reset(struct vdev *dev)
     lock_take(&pm->lock);
     pm->paused = false;
     pm->zero = 0;
+    pm->base = 0;
     vpm_settle(pm);
     s->status = s->enable = 0;
     s->control = CONTROL_SCI;
     vpm_serve(pm);
+    lock_drop(&pm->lock);
+}
+
+/* Its clock goes on from where it was. */
+[[gnu::cold]] static void vpm_state(struct vdev *dev, struct state *state)
+{
+    struct vpm *pm = vpm_of(dev);
+    struct vpm_state s;
+    uint64_t cycles;
+
+    lock_take(&pm->lock);
+    s = pm->state;
+    cycles = timer_cycles_at(pm, state->now);
+    state_section(state, "ACPI PM", 1);
+    STATE(state, cycles);
+    STATE(state, s.status);
+    STATE(state, s.enable);
+    STATE(state, s.control);
+    STATE(state, s.half);
+    STATE(state, s.level);
+    state_require(state, cycles < CYCLES_MAX, "its clock is too far");
+    state_require(state,
+                  !(s.status & ~STATUS_TIMER) && !(s.enable & ~ENABLE_BITS) &&
+                      !(s.control & ~CONTROL_BITS),
+                  "a register is not possible");
+    if (state_loading(state) && state_ok(state)) {
+        pm->state = s;
+        pm->base += cycles - timer_cycles_at(pm, state->now);
+        vpm_serve(pm);
+    }
     lock_drop(&pm->lock);
 }
 
@@ -151,6 +190,7 @@ static const struct vdev_ops vpm_ops = {
     .read = vpm_read,
     .write = vpm_write,
     .reset = vpm_reset,
+    .state = vpm_state,
 };
 
 void vpm_init(struct vpm *pm, uint64_t base, uint32_t irq, unsigned home)

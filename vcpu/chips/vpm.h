@@ -34,7 +34,8 @@ struct vpm {
     struct vpm_state state;
     struct alarm alarm;
     bool paused;
-    uint64_t zero; /* Ticks at which its clock would have begun. */
+    uint64_t zero; /* Ticks at which its clock would have begun, */
+    uint64_t base; /* if it did not come from a snapshot, so many cycles on. */
     /* The guest turns itself off. Set by the VM; called without the lock. */
     void (*power_off)(struct vpm *pm);
 };

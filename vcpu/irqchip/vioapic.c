@@ -11,6 +11,7 @@
 
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vcpu/state.h"
 
 /* In the window. */
 #define IOREGSEL         0x00u
@@ -161,6 +162,35 @@ void vioapic_write(struct vioapic *ioapic, uint64_t offset, unsigned width, uint
         write_selected(ioapic, (uint32_t)value);
     else if (offset == IOEOI)
         eoi_locked(ioapic, (uint8_t)value);
+    lock_drop(&ioapic->lock);
+}
+
+/* --- Snapshots --- */
+
+static bool entry_is_possible(uint64_t entry)
+{
+    return !(entry & ~(ENTRY_WRITABLE | ENTRY_REMOTE_IRR)) &&
+           (is_level(entry) || !(entry & ENTRY_REMOTE_IRR));
+}
+
+/* What was sent is with the local APICs. */
+[[gnu::cold]] void vioapic_state(struct vioapic *ioapic, struct state *state)
+{
+    struct vioapic_state s;
+
+    lock_take(&ioapic->lock);
+    s = ioapic->state;
+    state_section(state, "I/O APIC", 1);
+    STATE_ARRAY(state, s.entries);
+    STATE(state, s.wire);
+    STATE(state, s.id);
+    STATE(state, s.select);
+    for (unsigned i = 0; i < VIOAPIC_PINS; i++)
+        state_require(state, entry_is_possible(s.entries[i]), "a redirection is not possible");
+    state_require(state, !(s.wire >> VIOAPIC_PINS) && !(s.id & ~ID_BITS),
+                  "a register is not possible");
+    if (state_loading(state) && state_ok(state))
+        ioapic->state = s;
     lock_drop(&ioapic->lock);
 }
 

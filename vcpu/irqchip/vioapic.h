@@ -35,6 +35,9 @@ struct vioapic {
 void vioapic_init(struct vioapic *ioapic, struct vlapics *lapics);
 /* All but the wires, which belong to devices, to power-on state; no vCPU runs. */
 void vioapic_reset(struct vioapic *ioapic);
+/* To a snapshot, or from it (vcpu/state.h); with the wires, whose devices do not move them then. */
+struct state;
+void vioapic_state(struct vioapic *ioapic, struct state *state);
 /* Registers. */
 uint64_t vioapic_read(struct vioapic *ioapic, uint64_t offset, unsigned width);
 void vioapic_write(struct vioapic *ioapic, uint64_t offset, unsigned width, uint64_t value);

@@ -122,6 +122,13 @@ void vlapic_write_cr8(struct vlapic *lapic, uint64_t value);
  * it is, a count goes on. Own pCPU. */
 void vlapic_move_clock(struct vlapic *lapic, uint64_t now, uint64_t delta);
 
+/*
+ * To a snapshot, or from it (vcpu/state.h); returns what owner->timer is taken to have been asked
+ * for, for it is not called. No vCPU runs, and none of the hardware has the vectors.
+ */
+struct state;
+uint64_t vlapic_state(struct vlapic *lapic, struct state *state);
+
 /* The time asked for has come, or a moment ago it had. Own pCPU. */
 void vlapic_timer(struct vlapic *lapic, uint64_t now);
 

@@ -70,5 +70,7 @@ void vlapic_timer_set_initial(struct vlapic *lapic, uint64_t now, uint32_t value
 void vlapic_timer_set_deadline(struct vlapic *lapic, uint64_t now, uint64_t value);
 uint32_t vlapic_timer_count(const struct vlapic *lapic, uint64_t now);
 uint64_t vlapic_timer_deadline(const struct vlapic *lapic, uint64_t now);
+/* The state was loaded: when the owner is to call, who is not told. */
+uint64_t vlapic_timer_restored(struct vlapic *lapic);
 /* Tells the owner when to call: the last step of every change. */
 void vlapic_timer_ask(struct vlapic *lapic);

@@ -54,6 +54,12 @@ void vlapic_timer_ask(struct vlapic *lapic)
     lapic->all->owner->timer(lapic->all->owner, lapic->index, wanted);
 }
 
+uint64_t vlapic_timer_restored(struct vlapic *lapic)
+{
+    lapic->asked = timer_wanted(&lapic->state);
+    return lapic->asked;
+}
+
 /* The timer moves on, and interrupts. */
 static void timer_expire_by(struct vlapic *lapic, uint64_t now)
 {
