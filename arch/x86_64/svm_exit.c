@@ -116,7 +116,7 @@ static void exit_io(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     uint16_t port = (uint16_t)field_get(VMEXIT_IO_PORT, info);
 
     if (unlikely(info & VMEXIT_IO_STRING)) {
-        vcpu_exit_port_string(vcpu, exit, port);
+        vcpu_exit_port_string(vcpu, exit);
         return;
     }
     vcpu->insn_length = (uint8_t)(vmcb->control.exit_info[1] - vcpu->rip);

@@ -76,14 +76,13 @@ static inline void vcpu_exit_port(const struct arch_vcpu *vcpu, struct vcpu_exit
     exit->pio.data = vcpu->gpr[INSN_RAX] & BITS(8 * width - 1, 0);
 }
 
-/* Strings are carried out by vcpu_insn.c. */
-static inline void vcpu_exit_port_string(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                                         uint16_t port)
+/* Strings are carried out by vcpu_insn.c. A port is no address of memory: none is where it says. */
+static inline void vcpu_exit_port_string(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     vcpu->port_string = true;
     exit->kind = EXIT_STAGE2_FAULT;
     exit->advance = false;
-    exit->fault.gpa = gpa(port);
+    exit->fault.gpa = gpa(UINT64_MAX);
     exit->fault.gva_valid = false;
     exit->fault.write = exit->fault.execute = false;
     exit->fault.table_walk = exit->fault.delivery = false;

@@ -129,7 +129,7 @@ static void exit_io(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 
     exit->cause[1] = info;
     if (unlikely(info & VMX_IO_STRING)) {
-        vcpu_exit_port_string(vcpu, exit, port);
+        vcpu_exit_port_string(vcpu, exit);
         return;
     }
     exit_length(vcpu);
