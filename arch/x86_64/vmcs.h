@@ -79,10 +79,12 @@ enum vmcs_width { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURA
 #define VMX_BLOCKED_MOV_SS    BIT(1)
 #define VMX_BLOCKED_SMI       BIT(2)
 #define VMX_BLOCKED_NMI       BIT(3)
+#define VMX_BLOCKED_ENCLAVE   BIT(4)
 #define VMX_BLOCKED_SHADOW    (VMX_BLOCKED_STI | VMX_BLOCKED_MOV_SS)
 
 #define VMX_ACTIVE            0u /* GUEST_ACTIVITY */
 #define VMX_HALTED            1u
+#define VMX_SHUTDOWN          2u
 #define VMX_ACTIVITY_LAST     3u
 
 #define VMX_PENDING_STEP      BIT(14) /* GUEST_PENDING_DEBUG: a step was done. */

@@ -274,6 +274,21 @@ static void check_flags(struct check *c)
           "an interrupt is injected, and RFLAGS.IF is clear");
 }
 
+/* Whether an event may be injected while the guest does that. */
+static bool wakes(uint64_t event, uint64_t activity)
+{
+    uint64_t vector = event & VMCB_EVENT_VECTOR;
+    bool machine_check = svm_event_is(event, SVM_EVENT_EXCEPTION) && vector == VECTOR_MC;
+
+    if (!(event & VMCB_EVENT_VALID) || activity == VMX_ACTIVE)
+        return true;
+    if (activity == VMX_HALTED)
+        return svm_event_is(event, SVM_EVENT_INTR) || svm_event_is(event, SVM_EVENT_NMI) ||
+               svm_event_is(event, VMX_EVENT_OTHER) || machine_check ||
+               (svm_event_is(event, SVM_EVENT_EXCEPTION) && vector == VECTOR_DB);
+    return activity == VMX_SHUTDOWN && (svm_event_is(event, SVM_EVENT_NMI) || machine_check);
+}
+
 static void check_blocked(struct check *c)
 {
     uint64_t blocked = FIELD(c, GUEST_BLOCKED), activity = FIELD(c, GUEST_ACTIVITY);
@@ -293,6 +308,9 @@ static void check_blocked(struct check *c)
     check(c, nmi && (blocked & VMX_BLOCKED_MOV_SS), "an NMI is injected, and MOV SS blocks it");
     check(c, nmi && (blocked & VMX_BLOCKED_NMI), "an NMI is injected, and NMIs are blocked");
     check(c, blocked & VMX_BLOCKED_SMI, "SMIs are blocked outside of SMM");
+    check(c, (blocked & VMX_BLOCKED_ENCLAVE) && (blocked & VMX_BLOCKED_MOV_SS),
+          "an enclave was interrupted, and MOV SS blocks events");
+    check(c, !wakes(c->event, activity), "an event is injected that does not end its activity");
 }
 
 static void check_pending(struct check *c)
@@ -303,6 +321,10 @@ static void check_pending(struct check *c)
     bool step = (c->rflags & RFLAGS_TF) && !(FIELD(c, GUEST_DEBUGCTL) & DEBUGCTL_BTF);
 
     check(c, pending & ~PENDING_DEBUG_KNOWN, "pending debug exceptions have reserved bits");
+    check(c,
+          (pending & VMX_PENDING_RTM) && (pending != (VMX_PENDING_RTM | VMX_PENDING_ENABLED) ||
+                                          (FIELD(c, GUEST_BLOCKED) & VMX_BLOCKED_MOV_SS)),
+          "a debug exception in a transaction is pending beside others, or MOV SS blocks it");
     check(c, held && step != !!(pending & VMX_PENDING_STEP),
           "a pending step is not as RFLAGS.TF says");
     check(c, FIELD(c, LINK_POINTER) != LINK_NONE, "there is a link to another VMCS");

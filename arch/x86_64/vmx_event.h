@@ -12,6 +12,7 @@
 /* Beyond those of enum svm_event_type. */
 #define VMX_EVENT_PRIVILEGED    5u      /* INT1 */
 #define VMX_EVENT_TRAP          6u      /* INT3, INTO */
+#define VMX_EVENT_OTHER         7u      /* Vector 0: a pending MTF exit. */
 #define VMX_EVENT_NMI_UNBLOCKED BIT(12) /* EXIT_EVENT: by IRET, which has opened NMIs. */
 #define VMX_EVENT_RESERVED      BITS(30, 12)
 

@@ -104,6 +104,31 @@ TEST(what_is_not_virtualized_is_hidden_from_a_guest)
     ASSERT_EQ(ask(&c, 0, 2, 0x80000008, 0).eax, 48 << 8 | 40);
 }
 
+/* PKU, CET, AMX, UINTR, LA57 and the like are no state that is exchanged. */
+TEST(state_that_is_not_exchanged_can_be_turned_on_by_no_guest)
+{
+    static const char *const vendors[] = {"AuthenticAMD", "GenuineIntel"};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(vendors); i++) {
+        struct guest_cpuid c = make(vendors[i], ~0u, ~0ull);
+
+        ASSERT_EQ(guest_cpuid_cr4(&c) & ~(BITS(11, 0) | BITS(18, 16) | BITS(21, 20)), 0);
+        ASSERT(guest_cpuid_xcr0_valid(&c, 0xe7));
+        for (unsigned bit = 0; bit < 64; bit++)
+            ASSERT_EQ(guest_cpuid_xcr0_valid(&c, 0xe7 | BIT(bit)), (BIT(bit) & 0xe7) != 0);
+        ASSERT_EQ(ask(&c, 0, 1, 7, 0).ecx &
+                      (BITS(5, 3) | BIT(7) | BIT(13) | BIT(16) | BIT(23) | BIT(29) | BIT(31)),
+                  0);
+        ASSERT_EQ(ask(&c, 0, 1, 7, 0).edx & (BIT(5) | BIT(20) | BIT(22) | BIT(24) | BIT(25)), 0);
+        ASSERT_EQ(ask(&c, 0, 1, 7, 1).eax & (BIT(17) | BIT(26)), 0);
+        ASSERT_EQ(ask(&c, 0, 1, 7, 1).edx, 0);
+        for (unsigned component = 3; component < 64; component++)
+            if (component < 5 || component > 7)
+                ASSERT(is_zero(ask(&c, 0, 1, 0xd, component)));
+        ASSERT_EQ(ask(&c, 0, 1, 0xd, 1).ecx | ask(&c, 0, 1, 0xd, 1).edx, 0);
+    }
+}
+
 TEST(a_guest_is_told_of_no_vectors_whose_state_is_not_kept)
 {
     struct guest_cpuid c = make("GenuineIntel", ~0u, 3);

@@ -196,6 +196,11 @@ TEST(vmx_wrong_flags_and_blocked_events_are_said)
     REFUSES("NMIs are blocked", F(ENTRY_EVENT) = nmi; F(GUEST_BLOCKED) = VMX_BLOCKED_NMI);
     REFUSES("not active", F(GUEST_ACTIVITY) = VMX_HALTED; F(GUEST_BLOCKED) = VMX_BLOCKED_MOV_SS);
     REFUSES("pending debug", F(GUEST_PENDING_DEBUG) = BIT(4));
+    REFUSES("in a transaction", F(GUEST_PENDING_DEBUG) = VMX_PENDING_RTM);
+    REFUSES("in a transaction", F(GUEST_PENDING_DEBUG) = VMX_PENDING_RTM | VMX_PENDING_ENABLED | 1);
+    REFUSES("in a transaction", F(GUEST_PENDING_DEBUG) = VMX_PENDING_RTM | VMX_PENDING_ENABLED;
+            F(GUEST_BLOCKED) = VMX_BLOCKED_MOV_SS);
+    REFUSES("an enclave", F(GUEST_BLOCKED) = VMX_BLOCKED_ENCLAVE | VMX_BLOCKED_MOV_SS);
     REFUSES("pending step", F(GUEST_BLOCKED) = VMX_BLOCKED_MOV_SS; F(GUEST_RFLAGS) |= RFLAGS_TF);
     REFUSES("link", F(LINK_POINTER) = 0);
     make_good();
@@ -204,6 +209,37 @@ TEST(vmx_wrong_flags_and_blocked_events_are_said)
     ASSERT_EQ(refused(""), 0u);
     F(GUEST_BLOCKED) = VMX_BLOCKED_STI;
     ASSERT_EQ(refused("STI or MOV SS block it"), 1u);
+}
+
+TEST(vmx_events_that_do_not_end_an_activity_are_said)
+{
+    const struct {
+        uint64_t event;
+        bool halted, shutdown;
+    } events[] = {
+        {svm_event(SVM_EVENT_INTR, 0x31), true, false},
+        {svm_event(SVM_EVENT_NMI, 2), true, true},
+        {svm_event(SVM_EVENT_EXCEPTION, VECTOR_MC), true, true},
+        {svm_event(SVM_EVENT_EXCEPTION, VECTOR_DB), true, false},
+        {svm_event(SVM_EVENT_EXCEPTION, VECTOR_UD), false, false},
+        {svm_event(SVM_EVENT_SOFTWARE, 3), false, false},
+        {svm_event(VMX_EVENT_OTHER, 0), true, false},
+        {0, true, true},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
+        for (uint64_t activity = VMX_ACTIVE; activity <= VMX_ACTIVITY_LAST; activity++) {
+            bool taken = activity == VMX_ACTIVE     ? true
+                         : activity == VMX_HALTED   ? events[i].halted
+                         : activity == VMX_SHUTDOWN ? events[i].shutdown
+                                                    : events[i].event == 0;
+
+            make_good();
+            F(GUEST_RFLAGS) |= RFLAGS_IF;
+            F(GUEST_ACTIVITY) = activity;
+            F(ENTRY_EVENT) = events[i].event;
+            ASSERT_EQ(refused(taken ? "" : "does not end"), taken ? 0u : 1u);
+        }
 }
 
 TEST(vmx_each_wrong_pdpte_is_said)

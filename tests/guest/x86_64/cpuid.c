@@ -28,6 +28,94 @@ static void check_hidden(void)
     check_eq(cpuid(7, 0).ecx & (1 << 3 | 1 << 16), 0, "PKU and LA57 are hidden");
 }
 
+/* --- State that nobody exchanges: by no way can a guest come to it. --- */
+
+static void state_set_cr4(void *arg)
+{
+    uint64_t old = CR_READ(4);
+
+    CR_WRITE(4, old | *(const uint64_t *)arg);
+    CR_WRITE(4, old);
+}
+
+static void state_set_xcr0(void *arg)
+{
+    uint64_t value = *(const uint64_t *)arg | 3;
+
+    __asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
+static void state_read(void *arg)
+{
+    *(volatile uint64_t *)arg = rdmsr((uint32_t) * (const uint64_t *)arg);
+}
+
+static void state_write(void *arg)
+{
+    wrmsr((uint32_t) * (const uint64_t *)arg, 0);
+}
+
+static void state_xsaves(void *)
+{
+    static uint8_t area[8192] __attribute__((aligned(64)));
+
+    __asm__ volatile("xsaves64 %0" : "+m"(area) : "a"(3), "d"(0));
+}
+
+static void state_rdpkru(void *)
+{
+    __asm__ volatile(".byte 0x0f, 0x01, 0xee" ::"c"(0) : "eax", "edx");
+}
+
+/* How many of these numbers are not answered by #GP. */
+static unsigned not_refused(void (*fn)(void *arg), const uint64_t *number, unsigned count, bool bit)
+{
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t value = bit ? 1ull << number[i] : number[i];
+
+        if (probe(fn, &value) == VECTOR_GP)
+            continue;
+        print("# %x is not refused\n", (unsigned)number[i]);
+        wrong++;
+    }
+    return wrong;
+}
+
+#define NOT_REFUSED(fn, numbers, bit)                                                              \
+    not_refused(fn, numbers, sizeof(numbers) / sizeof(numbers[0]), bit)
+
+static void check_states(void)
+{
+    /* VMXE, SMXE, LA57, PKE, CET, PKS, UINTR, LAM, FRED. */
+    static const uint64_t cr4_bits[] = {12, 13, 14, 22, 23, 24, 25, 28, 32};
+    /* MPX, PT, PKRU, PASID, CET, HDC, UINTR, LBR, HWP, AMX, APX. */
+    static const uint64_t components[] = {3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 62};
+    /* XFD, FRED, CET, PKRS, UINTR, PASID, XSS. */
+    static const uint64_t msrs[] = {0x1c4, 0x1c5, 0x1cc, 0x1d4, 0x6a0, 0x6a2, 0x6a4,
+                                    0x6a7, 0x6a8, 0x6e1, 0x985, 0x98a, 0xd93, 0xda0};
+
+    check_eq(cpuid(7, 0).ecx & (1u << 3 | 1u << 4 | 1u << 7 | 1u << 16 | 1u << 23 | 1u << 29), 0,
+             "PKU, shadow stacks, LA57, key locker and ENQCMD are hidden");
+    check_eq(cpuid(7, 0).edx & (1u << 5 | 1u << 20 | 1u << 22 | 1u << 24 | 1u << 25), 0,
+             "so are UINTR, branch tracking and AMX");
+    check_eq((cpuid(7, 1).eax & (1u << 17 | 1u << 26)) | cpuid(7, 1).edx, 0, "FRED, LAM and APX");
+    check_eq(NOT_REFUSED(state_set_cr4, cr4_bits, true), 0, "CR4 refuses their bits");
+    check_eq(NOT_REFUSED(state_read, msrs, false), 0, "their MSRs and XSS cannot be read");
+    check_eq(NOT_REFUSED(state_write, msrs, false), 0, "nor written");
+    check_eq(probe(state_rdpkru, NULL), VECTOR_UD, "protection keys cannot be read");
+    if (!(cpuid(1, 0).ecx >> 26 & 1))
+        return;
+    CR_WRITE(4, CR_READ(4) | CR4_OSXSAVE);
+    check_eq(NOT_REFUSED(state_set_xcr0, components, true), 0, "XCR0 refuses their components");
+    check_eq(cpuid(0xd, 1).eax >> 3, 0, "XSAVES and XFD are hidden");
+    check_eq(cpuid(0xd, 1).ecx | cpuid(0xd, 1).edx, 0, "no component is XSS's");
+    if (cpuid(0, 0).ebx == 0x756e6547) /* "Genu": on AMD's nothing takes the instruction away. */
+        check_eq(probe(state_xsaves, NULL), VECTOR_UD, "XSAVES is no instruction");
+    CR_WRITE(4, CR_READ(4) & ~CR4_OSXSAVE);
+}
+
 static void check_there(void)
 {
     uint32_t c = cpuid(1, 0).ecx, d = cpuid(1, 0).edx;
@@ -133,6 +221,7 @@ void guest_main(void)
     if (!is_caisson)
         return;
     check_hidden();
+    check_states();
     check_there();
     check_hypervisor();
 }
