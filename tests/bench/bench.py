@@ -255,6 +255,37 @@ class Bench:
                          smp=2)
         self.row(TICKS, took["own"][0], "exits")
 
+    def watching(self):
+        """What it costs to know which pages are written. The prompt's clock counts nanoseconds."""
+        def writes(machine):
+            machine.focus(1)
+            machine.send("b")
+            pages, ticks, hz = map(int, machine.expect(
+                r"dirty: (\d+) pages in (\d+) ticks, (\d+) a second").groups())
+            machine.prompt()
+            scale.append(hz / 10**9 if self.backend == "vmx" else 1)
+            return ticks * (1 if self.backend == "vmx" else 10**9 / hz) * 1000 / pages
+
+        def take(machine):
+            found = machine.command("dirty writer take", r"(\d+) pages written.* in (\d+) ns")
+            return int(found.group(2)) * scale[0] * 1000 / int(found.group(1))
+
+        scale, figures = [], {}
+        with self.machine(config(vm("writer", "dirty.img", "16M", affinity="0"))) as machine:
+            machine.expect("dirty: window", 300)
+            figures["not watched"] = [writes(machine) for _ in range(5)]
+            machine.command("dirty writer start", "known from now on")
+            figures["first after a take"] = []
+            takes = []
+            for _ in range(5):
+                figures["first after a take"].append(writes(machine))
+                takes.append(take(machine))
+            writes(machine)
+            figures["second after a take"] = [writes(machine) for _ in range(5)]
+        for name, values in figures.items():
+            self.row(f"writes to 1000 pages, {name}", round(sorted(values)[2]))
+        self.row("take of 1000 written pages", round(sorted(takes)[2]))
+
     def boot_time(self, machine):
         """Instructions until SETTLE_S seconds after the first process's start: all, and those that
         the guest was not idle; and all that it told."""
@@ -348,6 +379,7 @@ def measure(arch, backend, quick):
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(arch, backend, pathlib.Path(folder))
         bench.costs()
+        bench.watching()
         if backend == "vmx":  # The same image as svm; the firmware's start takes longer than ours.
             return bench.rows
         if arch == "riscv64":

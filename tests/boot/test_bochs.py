@@ -69,10 +69,10 @@ def test_kilobyte_guests_run_on_svm_that_says_where_the_next_instruction_is(fold
 
 
 def test_the_pages_that_are_told_are_those_that_were_written_on_vmx(folder):
-    guest = vm("writer", "dirty.img", "16M", cpus=2)
-    with Bochs(config(guest), folder) as machine:
+    guest = vm("writer", "dirty.img", "16M", "pages=128", cpus=2)
+    with Bochs(config(guest), folder, limit=480, **SLOW) as machine:
         machine.expect("writer: started", 240)
-        check_sets(Watched(machine), BITS)
+        check_sets(Watched(machine, 128), BITS)
 
 
 def test_debian_runs_on_two_vcpus_on_vmx(folder):

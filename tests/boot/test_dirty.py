@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from caisson import Machine, config, vm
+from caisson import PROMPT, Machine, config, vm
 
 ARCHS = ["aarch64", "riscv64", "x86_64"]
 PAGE = 4096
-WINDOW = 1024  # Pages, as in tests/guest/dirty.c.
+WINDOW = 1024  # Pages, if the guest is told nothing else.
 FAULTS, BITS = "the faults of first writes", "dirty bits of the hardware"
 HOSTS = {
     "aarch64": [("", FAULTS), ("max", BITS)],
@@ -25,37 +25,36 @@ def pytest_generate_tests(metafunc):
                                                  for cpu, how in cases])
 
 
-def written(round_number):
-    """The pages that the guest writes in a round."""
-    step = round_number * 2654435761
-    return {page for page in range(WINDOW) if (page * 40503 + step) % 2**32 >> 7 & 3 == 0}
-
-
 class Watched:
     """A guest that writes, and the prompt's view of it."""
 
-    def __init__(self, machine, name="writer", number=1):
-        self.machine, self.name, self.number = machine, name, number
+    def __init__(self, machine, pages=WINDOW):
+        self.machine, self.pages = machine, pages
         found = machine.expect(r"dirty: window (0x[0-9a-f]+), (\d+) CPUs", 60)
         self.window, self.rounds = int(found.group(1), 16), 0
 
+    def command(self, word, answer):
+        """The next one is typed when this one is over: a slow machine would lose a part of it."""
+        self.machine.command(f"dirty writer {word}", answer)
+        self.machine.expect(re.escape(PROMPT))
+
     def start(self, how):
         self.machine.prompt()
-        self.machine.command(f"dirty {self.name} start", f"known from now on, by {how}")
+        self.command("start", f"known from now on, by {how}")
 
     def take(self):
         """Numbers of the window's pages in the set."""
         start = len(self.machine.text)
-        self.machine.command(f"dirty {self.name} take", r"(\d+) pages written, in \d+ runs")
+        self.command("take", r"(\d+) pages written, in \d+ runs")
         text, pages = self.machine.text[start:], set()
         assert "more" not in text
         for first, last in re.findall(r"^  0x([0-9a-f]+)-0x([0-9a-f]+)\r*$", text, re.M):
             pages |= set(range(int(first, 16) // PAGE, int(last, 16) // PAGE + 1))
         base = self.window // PAGE
-        return {page - base for page in pages if base <= page < base + WINDOW}
+        return {page - base for page in pages if base <= page < base + self.pages}
 
     def send(self, key, answer):
-        self.machine.focus(self.number)
+        self.machine.focus(1)
         self.machine.send(key)
         self.machine.expect(answer, 60)
 
@@ -63,14 +62,20 @@ class Watched:
         self.rounds += 1
         self.send("w", f"dirty: round {self.rounds}, ")
         self.machine.prompt()
-        return written(self.rounds)
+        return self.written()
+
+    def written(self):
+        """The pages that the guest writes in its last round, as tests/guest/dirty.c has it."""
+        step = self.rounds * 2654435761
+        return {page for page in range(self.pages)
+                if (page * 40503 + step) % 2**32 >> 7 & 3 == 0}
 
 
 def check_sets(watched, how):
     """The scenes that every machine plays."""
     machine = watched.machine
     machine.prompt()
-    machine.command("dirty writer take", "is not watched")
+    watched.command("take", "is not watched")
     watched.write()
     watched.start(how)
     assert watched.take() == set()
@@ -91,17 +96,17 @@ def check_sets(watched, how):
     watched.send("", f"dirty: round {watched.rounds}, ")
     machine.prompt()
     sets.append(watched.take())
-    assert set().union(*sets) == written(watched.rounds)
-    assert sum(map(len, sets)) <= len(written(watched.rounds)) + 2 * len(sets)
+    assert set().union(*sets) == watched.written()
+    assert sum(map(len, sets)) <= len(watched.written()) + 2 * len(sets)
     assert sum(map(bool, sets)) > 1, "it was watched while it wrote"
-    machine.command("dirty writer start", "known from now on")
+    watched.command("start", "known from now on")
     expected = watched.write()
-    machine.command("dirty writer stop", "no longer known")
-    machine.command("dirty writer stop", "no longer known")
+    watched.command("stop", "no longer known")
+    watched.command("stop", "no longer known")
     watched.start(how)
     assert watched.take() == set()
     assert watched.write() == watched.take()
-    machine.command("dirty writer stop", "no longer known")
+    watched.command("stop", "no longer known")
     watched.send("q", r"guest done: \d+ passed, 0 failed")
 
 
@@ -122,13 +127,13 @@ def test_vcpus_that_share_a_processor_are_watched_and_nothing_is_left(arch, fold
         watched = Watched(machine)
         machine.prompt()
         before = free_pages(machine)
-        machine.command("dirty writer start", "known from now on")
+        watched.command("start", "known from now on")
         assert free_pages(machine) < before
         assert watched.write() == watched.take()
-        machine.command("dirty writer stop", "no longer known")
+        watched.command("stop", "no longer known")
         assert free_pages(machine) == before
-        machine.command("dirty writer start", "known from now on")
+        watched.command("start", "known from now on")
         machine.command("stop writer", "writer: stopped")
         machine.command("destroy writer", "writer: destroyed")
         machine.command("create writer", "")
-        machine.command("dirty writer take", "is not watched")
+        watched.command("take", "is not watched")

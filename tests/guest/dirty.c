@@ -2,17 +2,17 @@
 /*
  * Writes pages of its memory, which ones is known by their number and the round: for who watches
  * from outside. 'w': a round, by all CPUs at once; 's': the same slowly; 'r': reads all of them;
- * 'q' ends it. Each page is written once in a round, by different instructions.
+ * 'b': one CPU writes all, and says how long that took; 'q' ends it. Each page is written once in a
+ * round, by different instructions.
  */
 #include "guest.h"
 
-#define WINDOW_PAGES 1024u
-#define SLOW_MS      8u
+#define SLOW_MS 8u
 
 extern char _end[];
 
 static uint64_t window;
-static unsigned cpus, round;
+static unsigned cpus, round, pages;
 static bool slow;
 static uint64_t written, sum;
 
@@ -43,7 +43,7 @@ static void write_page(unsigned page)
 
 static void write_round(void)
 {
-    for (unsigned page = cpu_id(); page < WINDOW_PAGES; page += cpus) {
+    for (unsigned page = cpu_id(); page < pages; page += cpus) {
         if (!is_written(page))
             continue;
         if (slow)
@@ -55,8 +55,17 @@ static void write_round(void)
 
 static void read_all(void)
 {
-    for (unsigned page = cpu_id(); page < WINDOW_PAGES; page += cpus)
+    for (unsigned page = cpu_id(); page < pages; page += cpus)
         ADD(sum, *(volatile uint64_t *)(window + (uint64_t)page * PAGE + 8));
+}
+
+static void write_all(void)
+{
+    uint64_t start = clock_read();
+
+    for (unsigned page = 0; page < pages; page++)
+        *(volatile uint64_t *)(window + (uint64_t)page * PAGE) = page;
+    print("dirty: %u pages in %lu ticks, %lu a second\n", pages, clock_read() - start, clock_hz());
 }
 
 void guest_main(void)
@@ -65,11 +74,14 @@ void guest_main(void)
     bool ok = true;
 
     cpus = cpus_start(machine_cpu_count());
+    pages = (unsigned)machine_argument("pages", 1024);
     machine_memory(&base, &size);
     window = ((uint64_t)_end + (1 << 20) - 1) >> 20 << 20;
-    check(window + WINDOW_PAGES * PAGE <= base + size, "there is memory to be written");
+    check(window + (uint64_t)pages * PAGE <= base + size, "there is memory to be written");
     print("dirty: window 0x%lx, %u CPUs\n", window, cpus);
     for (int c = 0; c != 'q'; c = uart_get()) {
+        if (c == 'b')
+            write_all();
         if (c != 'w' && c != 's' && c != 'r')
             continue;
         slow = c == 's';
