@@ -11,6 +11,7 @@
 /* From outer to inner: a lock may be taken while holding only locks above it in this list. */
 enum lock_rank {
     RANK_VM = 1,
+    RANK_SNAPSHOT, /* The list of snapshots. */
     RANK_DEVICE,   /* A virtual device. */
     RANK_IRQCHIP,  /* A VM's virtual interrupt controller. */
     RANK_CONSOLE,  /* The console multiplexer. */

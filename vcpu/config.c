@@ -10,8 +10,11 @@
 
 #define WATCHDOG_MIN_MS 10u
 #define WATCHDOG_MAX_MS 3600000u
+#define SNAPSHOT_MAX_MS 3600000u
 
-static const char *const action_words[] = {"stop", "restart", "pause", NULL};
+/* The last one is for on-crash alone. */
+static const char *const action_words[] = {"stop", "restart", "pause", "restore", NULL};
+static const char *const action_words_asked[] = {"stop", "restart", "pause", NULL};
 static const char *const kind_words[] = {"ram", "rom", "device", "shared", NULL};
 static const char *const irqchip_words[] = {"plic", "aia", NULL};
 static const char *const log_words[] = {"error", "warn", "info", "debug", NULL};
@@ -128,12 +131,28 @@ static void regions_read(struct config_reader *r, struct config_vm *vm)
 }
 
 static void action_read(struct config_reader *r, int node, const char *name,
-                        enum config_action *action)
+                        const char *const *words, enum config_action *action)
 {
     unsigned value;
 
-    if (config_choice(r, node, name, action_words, &value))
+    if (config_choice(r, node, name, words, &value))
         *action = value;
+}
+
+static void actions_read(struct config_reader *r, struct config_vm *vm)
+{
+    uint64_t number;
+
+    action_read(r, vm->node, "on-crash", action_words, &vm->on_crash);
+    action_read(r, vm->node, "on-reset", action_words_asked, &vm->on_reset);
+    action_read(r, vm->node, "on-poweroff", action_words_asked, &vm->on_poweroff);
+    if (config_number(r, vm->node, "watchdog-ms", WATCHDOG_MIN_MS, WATCHDOG_MAX_MS, &number))
+        vm->watchdog_ms = (uint32_t)number;
+    if (config_number(r, vm->node, "snapshot-after-ms", 1, SNAPSHOT_MAX_MS, &number))
+        vm->snapshot_ms = (uint32_t)number;
+    if (vm->snapshot_ms && vm->on_crash != ACTION_RESTORE)
+        config_mistake(r, vm->node, "snapshot-after-ms",
+                       "'snapshot-after-ms' needs on-crash = \"restore\"");
 }
 
 static void clock_read(struct config_reader *r, struct config_vm *vm)
@@ -216,7 +235,8 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
                  LIST("cpus", "affinity", "memory", "memory-host", "priority", "weight",
                       "budget-us", "period-us", "exclusive", "balance", "autostart", "on-crash",
                       "on-reset", "on-poweroff", "kernel", "initrd", "fdt", "cmdline", "format",
-                      "load-address", "interrupt-controller", "clock-in-pause", "watchdog-ms"),
+                      "load-address", "interrupt-controller", "clock-in-pause", "watchdog-ms",
+                      "snapshot-after-ms"),
                  LIST("boot", "regions"));
     misplaced_check(r, vm);
     if (config_number(r, node, "cpus", 1, CONFIG_VCPUS_MAX, &number))
@@ -226,11 +246,7 @@ static void vm_read(struct config_reader *r, struct config_vm *vm, int node)
     config_flag(r, node, "exclusive", &vm->exclusive);
     config_flag(r, node, "balance", &vm->balance);
     config_flag(r, node, "autostart", &vm->autostart);
-    action_read(r, node, "on-crash", &vm->on_crash);
-    action_read(r, node, "on-reset", &vm->on_reset);
-    action_read(r, node, "on-poweroff", &vm->on_poweroff);
-    if (config_number(r, node, "watchdog-ms", WATCHDOG_MIN_MS, WATCHDOG_MAX_MS, &number))
-        vm->watchdog_ms = (uint32_t)number;
+    actions_read(r, vm);
     config_affinity(r, vm);
     config_share(r, vm);
     memory_read(r, vm);

@@ -29,7 +29,7 @@ struct machine_layout;
 #define CONFIG_SLOTS_MAX        64u /* Of all time tables. */
 #define CONFIG_MEMORY_MIN       MIB
 
-enum config_action { ACTION_STOP, ACTION_RESTART, ACTION_PAUSE };
+enum config_action { ACTION_STOP, ACTION_RESTART, ACTION_PAUSE, ACTION_RESTORE };
 enum config_region_kind { CONFIG_RAM, CONFIG_ROM, CONFIG_DEVICE, CONFIG_SHARED };
 
 enum config_irqchip { CONFIG_PLIC, CONFIG_AIA };
@@ -67,8 +67,9 @@ struct config_vm {
     bool balance;         /* Its vCPUs go where a pCPU of their affinity is idle. */
     enum config_action on_crash, on_reset, on_poweroff; /* Default stop, restart, stop. */
     uint32_t watchdog_ms;                               /* 0: none. */
-    bool clock_runs;                                    /* Also while it is paused. */
-    enum config_irqchip irqchip;                        /* riscv64: default PLIC. */
+    uint32_t snapshot_ms; /* ACTION_RESTORE: a golden snapshot so long after a start; 0: none. */
+    bool clock_runs;      /* Also while it is paused. */
+    enum config_irqchip irqchip; /* riscv64: default PLIC. */
     struct config_file kernel, initrd, fdt;
     const char *cmdline;   /* "" when none. */
     uint64_t load_address; /* For raw images; 0: the machine's usual place. */

@@ -4,7 +4,7 @@
 
 #include "vcpu/vm.h"
 
-#define CALLS 2u
+#define CALLS 3u
 
 [[gnu::noinline]] uint64_t hypercall_watchdog(struct vcpu *vcpu, uint64_t ms)
 {
@@ -25,6 +25,10 @@ bool hypercall(struct vcpu *vcpu, uint64_t function, uint64_t arg)
         return true;
     case HYPERCALL_WATCHDOG:
         arch_vcpu_set_return(&vcpu->arch, 0, hypercall_watchdog(vcpu, arg));
+        return true;
+    case HYPERCALL_READY:
+        arch_vcpu_set_return(&vcpu->arch, 0, 0);
+        vm_ready(vcpu->vm);
         return true;
     case HYPERCALL_COUNT:
         arch_vcpu_set_return(&vcpu->arch, 0, CALLS);

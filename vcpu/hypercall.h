@@ -22,6 +22,13 @@ struct vcpu;
 #define HYPERCALL_WATCHDOG_MAX 3600000u
 
 /*
+ * The guest is what a crash shall lead back to: where its on-crash is "restore" and it has no
+ * golden snapshot, one is taken before the call returns; it returns again whenever the VM goes back
+ * to it. Returns 0, also where nothing was done.
+ */
+#define HYPERCALL_READY        0xc6000003u
+
+/*
  * On RISC-V they are an SBI extension of the range of an implementation's own, with the low 16
  * bits as function.
  */

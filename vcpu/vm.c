@@ -52,8 +52,7 @@ bool vm_may_become(enum vm_state from, enum vm_state to)
     return next[from] >> to & 1;
 }
 
-/* vm->lock held. */
-static enum err vm_set_state(struct vm *vm, enum vm_state to)
+enum err vm_set_state(struct vm *vm, enum vm_state to)
 {
     assert(lock_held(&vm->lock));
     if (vm->leaving || !vm_may_become(vm->state, to)) {
@@ -65,8 +64,7 @@ static enum err vm_set_state(struct vm *vm, enum vm_state to)
     return OK;
 }
 
-/* Where it is ours to know. vm->lock held. */
-static void vm_must_become(struct vm *vm, enum vm_state to)
+void vm_must_become(struct vm *vm, enum vm_state to)
 {
     enum err err = vm_set_state(vm, to);
 
@@ -89,6 +87,8 @@ static uint64_t ticks_after_ms(uint64_t ms)
 static void vm_prepare(struct vm *vm)
 {
     vm->started_ticks = arch_ticks();
+    vm->began_ticks = vm->started_ticks;
+    vm->ready_told = false;
     vm->paused_ticks = 0;
     atomic_store(&vm->hole_told, false);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
@@ -119,8 +119,7 @@ static void vm_let_go(struct vm *vm)
         vcpu_let_go(&vm->vcpus[i]);
 }
 
-/* A vCPU is bound by hand. vm->lock held. */
-static bool vm_is_bound(const struct vm *vm)
+bool vm_is_bound(const struct vm *vm)
 {
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         enum vcpu_state state = atomic_load(&vm->vcpus[i].state);
@@ -165,6 +164,8 @@ static enum err vm_loaded(struct vm *vm, enum err err)
         log_info("%s: started, entry %#llx", vm->config->name, (unsigned long long)entry.pc.v);
         vcpu_start(&vm->vcpus[0], entry);
         vm_set_watchdog(vm, 0);
+        alarm_set(&vm->ready,
+                  vm->config->snapshot_ms ? ticks_after_ms(vm->config->snapshot_ms) : TICKS_NEVER);
         vm_let_go(vm);
     } else {
         vm_must_become(vm, VM_FAILED);
@@ -175,10 +176,15 @@ static enum err vm_loaded(struct vm *vm, enum err err)
     return err;
 }
 
-/* State STARTING, so that nobody else does anything with it. */
+/*
+ * State STARTING, so that nobody else does anything with it. again: from a snapshot, if one is
+ * claimed.
+ */
 static enum err vm_start_claimed(struct vm *vm, bool again)
 {
     vm->restarts = again;
+    if (again && snapshot_vm_restore(vm))
+        return OK;
     vm->machine->reset(vm);
     return vm_job_load(vm, vm_loaded);
 }
@@ -189,8 +195,10 @@ enum err vm_start(struct vm *vm)
 
     lock_take(&vm->lock);
     err = vm_is_by_hand(vm) && vm_is_bound(vm) ? E_STATE : vm_set_state(vm, VM_STARTING);
-    if (err == OK)
+    if (err == OK) {
         vm->restart_pending = false;
+        snapshot_vm_unclaim(vm);
+    }
     lock_drop(&vm->lock);
     return err == OK ? vm_start_claimed(vm, false) : err;
 }
@@ -223,6 +231,7 @@ static void vm_restart_fired(struct alarm *alarm)
 
 static void vm_hold(struct vm *vm)
 {
+    vm->held_ticks = arch_ticks();
     vm->running = vm->vcpu_count;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_hold(&vm->vcpus[i]);
@@ -250,6 +259,8 @@ static enum config_action vm_action(const struct vm *vm, enum vm_stop_reason rea
         return vm->config->on_crash;
     case VM_STOP_RESTART:
         return ACTION_RESTART;
+    case VM_STOP_RESTORE:
+        return ACTION_RESTORE;
     case VM_STOP_ASKED:
         break;
     }
@@ -261,8 +272,7 @@ static bool vm_by_guest(enum vm_stop_reason reason)
     return reason >= VM_STOP_POWEROFF;
 }
 
-/* From RUNNING. */
-static enum err vm_pause_for(struct vm *vm, enum vm_stop_reason reason)
+enum err vm_pause_for(struct vm *vm, enum vm_stop_reason reason)
 {
     TRY(vm_set_state(vm, VM_PAUSING));
     vm->reason = reason;
@@ -293,16 +303,17 @@ static void vm_pause_late(struct alarm *alarm)
             log_error("%s: not paused: vCPU %u on cpu%u did not stop within %u ms; it runs on",
                       vm->config->name, i, vm->vcpus[i].sched.cpu, VM_PAUSE_LIMIT_MS);
     vm_must_become(vm, VM_RUNNING);
+    snapshot_vm_cancel(vm);
     vm_let_go(vm);
 }
 
-/* What a stop that is asked for, or comes, in this state does. vm->lock held. */
-static enum err vm_stop_locked(struct vm *vm, enum vm_stop_reason reason)
+enum err vm_stop_locked(struct vm *vm, enum vm_stop_reason reason)
 {
     enum vm_state from = vm->state;
 
     if (from == VM_STOPPED && vm->restart_pending && reason == VM_STOP_ASKED) {
         vm->restart_pending = false;
+        snapshot_vm_unclaim(vm);
         return OK;
     }
     if (from == VM_STOPPING && reason == VM_STOP_ASKED && vm->reason != reason) {
@@ -315,9 +326,10 @@ static enum err vm_stop_locked(struct vm *vm, enum vm_stop_reason reason)
         return vm_pause_for(vm, reason);
     TRY(vm_set_state(vm, VM_STOPPING));
     vm->reason = reason;
+    snapshot_vm_cancel(vm);
     if (from == VM_RUNNING)
         vm_hold(vm);
-    else if (from == VM_PAUSED)
+    else if (from == VM_PAUSED && !snapshot_vm_busy(vm)) /* Else that sees it, and does this. */
         ipi_work(vm_home(vm), &vm->held_work);
     return OK;
 }
@@ -337,17 +349,21 @@ void vm_stop_by_guest(struct vm *vm, enum vm_stop_reason reason)
     err_ignore(vm_stop(vm, reason)); /* A stop is under way, and this vCPU is asked to leave. */
 }
 
+static uint64_t vm_ran_ms(const struct vm *vm)
+{
+    return ticks_to_ns(arch_ticks() - vm->began_ticks) / 1000000;
+}
+
 /*
  * 0: at once. A guest that crashes, or resets right after its start, in a loop is made ever slower.
  */
 static uint64_t vm_restart_delay_ms(struct vm *vm, enum vm_stop_reason reason)
 {
-    uint64_t ran_ms = ticks_to_ns(arch_ticks() - vm->started_ticks) / 1000000;
-    uint64_t delay = RESTART_DELAY_MS;
+    uint64_t ran_ms = vm_ran_ms(vm), delay = RESTART_DELAY_MS;
 
     if (ran_ms > RESTART_FORGET_MS)
         vm->restart_count = 0;
-    if (reason != VM_STOP_CRASH) {
+    if (reason != VM_STOP_CRASH || vm->config->on_crash == ACTION_RESTORE) {
         if (ran_ms > RESTART_QUICK_MS)
             return 0;
         if (vm->restart_count < RESTART_FREE) {
@@ -377,9 +393,9 @@ static void vm_watchdog_fired(struct alarm *alarm)
 static const char *vm_reason_text(enum vm_stop_reason reason)
 {
     static const char *const texts[] = {
-        [VM_STOP_ASKED] = "stopped",        [VM_STOP_RESTART] = "stopped",
-        [VM_STOP_POWEROFF] = "powered off", [VM_STOP_RESET] = "reset",
-        [VM_STOP_CRASH] = "crashed",
+        [VM_STOP_ASKED] = "stopped",   [VM_STOP_RESTART] = "stopped",
+        [VM_STOP_RESTORE] = "stopped", [VM_STOP_POWEROFF] = "powered off",
+        [VM_STOP_RESET] = "reset",     [VM_STOP_CRASH] = "crashed",
     };
 
     return texts[reason];
@@ -391,17 +407,29 @@ static bool vm_restarts(struct vm *vm, uint64_t *delay_ms)
     enum config_action action = vm_action(vm, vm->reason);
 
     *delay_ms = 0;
-    if (vm->reason == VM_STOP_RESTART)
+    if (vm->reason == VM_STOP_RESTART || vm->reason == VM_STOP_RESTORE)
         return true;
     /* It paused before, and was told to go on with what the guest wanted. */
     if (action == ACTION_PAUSE)
         return vm->reason == VM_STOP_RESET;
-    if (action == ACTION_RESTART)
-        *delay_ms = vm_restart_delay_ms(vm, vm->reason);
-    return action == ACTION_RESTART;
+    if (action == ACTION_STOP)
+        return false;
+    *delay_ms = vm_restart_delay_ms(vm, vm->reason);
+    return true;
 }
 
-/* STOPPING, all vCPUs are held, and the memory is cleared. On the pCPU of vCPU 0. */
+/* Memory is kept as it is by what goes back to a snapshot at once. vm->lock held. */
+static bool vm_goes_back(struct vm *vm)
+{
+    bool quick = vm_ran_ms(vm) <= RESTART_QUICK_MS && vm->restart_count >= RESTART_FREE;
+
+    if (vm->reason == VM_STOP_RESTORE)
+        return snapshot_vm_claim(vm, false);
+    return vm->reason == VM_STOP_CRASH && vm->config->on_crash == ACTION_RESTORE && !quick &&
+           snapshot_vm_claim(vm, true);
+}
+
+/* STOPPING, all vCPUs are held, and the memory is cleared, or kept. On the pCPU of vCPU 0. */
 static enum err vm_stopped(struct vm *vm, [[maybe_unused]] enum err err)
 {
     uint64_t delay_ms;
@@ -412,6 +440,16 @@ static enum err vm_stopped(struct vm *vm, [[maybe_unused]] enum err err)
     lock_take(&vm->lock);
     restart = vm_restarts(vm, &delay_ms); /* A user may have asked while it went on. */
     now = restart && delay_ms == 0;
+    if (vm->keeps && !now) {
+        vm->keeps = false;
+        lock_drop(&vm->lock);
+        vm_job_clear(vm, vm_stopped);
+        return OK;
+    }
+    if (!restart)
+        snapshot_vm_unclaim(vm);
+    else if (!vm->keeps && vm_action(vm, vm->reason) == ACTION_RESTORE)
+        snapshot_vm_claim(vm, vm->reason == VM_STOP_CRASH); /* Or it restarts. */
     log_info("%s: %s%s", vm->config->name, vm_reason_text(vm->reason),
              restart ? ", restarting" : "");
     vm_must_become(vm, VM_STOPPED);
@@ -419,6 +457,7 @@ static enum err vm_stopped(struct vm *vm, [[maybe_unused]] enum err err)
         vm_must_become(vm, VM_STARTING);
     vm->restart_pending = restart && !now;
     alarm_set(&vm->watchdog, TICKS_NEVER);
+    alarm_set(&vm->ready, TICKS_NEVER);
     alarm_set(&vm->restart, vm->restart_pending ? ticks_after_ms(delay_ms) : TICKS_NEVER);
     lock_drop(&vm->lock);
     return now ? vm_start_claimed(vm, true) : OK;
@@ -434,11 +473,24 @@ static void vm_paused(struct vm *vm)
     alarm_set(&vm->watchdog, TICKS_NEVER);
     if (vm->machine->set_paused)
         vm->machine->set_paused(vm, true);
+    vm_must_become(vm, VM_PAUSED);
+    if (snapshot_vm_held(vm))
+        return;
     if (vm->reason == VM_STOP_ASKED)
         log_info("%s: paused", vm->config->name);
     else
         log_info("%s: %s, paused", vm->config->name, vm_reason_text(vm->reason));
-    vm_must_become(vm, VM_PAUSED);
+}
+
+static void vm_clear_or_keep(struct vm *vm)
+{
+    lock_take(&vm->lock);
+    vm->keeps = vm_goes_back(vm);
+    lock_drop(&vm->lock);
+    if (vm->keeps)
+        err_ignore(vm_stopped(vm, OK)); /* It is logged, and the VM has failed. */
+    else
+        vm_job_clear(vm, vm_stopped);
 }
 
 static void vm_held_work(struct work *work)
@@ -452,11 +504,10 @@ static void vm_held_work(struct work *work)
         vm_paused(vm);
     lock_drop(&vm->lock);
     if (stopped)
-        vm_job_clear(vm, vm_stopped);
+        vm_clear_or_keep(vm);
 }
 
-/* The guest's clock has stood still; or it finds that it was away. */
-static void vm_go_on(struct vm *vm)
+void vm_go_on(struct vm *vm)
 {
     uint64_t ticks = vm->config->clock_runs ? 0 : arch_ticks() - vm->paused_at;
 
@@ -466,7 +517,6 @@ static void vm_go_on(struct vm *vm)
         alarm_set(&vm->watchdog, arch_ticks() + vm->watchdog_left);
     if (vm->machine->set_paused)
         vm->machine->set_paused(vm, false);
-    log_info("%s: resumed", vm->config->name);
     vm_let_go(vm);
 }
 
@@ -477,13 +527,17 @@ enum err vm_resume(struct vm *vm)
 
     lock_take(&vm->lock);
     stop = vm->reason == VM_STOP_POWEROFF || vm->reason == VM_STOP_RESET;
-    if (vm->state == VM_PAUSED && stop) {
+    if (snapshot_vm_busy(vm)) {
+        log_error("%s: cannot go on: a snapshot of it is being taken", vm->config->name);
+        err = E_BUSY;
+    } else if (vm->state == VM_PAUSED && stop) {
         err = vm_stop_locked(vm, vm->reason);
     } else if (vm->state != VM_PAUSED) { /* PAUSING may become RUNNING as well, but not so. */
         log_debug("%s: is %s and cannot become running: it is not paused", vm->config->name,
                   vm_state_text(vm->state));
     } else {
         err = vm_set_state(vm, VM_RUNNING);
+        log_info("%s: resumed", vm->config->name);
         vm_go_on(vm);
     }
     lock_drop(&vm->lock);
@@ -500,6 +554,7 @@ void vm_life_init(struct vm *vm)
     alarm_init(&vm->restart, &vm->lock, vm_home(vm), vm_restart_fired);
     alarm_init(&vm->watchdog, &vm->lock, vm_home(vm), vm_watchdog_fired);
     alarm_init(&vm->pause_limit, &vm->lock, vm_home(vm), vm_pause_late);
+    snapshot_vm_init(vm);
 }
 
 enum err vm_leave(struct vm *vm)
@@ -509,8 +564,10 @@ enum err vm_leave(struct vm *vm)
     lock_take(&vm->lock);
     vm->leaving = (vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED) &&
                   !vm_is_bound(vm);
-    if (vm->leaving)
+    if (vm->leaving) {
         vm->restart_pending = false;
+        snapshot_vm_unclaim(vm);
+    }
     lock_drop(&vm->lock);
     if (!vm->leaving) {
         log_debug("%s: is %s and cannot be destroyed", vm->config->name, vm_state_text(vm->state));
@@ -519,12 +576,14 @@ enum err vm_leave(struct vm *vm)
     alarm_stop(&vm->restart);
     alarm_stop(&vm->watchdog);
     alarm_stop(&vm->pause_limit);
+    alarm_stop(&vm->ready);
     do { /* It finds nothing to do, but must have looked. */
         if (vm_home(vm) == this_cpu()->id)
             ipi_run_work();
         lock_take(&vm->lock);
-        queued = vm->restart_queued;
+        queued = vm->restart_queued || vm->ready_queued;
         lock_drop(&vm->lock);
     } while (queued);
+    snapshot_vm_leave(vm);
     return OK;
 }

@@ -41,14 +41,17 @@ enum vm_state {
 /* Why it stops, or pauses. The last three by the guest: the configuration says what follows. */
 enum vm_stop_reason {
     VM_STOP_ASKED,
-    VM_STOP_RESTART, /* Asked, to start again at once. */
+    VM_STOP_RESTART, /* Asked, to start again at once; */
+    VM_STOP_RESTORE, /* to go back to a snapshot: vm_restore(). */
     VM_STOP_POWEROFF,
     VM_STOP_RESET,
     VM_STOP_CRASH,
 };
 
+struct config_copy;
 struct machine_ops;
 struct machine_layout;
+struct snapshot_job;
 
 /* vm_job.c: memory that is cleared or loaded, in pieces. */
 struct vm_job {
@@ -65,6 +68,7 @@ struct vm_job {
 
 struct vm {
     const struct config_vm *config;
+    struct config_copy *config_copy; /* NULL: it is one of the configuration. */
     const struct machine_ops *machine;
     const struct machine_layout *layout;
     void *machine_state;
@@ -89,9 +93,18 @@ struct vm {
     bool restarts; /* STARTING by itself, so nobody else tells of a failure. */
     struct vm_job job;
     unsigned restart_count; /* After crashes and quick resets in a row. */
+    uint64_t began_ticks;   /* When it was started or restored last. */
+    uint64_t held_ticks;    /* Since when it stands still, or stood last. */
     uint64_t started_ticks; /* Of the clock that the guest sees: later by what it was paused. */
     _Atomic bool hole_told; /* An access to the machine's hole was logged; since the start. */
     unsigned start_count;
+    bool keeps;         /* Its memory, while it stops, for a snapshot. */
+    bool ready_told;    /* By vm_ready(), since the start. */
+    struct alarm ready; /* When it fires, vm_ready(), as work. */
+    struct work ready_work;
+    bool ready_queued;
+    struct snapshot_job *snapshot_job; /* NULL: no snapshot was ever taken or restored. */
+    uint64_t snapshot_id; /* What is written is counted from this snapshot; 0: it is not. */
     unsigned vcpu_count;
     unsigned home; /* The pCPU of its timers: where vCPU 0 was placed. */
     struct vcpu *vcpus;
@@ -115,6 +128,9 @@ extern unsigned vm_count; /* All are below. */
  * VM's node; E_EXISTS: it is there. vm_create.c
  */
 enum err vm_create(const struct config_vm *config, struct vm **vm);
+/* One more, configured as the other but for its name. E_EXISTS: there is a VM of that name, or may
+ * be. vm_create.c */
+enum err vm_create_like(const struct config_vm *like, const char *name, struct vm **vm);
 /*
  * All that it has goes back, the memory zeroed. CREATED, STOPPED (also one that waits for its
  * restart) or FAILED, no vCPU being bound by hand. vm_create.c
@@ -166,6 +182,12 @@ struct vcpu;
 void vm_vcpu_held(struct vcpu *vcpu);
 
 #define VM_PAUSE_LIMIT_MS 1000u
+
+/*
+ * The guest says that it is what a crash shall lead back to, where on-crash is "restore": its first
+ * golden snapshot is taken. Any context, no locks held. snapshot_job.c
+ */
+void vm_ready(struct vm *vm);
 
 /* Whether a vCPU may be switched on: its guest runs, or will run on. vm->lock held. */
 static inline bool vm_is_up(const struct vm *vm)

@@ -229,14 +229,55 @@ enum err vm_create(const struct config_vm *config, struct vm **result)
     return OK;
 }
 
+/* A configuration of its own, in one block with its name. */
+struct config_copy {
+    struct config_vm config;
+    char name[CONFIG_NAME_MAX];
+};
+
+/* Neither a VM nor a configured one has it. CONFIG_VMS_MAX: there is none. */
+static unsigned index_free(void)
+{
+    unsigned index = configured ? configured->vm_count : 0;
+
+    while (index < CONFIG_VMS_MAX && vms[index])
+        index++;
+    return index;
+}
+
+enum err vm_create_like(const struct config_vm *like, const char *name, struct vm **vm)
+{
+    unsigned index = index_free();
+    struct config_copy *copy;
+    enum err err;
+
+    if (vm_find(name) || vm_configured(name))
+        return E_EXISTS;
+    copy = index < CONFIG_VMS_MAX ? vm_alloc(sizeof(*copy)) : NULL;
+    if (!copy)
+        return E_NOMEM;
+    copy->config = *like;
+    str_copy(copy->name, sizeof(copy->name), name);
+    copy->config.name = copy->name;
+    copy->config.index = index;
+    err = vm_create(&copy->config, vm);
+    if (err != OK)
+        vm_free(copy, sizeof(*copy));
+    else
+        (*vm)->config_copy = copy;
+    return err;
+}
+
 enum err vm_destroy(struct vm *vm)
 {
     const struct config_vm *config = vm->config;
+    struct config_copy *copy = vm->config_copy;
 
     TRY(vm_leave(vm));
     vm_share_slots(vm, false);
     vms[config->index] = NULL;
     vm_destroy_parts(vm);
     log_info("%s: destroyed", config->name);
+    vm_free(copy, sizeof(*copy));
     return OK;
 }

@@ -4,7 +4,7 @@
 #include "kernel/shell.h"
 #include "kernel/string.h"
 #include "kernel/timer.h"
-#include "vcpu/vm.h"
+#include "vcpu/vm_impl.h"
 
 #define RUNS_SHOWN 512u
 
@@ -60,6 +60,22 @@ static void dirty_start(struct vm *vm, struct fmt_sink *out)
         fmt_print(out, "%s cannot be watched: %s\n", vm->config->name, err_text(err));
 }
 
+/* There is one user at a time: what snapshots know of written pages is lost. False: they need it.
+ */
+static bool dirty_claim(struct vm *vm, struct fmt_sink *out)
+{
+    bool busy;
+
+    lock_take(&vm->lock);
+    busy = snapshot_vm_busy(vm);
+    if (!busy)
+        vm->snapshot_id = 0;
+    lock_drop(&vm->lock);
+    if (busy)
+        fmt_print(out, "%s: a snapshot is under way\n", vm->config->name);
+    return !busy;
+}
+
 SHELL_CMD(dirty, "<vm> start|take|stop", "Show which pages a VM has written since the last look", 2,
           2)
 {
@@ -67,6 +83,8 @@ SHELL_CMD(dirty, "<vm> start|take|stop", "Show which pages a VM has written sinc
 
     if (!vm) {
         fmt_print(out, "there is no VM '%s'; 'list' shows those that there are\n", argv[1]);
+    } else if (!dirty_claim(vm, out)) {
+        return;
     } else if (strcmp(argv[2], "start") == 0) {
         dirty_start(vm, out);
     } else if (strcmp(argv[2], "take") == 0) {

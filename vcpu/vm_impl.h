@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between vm.c, vm_create.c and vm_job.c. */
+/* Between vm.c, vm_create.c, vm_job.c and snapshot*.c. */
 #pragma once
 
 #include "vcpu/vm.h"
@@ -28,3 +28,34 @@ void vm_job_clear(struct vm *vm, vm_job_done done);
 enum err vm_job_load(struct vm *vm, vm_job_done done);
 /* The same in one piece, for the manual way. */
 enum err vm_job_load_now(struct vm *vm);
+
+/* vm.c, vm->lock held. */
+enum err vm_set_state(struct vm *vm, enum vm_state to);
+/* Where it is ours to know. */
+void vm_must_become(struct vm *vm, enum vm_state to);
+/* A vCPU is bound by hand. */
+bool vm_is_bound(const struct vm *vm);
+/* From RUNNING. */
+enum err vm_pause_for(struct vm *vm, enum vm_stop_reason reason);
+/* What a stop that is asked for, or comes, in the present state does. */
+enum err vm_stop_locked(struct vm *vm, enum vm_stop_reason reason);
+/* RUNNING again: the guest's clock has stood still; or it finds that it was away. */
+void vm_go_on(struct vm *vm);
+
+/* snapshot_life.c. Its alarm and work, at its home. */
+void snapshot_vm_init(struct vm *vm);
+/* snapshot_life.c, where the life of a VM meets its snapshots. vm->lock held in the first six. */
+
+/* All vCPUs are held: true, if that was for a snapshot, which begins. */
+bool snapshot_vm_held(struct vm *vm);
+/* They will not be: so none is taken. */
+void snapshot_vm_cancel(struct vm *vm);
+/* Its memory is being written to a snapshot, or is about to be. */
+bool snapshot_vm_busy(const struct vm *vm);
+/* It has stopped: is there a snapshot to go back to, and, for a crash, is it good? */
+bool snapshot_vm_claim(struct vm *vm, bool crash);
+void snapshot_vm_unclaim(struct vm *vm);
+/* STARTING, no locks held: goes back to the snapshot that is claimed; false: none is. */
+bool snapshot_vm_restore(struct vm *vm);
+/* No locks held: the VM is about to be taken apart. */
+void snapshot_vm_leave(struct vm *vm);

@@ -450,9 +450,12 @@ static int vsbi_ours(struct vcpu *vcpu, uint32_t function, uint64_t arg)
 {
     if (function == (HYPERCALL_WATCHDOG & 0xffff))
         return hypercall_watchdog(vcpu, arg) == 0 ? SBI_SUCCESS : SBI_INVALID_PARAM;
-    if (function != (HYPERCALL_YIELD & 0xffff))
+    if (function == (HYPERCALL_READY & 0xffff))
+        vm_ready(vcpu->vm);
+    else if (function == (HYPERCALL_YIELD & 0xffff))
+        sched_give_way(&vcpu->sched);
+    else
         return SBI_NOT_SUPPORTED;
-    sched_give_way(&vcpu->sched);
     return SBI_SUCCESS;
 }
 

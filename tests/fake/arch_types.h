@@ -22,7 +22,9 @@ struct arch_pcpu {
 
 struct arch_regs {
     uint32_t arch; /* ARCH_TAG */
+    uint32_t zero;
     uint64_t gpr[32], pc;
+    uint64_t slots[VIRQ_SLOTS_MAX], control; /* For get and set; a vCPU has its own, below. */
 };
 
 /*

@@ -407,6 +407,8 @@ void arch_vcpu_set_return(struct arch_vcpu *vcpu, unsigned index, uint64_t value
 void arch_vcpu_get_regs(const struct arch_vcpu *vcpu, struct arch_regs *regs)
 {
     *regs = vcpu->regs;
+    memcpy(regs->slots, vcpu->slots, sizeof(regs->slots));
+    regs->control = vcpu->control;
 }
 
 enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs)
@@ -414,6 +416,8 @@ enum err arch_vcpu_set_regs(struct arch_vcpu *vcpu, const struct arch_regs *regs
     if (regs->arch != ARCH_TAG)
         return E_INVALID;
     vcpu->regs = *regs;
+    memcpy(vcpu->slots, regs->slots, sizeof(regs->slots));
+    vcpu->control = regs->control;
     return OK;
 }
 

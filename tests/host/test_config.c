@@ -138,7 +138,7 @@ static const struct {
      "'exclusive' must be empty (yes), \"yes\" or \"no\""},
     {{"vm", "on-crash", "explode", 0, 0},
      "/vms/a",
-     "'on-crash' is \"explode\"; it must be stop, restart or pause"},
+     "'on-crash' is \"explode\"; it must be stop, restart, pause or restore"},
     {{"vm", "affinity", NULL, 1, 0},
      "/vms/a",
      "'affinity' must be a string with pCPUs, such as \"0-1,3\""},

@@ -6,6 +6,7 @@
 #include "kernel/log.h"
 #include "kernel/platform.h"
 #include "vcpu/console.h"
+#include "vcpu/snapshot.h"
 
 #define SCRIPT_MAX 24u
 #define GUESTS_MAX 16u
@@ -70,6 +71,7 @@ static void rig_cpus_init(void)
 void rig_end(void)
 {
     rig_cpus_init();
+    snapshot_reset();
     console_init(NULL); /* Their consoles are in its list. */
     memset(vms, 0, sizeof(vms));
     vm_count = 0;

@@ -219,6 +219,8 @@ static void vm_print(const struct config_vm *vm)
            config_action_text(vm->on_reset), config_action_text(vm->on_poweroff));
     if (vm->watchdog_ms)
         printf("  watchdog: to be fed every %u ms\n", vm->watchdog_ms);
+    if (vm->snapshot_ms)
+        printf("  golden snapshot: %u ms after a start, unless there is one\n", vm->snapshot_ms);
     if (vm->clock_runs)
         printf("  its clock runs on while it is paused\n");
     printf("  command line: %s\n", *vm->cmdline ? vm->cmdline : "(none)");

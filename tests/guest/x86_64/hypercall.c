@@ -23,7 +23,7 @@ void guest_main(void)
         check(true, "there are no calls on bare QEMU");
         return;
     }
-    check_eq(hypercall_number(HYPERCALL_COUNT), 2, "the number of calls");
+    check_eq(hypercall_number(HYPERCALL_COUNT), 3, "the number of calls");
     hypercall_words(HYPERCALL_UID, words);
     for (unsigned i = 0; i < 4; i++)
         wrong += words[i] != uid[i];
