@@ -103,6 +103,8 @@ void cpu_wait(void);
 void hypercall(void);
 /* The hypervisor's watchdog: false where there is none. */
 bool watchdog_feed(uint64_t ms);
+/* What a crash shall lead back to, HYPERCALL_READY: false where there is no such call. */
+bool hypervisor_ready(void);
 /* Gives the pCPU to another vCPU. */
 void cpu_yield(void);
 [[gnu::noreturn]] void power_off(void);

@@ -84,6 +84,7 @@ uint64_t smc(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
 #define PSCI_FEATURES        0x8400000aul
 #define SMCCC_VERSION        0x80000000ul
 #define CAISSON_WATCHDOG     0xc6000002ul
+#define CAISSON_READY        0xc6000003ul
 #define CAISSON_YIELD        0xc6000001ul /* Elsewhere refused, which does no harm. */
 
 #define PSCI_NOT_SUPPORTED   (-1)

@@ -216,6 +216,11 @@ bool watchdog_feed(uint64_t ms)
     return hvc(CAISSON_WATCHDOG, ms, 0, 0) == 0;
 }
 
+bool hypervisor_ready(void)
+{
+    return hvc(CAISSON_READY, 0, 0, 0) == 0;
+}
+
 void power_off(void)
 {
     hvc(PSCI_SYSTEM_OFF, 0, 0, 0);

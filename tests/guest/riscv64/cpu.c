@@ -282,6 +282,11 @@ bool watchdog_feed(uint64_t ms)
     return SBI3(SBI_CAISSON, SBI_CAISSON_WATCHDOG, ms, 0, 0).error == 0;
 }
 
+bool hypervisor_ready(void)
+{
+    return SBI3(SBI_CAISSON, SBI_CAISSON_READY, 0, 0, 0).error == 0;
+}
+
 void power_off(void)
 {
     SBI3(SBI_SRST, 0, 0, 0, 0);

@@ -91,6 +91,7 @@ uint64_t sbi_legacy(uint32_t extension, uint64_t a);
 #define SBI_DBCN                  0x4442434eu
 #define SBI_CAISSON               0x0a434149u /* Elsewhere refused, which does no harm. */
 #define SBI_CAISSON_WATCHDOG      2u
+#define SBI_CAISSON_READY         3u
 #define SBI_CAISSON_YIELD         1u
 
 #define SBI_SUCCESS               0

@@ -242,6 +242,11 @@ bool watchdog_feed(uint64_t ms)
     return is_caisson && hypercall_one(HYPERCALL_WATCHDOG, ms) == 0;
 }
 
+bool hypervisor_ready(void)
+{
+    return is_caisson && hypercall_one(HYPERCALL_READY, 0) == 0;
+}
+
 void cpu_yield(void)
 {
     if (is_caisson)

@@ -157,6 +157,7 @@ void cpu_expect(unsigned cpu);
 #define HYPERCALL_YIELD    0xc6000001u
 #define HYPERCALL_COUNT    0x8600ff00u
 #define HYPERCALL_WATCHDOG 0xc6000002u
+#define HYPERCALL_READY    0xc6000003u
 #define HYPERCALL_UID      0x8600ff01u
 
 /* --- bench_x86.S: VMMCALL, or VMCALL where that is the processor's. --- */
