@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The aarch64 guest's machine: how devices, timers and system registers reach the vCPUs. */
 #include "kernel/irq.h"
+#include "tests/host/state_rig.h"
 #include "tests/host/storm.h"
 #include "tests/host/vm_rig.h"
 #include "vcpu/machine_ops.h"
@@ -262,5 +263,42 @@ TEST(whatever_an_arm64_guest_asks_it_goes_on_or_restarts)
         rig_advance(test_random_below(vm->state == VM_RUNNING ? 100000 : 20000 * RIG_MS));
     }
     ASSERT(vm->start_count > 20);
+    rig_end();
+}
+
+static enum err timer_load(struct state_rig *rig, struct vcpu *vcpu)
+{
+    state_rig_load(rig, arch_ticks());
+    machine_aarch64.cpu_state(vcpu, &rig->state);
+    return state_rig_end(rig);
+}
+
+TEST(the_physical_timer_has_as_much_time_left_after_a_restore)
+{
+    static struct state_rig rig;
+    struct vm *vm = rig_running(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+
+    rig_irq_enable(vm, 0, PTIMER);
+    RIG_SCRIPT(vcpu, msr(CNTP_CVAL, arch_ticks() + 5 * RIG_MS), msr(CNTP_CTL, 1),
+               {.kind = EXIT_WFI});
+    rig_turns(2);
+    machine_aarch64.held(vcpu);
+    state_rig_save(&rig, arch_ticks());
+    machine_aarch64.cpu_state(vcpu, &rig.state);
+    ASSERT_OK(state_rig_end(&rig));
+    rig_advance(100 * RIG_MS);
+    machine_aarch64.reset(vm);
+    for (rig.limit = 0; rig.limit < rig.size; rig.limit++)
+        ASSERT_ERR(E_INVALID, timer_load(&rig, vcpu));
+    ASSERT_OK(timer_load(&rig, vcpu));
+    rig_irq_enable(vm, 0, PTIMER);
+    machine_aarch64.let_go(vcpu);
+    rig_advance(5 * RIG_MS - 1);
+    rig_turns(2);
+    ASSERT(!rig_irq_seen(vcpu, PTIMER));
+    rig_advance(1);
+    rig_turns(2);
+    ASSERT(rig_irq_seen(vcpu, PTIMER));
     rig_end();
 }

@@ -4,6 +4,7 @@
 #include "kernel/platform.h"
 #include "kernel/string.h"
 #include "mm/page.h"
+#include "tests/host/state_rig.h"
 #include "tests/host/storm.h"
 #include "tests/host/test.h"
 #include "tests/host/vm_rig.h"
@@ -547,4 +548,53 @@ TEST(whatever_a_guest_asks_of_the_riscv64_machine_it_goes_on)
         machine_riscv64.held(&vcpus[0]);
         finish();
     }
+}
+
+static struct state_rig rig;
+
+static enum err hart_state(bool load)
+{
+    (load ? state_rig_load : state_rig_save)(&rig, 0);
+    machine_riscv64.cpu_state(&vcpus[0], &rig.state);
+    return state_rig_end(&rig);
+}
+
+TEST(a_harts_timer_goes_on_after_a_restore)
+{
+    start(CONFIG_PLIC);
+    ASSERT_EQ(sbi(TIME, 0, 1000, 0, 0), 0);
+    machine_riscv64.held(&vcpus[0]);
+    ASSERT_OK(hart_state(false));
+    machine_riscv64.reset(&vm);
+    ASSERT_OK(hart_state(true));
+    machine_riscv64.let_go(&vcpus[0]);
+    fake_advance(999);
+    timer_expire();
+    ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 0);
+    fake_advance(1);
+    timer_expire();
+    ASSERT_EQ(line(0, VIRQ_LINE_TIMER), 1);
+    finish();
+}
+
+TEST(a_harts_interrupt_file_is_as_before_after_a_restore)
+{
+    uint64_t v = 1;
+
+    start(CONFIG_AIA);
+    ASSERT(csr(true, SIREG, 0x70, &v));
+    v = ~0ull;
+    ASSERT(csr(true, SIREG, 0xc0, &v));
+    mmio(0, true, IMSIC, 40);
+    ASSERT_OK(hart_state(false));
+    machine_riscv64.reset(&vm);
+    arch_virq_write(&vcpus[0].arch, VIRQ_LINE_EXTERNAL, 0);
+    ASSERT_OK(hart_state(true));
+    ASSERT_EQ(line(0, VIRQ_LINE_EXTERNAL), 1);
+    ASSERT_EQ(claim(), 40 << 16 | 40);
+    finish();
+    start(CONFIG_PLIC);
+    ASSERT_ERR(E_INVALID, hart_state(true));
+    ASSERT_STR(rig.state.why, "another interrupt controller");
+    finish();
 }
