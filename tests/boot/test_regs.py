@@ -46,12 +46,37 @@ def test_a_guest_finds_all_its_registers_that_were_taken_and_put_back(arch, fold
         judge(machine.text, lambda count: count)
 
 
+def test_a_guest_finds_all_its_registers_after_a_restore(arch, folder, host):
+    options, properties = HOSTS[host]
+    guest = vm("regs", "regs.img", "2M", **properties)
+    with Machine(arch, config(guest, console="prompt"), folder, **options) as machine:
+        machine.expect("regs: started")
+        machine.focus(1)
+        machine.expect("regs: round 0")
+        machine.prompt()
+        machine.command("snapshot regs here", "snapshot regs@here taken")
+        machine.focus(1)
+        machine.send("x")
+        machine.expect("regs: round 1", 20)
+        machine.prompt()
+        machine.command("restore regs here", "regs: back at snapshot regs@here")
+        for number in range(ROUNDS):
+            machine.focus(1)
+            machine.send("x")
+            machine.expect(f"regs: round {number + 1}|guest done", 20)
+        machine.expect(r"regs: powered off")
+        text = machine.text
+        assert len(re.findall("regs: round 1", text)) == 2
+        assert not re.findall("^FAIL.*", text, re.M), text
+
+
 def test_registers_are_shown_of_a_vm_that_is_paused(arch, folder):
     guest = vm("regs", "regs.img", MEMORY[arch])
     with Machine(arch, config(guest, console="prompt"), folder) as machine:
         machine.expect("regs: started")
         machine.focus(1)
         machine.expect("regs: round 0")
+        machine.quiet(1)  # It has filled them by then.
         machine.prompt()
         machine.command("regs regs 0", "regs is running: registers are shown of a VM that is ")
         machine.command("pause regs", "regs: paused")
