@@ -79,6 +79,7 @@ $O/vcpu/guest_acpi.c.o $(HOST)/unit/vcpu/guest_acpi.c.o: build/acpi/guest_acpi.h
 
 # What runs once, at the start of the machine or of a VM, is compiled for size.
 COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader% vcpu/report.c vcpu/vm%.c \
+          vcpu/caps.c vcpu/intent% \
           kernel/fdt% kernel/fmt.c kernel/log.c kernel/panic.c kernel/shell.c mm/memmap.c \
           mm/hostmap.c mm/page.c vcpu/chips/vcmos.c vcpu/chips/vpit.c vcpu/console% \
           vcpu/vsteal% vcpu/%state.c vcpu/snapshot% vcpu/vkvmclock.c kernel/sched_balance.c \
@@ -118,10 +119,12 @@ $O/caisson.elf: $O/caisson-2.elf
 # Programs that are linked with the kernel in place of boot/guests.c: each folder's sources, and its
 # guests in assembly. Nobody looks for symbols in them.
 PROGRAM_example := $(wildcard examples/*.c examples/*_$(ARCH).S)
-PROGRAMS        := example
+PROGRAM_conform := $(wildcard $(addprefix tests/conform/,*.c $(ARCH)/*.c $(ARCH)/*.S))
+PROGRAMS        := example conform
 PROGRAM_KERNEL  := $(filter-out $O/boot/guests.c.o $O/boot/pinned.c.o,$(OBJS))
 
-programs: $(PROGRAMS:%=$O/%.efi) $(if $(BOOT_ELF),$(PROGRAMS:%=$O/%-boot.elf)) ## in examples/
+PROGRAM_FILES := $(PROGRAMS:%=$O/%.efi) $(if $(BOOT_ELF),$(PROGRAMS:%=$O/%-boot.elf))
+programs: $(PROGRAM_FILES) ## what is linked in place of the runner of VMs (examples/)
 
 define program_rule
 $O/$1.elf: $(PROGRAM_KERNEL) $(PROGRAM_$1:%=$O/%.o) $O/hypervisor.lds $O/symtab-1.S
@@ -245,7 +248,7 @@ TEST_ARCHS := $(if $(filter file,$(origin ARCH)),$(ARCHS),$(ARCH))
 test: ## everything; the last line is the sum (ARCH=…, MACHINE=bochs for a part)
 	@tools/setup $(TEST_ARCHS) $(if $(filter x86_64,$(TEST_ARCHS)),bochs)
 	@tools/test-summary "$(MAKE) tidy" "$(MAKE) host-test" "$(MAKE) tool-test" \
-	    $(TEST_ARCHS:%="$(MAKE) boot-test ARCH=%")
+	    $(TEST_ARCHS:%="$(MAKE) boot-test ARCH=%") tools/conformance
 
 host-test: $(HOST)/unit-test ## unit tests on this machine, with sanitizers
 	@$<

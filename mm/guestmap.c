@@ -484,3 +484,75 @@ void guest_sync(struct guestmap *map, gpa_t addr, size_t size)
 
     assert(err == OK); /* The caller has written there. */
 }
+
+/* --- All of it --- */
+
+/* Where the region's memory begins in a dump; with index region_count: how much there is in all. */
+static uint64_t dump_start(const struct guestmap *map, unsigned index)
+{
+    uint64_t size = 0;
+
+    for (unsigned i = 0; i < index; i++)
+        if (guest_is_ours(map->regions[i].kind))
+            size += map->regions[i].size;
+    return size;
+}
+
+uint64_t guestmap_memory_size(struct guestmap *map)
+{
+    uint64_t size;
+
+    lock_take(&map->lock);
+    size = dump_start(map, map->region_count);
+    lock_drop(&map->lock);
+    return size;
+}
+
+uint64_t guestmap_dump_offset(struct guestmap *map, gpa_t addr)
+{
+    uint64_t offset = UINT64_MAX;
+    unsigned at;
+
+    lock_take(&map->lock);
+    if (guest_is_memory(map, addr, 1)) {
+        at = guestmap_index(map, addr.v);
+        offset = dump_start(map, at) + (addr.v - map->regions[at].base.v);
+    }
+    lock_drop(&map->lock);
+    return offset;
+}
+
+/* The first piece of memory at or above *addr, not larger than DUMP_PIECE. False: there is none. */
+#define DUMP_PIECE MIB
+static bool dump_next(struct guestmap *map, uint64_t *addr, uint64_t *size)
+{
+    bool found = false;
+
+    lock_take(&map->lock);
+    for (unsigned i = guestmap_index(map, *addr); i < map->region_count && !found; i++) {
+        const struct guest_region *region = &map->regions[i];
+
+        if (!guest_is_ours(region->kind))
+            continue;
+        found = true;
+        *addr = MAX(*addr, region->base.v);
+        *size = MIN(region->base.v + region->size - *addr, DUMP_PIECE);
+    }
+    lock_drop(&map->lock);
+    return found;
+}
+
+/* The lock is let go between pieces: others' accesses, and vCPUs that wait for it, go on. */
+enum err guestmap_dump(struct guestmap *map, void *to, uint64_t size)
+{
+    uint64_t left = guestmap_memory_size(map), addr = 0, piece;
+    char *at = to;
+
+    if (left > size)
+        return E_RANGE;
+    for (; left > 0; left -= piece, at += piece, addr += piece)
+        if (!dump_next(map, &addr, &piece) || piece > left ||
+            guest_read(map, gpa(addr), at, piece) != OK)
+            return E_ABSENT;
+    return OK;
+}

@@ -89,6 +89,15 @@ uint64_t guestmap_ram_size(const struct guestmap *map);
  * written. No vCPU runs.
  */
 bool guestmap_clear(struct guestmap *map, gpa_t *at, uint64_t size);
+/*
+ * All of RAM and ROM, in one piece: the regions behind each other by address, nothing between them.
+ * How much that is; where in it the memory at addr lies (UINT64_MAX: it is no memory); and a copy.
+ * E_RANGE: the buffer is smaller, nothing was copied. vCPUs may run: then the copy is of no single
+ * moment, and a region that is removed meanwhile makes it E_ABSENT.
+ */
+uint64_t guestmap_memory_size(struct guestmap *map);
+uint64_t guestmap_dump_offset(struct guestmap *map, gpa_t addr);
+enum err guestmap_dump(struct guestmap *map, void *to, uint64_t size);
 
 /*
  * Dirty tracking: which pages of 4 KiB of the RAM and ROM regions were written, by whomever: the

@@ -36,7 +36,7 @@ enum exit_kind {
     EXIT_INTERRUPT_WINDOW, /* x86: the guest can take what was asked for by arch_virq_set_control().
                             */
     EXIT_PREEMPTION_TIMER, /* The time of vcpu_step_until() is over, or (Arm) the guest's timer is
-                              due. A host interrupt is pending, as with EXIT_INTERRUPT. */
+                              due. To be handled as EXIT_INTERRUPT. */
     EXIT_INTERRUPT_END,    /* (i) end: the guest ended an interrupt. */
     EXIT_FAIL_ENTRY,       /* code: hardware refused to enter the guest. */
     EXIT_CANCELLED,        /* vcpu_cancel(). */

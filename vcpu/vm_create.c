@@ -10,6 +10,7 @@
 #include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "mm/page.h"
+#include "vcpu/caps.h"
 #include "vcpu/image.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
@@ -207,15 +208,17 @@ static enum err vm_make(struct vm *vm, const struct config_vm *config)
 
 enum err vm_create(const struct config_vm *config, struct vm **result)
 {
-    struct vm *vm;
-    enum err err = E_NOMEM;
+    struct vm *vm = NULL;
+    enum err err;
 
     assert(config->index < CONFIG_VMS_MAX);
     if (vms[config->index])
         return E_EXISTS;
-    vm = vm_alloc(sizeof(*vm));
-    if (vm)
-        err = vm_make(vm, config);
+    err = caps_check(config);
+    if (err == OK) {
+        vm = vm_alloc(sizeof(*vm));
+        err = vm ? vm_make(vm, config) : E_NOMEM;
+    }
     if (err != OK) {
         log_error("/vms/%s: not created: %s", config->name, err_text(err));
         if (vm)

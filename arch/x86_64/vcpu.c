@@ -38,7 +38,9 @@ enum err arch_vcpu_init(struct arch_vcpu *vcpu, const struct arch_vcpu_config *c
     vcpu->exec = &page->exec;
     code_forget(vcpu);
     err = virt_backend->init(vcpu);
-    if (err != OK)
+    if (err == OK)
+        arch_vcpu_start(vcpu, arch_entry(gpa(ARCH_RESET_VECTOR), 0));
+    else
         page_free(page, 0);
     return err;
 }

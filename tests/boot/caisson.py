@@ -289,8 +289,9 @@ class Bochs(Console):
     log complains about is shown when a test fails."""
 
     def __init__(self, dts, folder, limit=300, smp=2, ram=640, cpu="corei7_skylake_x",
-                 ips=3500000000):
-        program = pack("x86_64", dts, folder / "bochs.efi", efi=True)
+                 ips=3500000000, name=None):
+        program = (build("x86_64") / f"{name}.efi" if name else  # In place of the runner of VMs.
+                   pack("x86_64", dts, folder / "bochs.efi", efi=True))
         disk, self.complaints = folder / "bochs.img", folder / "bochs.log"
         subprocess.run([TOOL, "disk", program, "-o", disk], check=True, timeout=60)
         super().__init__(["env", f"SMP={smp}", f"MEM={ram}", f"CPU={cpu}", f"IPS={ips}",

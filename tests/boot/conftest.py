@@ -5,10 +5,12 @@ import subprocess
 
 import pytest
 
+import conformance
 from caisson import ROOT
 
 GUEST_ARCHS = ["aarch64", "riscv64", "x86_64"]
 checks = {"ok": 0}
+conform = conformance.Collector()
 
 
 def pytest_addoption(parser):
@@ -35,6 +37,21 @@ def pytest_collection_modifyitems(config, items):
         kept = [item for item in kept if getattr(item.module, "MACHINE", "qemu") == machine]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What a test proves of the conformance cases."""
+    outcome = yield
+    if call.when == "call" or outcome.get_result().failed:
+        arch = item.config.getoption("--arch")
+        bochs = getattr(item.module, "MACHINE", "") == "bochs"
+        backend = "vmx" if bochs else conformance.BACKENDS[arch]
+        conform.add(item.nodeid, backend, outcome.get_result().passed)
+
+
+def pytest_sessionfinish(session):
+    conform.write(session.config.getoption("--arch"))
 
 
 def sentence(nodeid):

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import conformance
 import hostile
 from caisson import ESCAPE, SHELL, Bochs, config, debian, vm
 from test_dirty import BITS, Watched, check_sets
@@ -93,3 +94,14 @@ def test_a_hostile_guest_does_not_disturb_its_neighbour_on_vmx(folder, count_che
     with Bochs(config(*vms), folder) as machine:
         machine.expect("steady: powered off", 300)
         judge(machine.text, count_checks)
+
+
+def test_a_purpose_built_hypervisor_runs_its_guest_by_hand_on_vmx(folder):
+    with Bochs(None, folder, smp=1, name="example") as machine:
+        machine.expect("the guest says: 12 \\* 12 is 144", 200)
+        machine.expect("example: destroyed", 30)
+
+
+def test_every_conformance_case_holds_on_vmx(folder):
+    with Bochs(None, folder, name="conform") as machine:
+        conformance.judge("x86_64", "vmx", machine, 250)

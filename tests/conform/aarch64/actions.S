@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a guest does to cause each exit, at EL1, MMU off. x20: HOLE. */
+        .macro act name
+        .globl  act_\name
+        .hidden act_\name
+act_\name:
+        .endm
+        .macro done reg
+        mov     x1, \reg
+        mov     x0, #0x77               /* CALL_DONE */
+        hvc     #0
+        b       .
+        .endm
+        .macro psci function
+        movz    x0, #:abs_g0:(\function & 0xffff)
+        movk    x0, #:abs_g1_nc:\function
+        hvc     #0
+        done    x0
+        .endm
+
+        .section .rodata
+        .globl  actions_start, actions_end
+        .hidden actions_start, actions_end
+        .balign 2048
+actions_start:
+        b       start
+        .org    actions_start + 8
+        .long   0                       /* Where to go. */
+start:  adr     x9, actions_start
+        ldr     w10, [x9, #8]
+        add     x9, x9, x10
+        adr     x11, vectors
+        msr     vbar_el1, x11
+        movz    x20, #0x1000
+        movk    x20, #0x1000, lsl #16
+        isb
+        br      x9
+
+        act hypercall
+        mov     x0, #0x1234
+        mov     x1, #1
+        mov     x6, #6
+        hvc     #5
+        done    x0
+        act mmio_read
+        ldrsh   x3, [x20]
+        done    x3
+        act mmio_write
+        movz    w3, #0x3344
+        movk    w3, #0x1122, lsl #16
+        str     w3, [x20]
+        done    x3
+        act sysreg_read
+        mrs     x3, id_aa64pfr0_el1
+        done    x3
+        act sysreg_write
+        movz    x3, #0x3344
+        movk    x3, #0x1122, lsl #16
+        msr     actlr_el1, x3
+        done    x3
+        act fetch
+        br      x20
+        act wfi
+        wfi
+        mov     x3, #1
+        done    x3
+        act wfe
+        sevl
+        wfe
+        wfe
+        mov     x3, #1
+        done    x3
+        act idle
+        mov     x1, #0
+        psci    0xc4000001
+        act cpu_up
+        mov     x1, #1
+        mov     x2, #0x40000000
+        mov     x3, #9
+        psci    0xc4000003
+        act cpu_down
+        psci    0x84000002
+        act system_down
+        psci    0x84000008
+        act system_reset
+        psci    0x84000009
+        act send_ipi
+        movz    x3, #0x0002             /* SGI 5 to Aff0 = 1. */
+        movk    x3, #0x0500, lsl #16
+        msr     s3_0_c12_c11_5, x3      /* ICC_SGI1R_EL1 */
+        mov     x3, #1
+        done    x3
+        act debug
+        mov     x3, #1
+        brk     #0x42
+        done    x3
+        act timer
+        mrs     x3, cntvct_el0
+        add     x3, x3, #1000
+        msr     cntv_cval_el0, x3
+        mov     x3, #1
+        msr     cntv_ctl_el0, x3
+        isb
+        b       .
+        act end
+        mov     x3, #0xff
+        msr     s3_0_c4_c6_0, x3        /* ICC_PMR_EL1 */
+        mov     x3, #1
+        msr     s3_0_c12_c12_7, x3      /* ICC_IGRPEN1_EL1 */
+        isb
+        mrs     x3, s3_0_c12_c12_0      /* ICC_IAR1_EL1 */
+        msr     s3_0_c12_c12_1, x3      /* ICC_EOIR1_EL1 */
+        isb
+        b       .
+        act nothing
+        .inst   0x04e0e3e3              /* cntd x3: of SVE, which is hidden. */
+        b       .
+        act spin
+        b       .
+        act count
+        movz    x3, #0x4002, lsl #16    /* RAM's base + COUNTER */
+0:      ldr     x4, [x3]
+        add     x4, x4, #1
+        str     x4, [x3]
+        b       0b
+        act break
+        movz    x3, #0x2000, lsl #16
+        ldr     w4, [x3]
+        b       .
+
+        /* Any exception of its own: what it was is told. */
+        .balign 2048
+vectors:
+        .rept 16
+        b       trap
+        .balign 128
+        .endr
+trap:   mrs     x3, esr_el1
+        lsr     x3, x3, #26
+        done    x3
+        .balign 8
+actions_end:

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the cases, and what they have in common: a VM that does one action, by hand or managed. */
+#include "tests/conform/conform.h"
+
+#include "boot/guests.h"
+#include "kernel/assert.h"
+#include "kernel/ipi.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/string.h"
+#include "vcpu/machine_ops.h"
+
+struct conform c;
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+#define CASE(name, text) {#name, case_##name},
+#define CASE_BOOT(name, text, tests)
+#include "tests/conform/cases.def"
+#undef CASE
+#undef CASE_BOOT
+};
+
+/* --- A VM --- */
+
+/* The image begins with a jump to what its first word says: so each action is an image. */
+static char image[8192];
+
+const struct config_vm *conform_config(enum action action, unsigned vcpus, unsigned cpu)
+{
+    size_t size = (size_t)(actions_end - actions_start);
+
+    assert(size <= sizeof(image));
+    memcpy(image, actions_start, size);
+    c.config = (struct config_vm){
+        CONFIG_VM_DEFAULTS,
+        .name = "case",
+        .memory_size = 2 * MIB,
+        .raw = true,
+        .irqchip = virt_caps.guest_msi ? CONFIG_AIA : CONFIG_PLIC,
+        .kernel = {.name = "actions", .data = image, .size = size},
+    };
+    c.config.cpu_count = vcpus;
+    for (unsigned i = 0; i < vcpus; i++)
+        c.config.affinity[i] = BIT(cpu);
+    c.config.load_address = 0;
+    if (actions[action].code) { /* The first instructions go to where this says. */
+        uint32_t offset = (uint32_t)(actions[action].code - actions_start);
+
+        memcpy(image + 8, &offset, sizeof(offset));
+    }
+    return &c.config;
+}
+
+enum err conform_create(enum action action, unsigned vcpus, unsigned cpu)
+{
+    enum err err = vm_create(conform_config(action, vcpus, cpu), &c.vm);
+
+    c.vcpu = err == OK ? &c.vm->vcpus[0] : NULL;
+    return err;
+}
+
+enum err conform_by_hand(enum action action)
+{
+    struct arch_entry entry;
+
+    TRY(conform_create(action, 1, this_cpu()->id));
+    TRY(vm_load(c.vm, &entry));
+    if (actions[action].entry)
+        entry.pc.v = actions[action].entry;
+    TRY(vcpu_set_entry(c.vcpu, entry));
+    return vcpu_bind(c.vcpu);
+}
+
+enum err conform_step(struct vcpu_exit *exit)
+{
+    uint64_t deadline = arch_ticks() + ticks_from_ns(STEP_MS * 1000000ull);
+
+    for (;;) {
+        TRY(vcpu_step_until(c.vcpu, deadline, exit));
+        if (exit->kind != EXIT_INTERRUPT)
+            break;
+        irq_handle();
+        ipi_run_work();
+    }
+    if (exit->kind == EXIT_PREEMPTION_TIMER)
+        irq_handle();
+    return OK;
+}
+
+bool conform_resumes(struct vcpu_exit *exit, uint64_t *result)
+{
+    if (exit->advance)
+        arch_vcpu_finish(&c.vcpu->arch, exit);
+    do {
+        if (conform_step(exit) != OK)
+            return false;
+    } while (exit->kind == EXIT_NOTHING);
+    *result = exit->call.args[0];
+    return exit->kind == EXIT_HYPERCALL && exit->call.nr == CALL_DONE;
+}
+
+/* --- Time passes --- */
+
+static void conform_breathe(void)
+{
+    irq_handle();
+    ipi_run_work();
+    arch_relax();
+}
+
+bool conform_wait_state(enum vm_state state)
+{
+    uint64_t end = arch_ticks() + ticks_from_ns(WAIT_MS * 1000000ull);
+
+    while (*(volatile enum vm_state *)&c.vm->state != state) {
+        if (arch_ticks() >= end)
+            return false;
+        conform_breathe();
+    }
+    return true;
+}
+
+void conform_pass_time(unsigned ms)
+{
+    uint64_t end = arch_ticks() + ticks_from_ns(ms * 1000000ull);
+
+    while (arch_ticks() < end)
+        conform_breathe();
+}
+
+bool conform_wait_count(uint64_t count)
+{
+    uint64_t end = arch_ticks() + ticks_from_ns(WAIT_MS * 1000000ull);
+
+    while (conform_counter() <= count) {
+        if (arch_ticks() >= end)
+            return false;
+        conform_breathe();
+    }
+    return true;
+}
+
+uint64_t conform_counter(void)
+{
+    uint64_t count = 0;
+
+    err_ignore(guest_read(&c.vm->map, gpa(c.vm->layout->ram_base + COUNTER), &count,
+                          sizeof(count))); /* It is RAM. */
+    return count;
+}
+
+/* --- The cases --- */
+
+/* False: it will not go, which is a failure of the case, and its memory is lost. */
+static bool conform_take_apart(void)
+{
+    if (!c.vm)
+        return true;
+    if (c.vcpu == vcpu_current() && vcpu_unbind(c.vcpu) != OK)
+        return false;
+    if (vm_is_up(c.vm) && vm_stop(c.vm, VM_STOP_ASKED) != OK)
+        return false;
+    if (c.vm->state != VM_CREATED && c.vm->state != VM_FAILED && !conform_wait_state(VM_STOPPED))
+        return false;
+    if (vm_destroy(c.vm) != OK)
+        return false;
+    c.vm = NULL;
+    c.vcpu = NULL;
+    return true;
+}
+
+/* A line of its own, whatever the log says meanwhile. */
+static void conform_case(unsigned i)
+{
+    c.failed = c.impossible = NULL;
+    cases[i].run();
+    if (!conform_take_apart() && !c.failed) {
+        c.failed = "the VM can be taken apart";
+        c.line = 0;
+    }
+    c.cases++;
+    if (c.failed) {
+        log_info("case %s: failed: line %u: %s", cases[i].name, c.line, c.failed);
+    } else if (c.impossible) {
+        c.skipped++;
+        log_info("case %s: not possible: %s", cases[i].name, c.impossible);
+    } else {
+        c.passed++;
+        log_info("case %s: passed", cases[i].name);
+    }
+}
+
+void guests_init(void)
+{
+    if (ARCH_MACHINE.init() != OK)
+        panic("the interrupts that guests need are not to be had");
+}
+
+void guests_start(const void *, uint64_t, const struct memmap *)
+{
+    log_info("conformance of %s on %s", virt_caps.backend, ARCH_NAME);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
+        conform_case(i);
+    log_info("conformance: %llu cases, %llu passed, %llu not possible", (unsigned long long)c.cases,
+             (unsigned long long)c.passed, (unsigned long long)c.skipped);
+    arch_machine_off();
+}

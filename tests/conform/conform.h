@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The conformance suite: one list of cases (cases.def), the same on every backend, run on the real
+ * hardware by a program in place of boot/guests.c. It prints a line for each: passed, failed with
+ * what did not hold, or not possible with the reason. Cases are C; what a guest does to cause an
+ * exit is in <arch>/actions.S, a few instructions each, and <arch>/actions.c says what to expect.
+ */
+#pragma once
+
+#include "kernel/irq.h"
+#include "kernel/percpu.h"
+#include "vcpu/arch_vcpu.h"
+#include "vcpu/machine.h"
+#include "vcpu/vm.h"
+
+/* What a guest can do. Not all of them can do all. */
+enum action {
+    ACT_HYPERCALL,
+    ACT_MMIO_READ,
+    ACT_MMIO_WRITE,
+    ACT_PIO_IN,
+    ACT_PIO_OUT,
+    ACT_SYSREG_READ,
+    ACT_SYSREG_WRITE,
+    ACT_FETCH, /* From where nothing is. */
+    ACT_HALT,
+    ACT_IDLE,
+    ACT_WFI,
+    ACT_WFE,
+    ACT_CPU_UP,
+    ACT_CPU_DOWN,
+    ACT_SEND_IPI,
+    ACT_SYSTEM_DOWN,
+    ACT_SYSTEM_RESET,
+    ACT_SHUTDOWN,
+    ACT_DEBUG,
+    ACT_WINDOW, /* A call with interrupts off, then on. */
+    ACT_TIMER,  /* Waits for its own timer, with interrupts off. */
+    ACT_END,    /* Ends an interrupt. */
+    ACT_FAIL,   /* Cannot be entered. */
+    ACT_NOTHING,
+    ACT_SPIN,
+    ACT_COUNT, /* Counts in its memory, at COUNTER behind its RAM's base, for ever. */
+    ACT_BREAK, /* A crash: touches where nothing is. */
+    ACTIONS,
+};
+
+struct action_info {
+    const char *code;    /* In actions.S; NULL: see why. */
+    const char *why;     /* Why it cannot be. */
+    const char *unseen;  /* Why the machine may do it without an exit. */
+    enum exit_kind kind; /* If not the one that the case is about. */
+    bool resumes;        /* It goes on when it is finished, and calls with CALL_DONE. */
+    uint64_t expect;     /* Of the exit: address, number, vector; see exits.c. */
+    uint64_t result;     /* What it tells with CALL_DONE, ANSWER having been given. */
+    uint64_t entry;      /* ACT_FAIL: where it begins. */
+    /* ACT_WINDOW, ACT_END: what the hypervisor does first, and afterwards. Bound. */
+    void (*before)(struct arch_vcpu *vcpu), (*after)(struct arch_vcpu *vcpu);
+};
+
+extern const struct action_info actions[ACTIONS]; /* <arch>/actions.c */
+extern const char actions_start[], actions_end[]; /* <arch>/actions.S */
+
+#define HOLE      0x10001000u /* Where nothing is, on all machines. */
+#define VALUE     0x11223344u /* What is written. */
+#define ANSWER    0xfffeu     /* What is read. */
+#define COUNTER   0x20000u
+#define CALL_DONE 0x77u
+#define CALL_TEST 0x1234u
+
+#define STEP_MS   100u /* A guest that has not exited by then does not. */
+#define WAIT_MS   3000u
+
+/* The case under way. */
+struct conform {
+    struct config_vm config;
+    struct vm *vm;
+    struct vcpu *vcpu; /* vCPU 0. */
+    const char *failed, *impossible;
+    unsigned line;
+    uint64_t passed, cases, skipped;
+};
+
+extern struct conform c;
+
+#define CHECK(what)                                                                                \
+    do {                                                                                           \
+        if (!(what)) {                                                                             \
+            c.failed = #what;                                                                      \
+            c.line = __LINE__;                                                                     \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+#define CHECK_ERR(err, what) CHECK((what) == (err))
+#define CHECK_OK(what)       CHECK_ERR(OK, what)
+#define IMPOSSIBLE(reason)                                                                         \
+    do {                                                                                           \
+        c.impossible = (reason);                                                                   \
+        return;                                                                                    \
+    } while (0)
+
+/* A case: cases.def declares all of them. */
+#define CASE(name, text) void case_##name(void);
+#define CASE_BOOT(name, text, tests)
+#include "tests/conform/cases.def"
+#undef CASE
+#undef CASE_BOOT
+
+/* A configuration of so many vCPUs, all on that pCPU, that does this. */
+const struct config_vm *conform_config(enum action action, unsigned vcpus, unsigned cpu);
+/* Made of it, in c.vm; taken apart at the end of the case. */
+enum err conform_create(enum action action, unsigned vcpus, unsigned cpu);
+/* And loaded, vCPU 0 bound at its beginning, on this pCPU. */
+enum err conform_by_hand(enum action action);
+/* Until an exit that is not a host interrupt's; EXIT_PREEMPTION_TIMER: none came in STEP_MS. */
+enum err conform_step(struct vcpu_exit *exit);
+/* It is finished, and the guest goes on until it calls with CALL_DONE; what it tells. False: not
+ * so. */
+bool conform_resumes(struct vcpu_exit *exit, uint64_t *result);
+/* Waits, as the scheduler would on this pCPU. False: WAIT_MS are over. */
+bool conform_wait_state(enum vm_state state);
+void conform_pass_time(unsigned ms);
+/* Waits until the guest's counter is above that. */
+bool conform_wait_count(uint64_t count);
+/* The guest's counter. */
+uint64_t conform_counter(void);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the actions of a RISC-V guest are to cause. */
+#include "tests/conform/conform.h"
+
+#define X(name) extern const char act_##name[];
+X(hypercall)
+X(mmio_read)
+X(mmio_write)
+X(sysreg_read)
+X(sysreg_write)
+X(fetch)
+X(wfi)
+X(wfe)
+X(idle)
+X(cpu_up)
+X(cpu_down)
+X(system_down)
+X(system_reset)
+X(send_ipi)
+X(debug)
+X(end)
+X(nothing)
+X(spin)
+X(count)
+X(break)
+#undef X
+
+static const char x86_only[] = "the architecture has no such instruction";
+
+const struct action_info actions[ACTIONS] = {
+    [ACT_HYPERCALL] = {act_hypercall, .resumes = true, .expect = 6, .result = ANSWER},
+    [ACT_MMIO_READ] = {act_mmio_read, .resumes = true, .expect = 28,
+                       .result = (uint64_t)(int16_t)ANSWER},
+    [ACT_MMIO_WRITE] = {act_mmio_write, .resumes = true, .result = VALUE},
+    [ACT_PIO_IN] = {.why = x86_only},
+    [ACT_PIO_OUT] = {.why = x86_only},
+    [ACT_SYSREG_READ] = {act_sysreg_read, .resumes = true, .expect = 0x15c, .result = ANSWER},
+    [ACT_SYSREG_WRITE] = {act_sysreg_write, .resumes = true, .expect = 0x151, .result = VALUE},
+    [ACT_FETCH] = {act_fetch},
+    [ACT_HALT] = {.why = x86_only},
+    [ACT_IDLE] = {act_idle, .resumes = true},
+    [ACT_WFI] = {act_wfi, .resumes = true, .result = 1},
+    [ACT_WFE] = {act_wfe, .resumes = true, .result = 1, .unseen = "this hart's WRS does not trap"},
+    [ACT_CPU_UP] = {act_cpu_up, .resumes = true, .expect = 0x80200000},
+    [ACT_CPU_DOWN] = {act_cpu_down},
+    [ACT_SEND_IPI] = {act_send_ipi, .resumes = true},
+    [ACT_SYSTEM_DOWN] = {act_system_down},
+    [ACT_SYSTEM_RESET] = {act_system_reset},
+    [ACT_SHUTDOWN] = {.why = "a fault in a handler is one more fault, without end"},
+    [ACT_DEBUG] = {act_debug, .resumes = true, .result = 1},
+    [ACT_WINDOW] = {.why = "a line in hvip stays high until the interrupt can be taken"},
+    [ACT_TIMER] = {.why = "with Sstc it raises a line in hvip by itself, without an exit; without, "
+                          "it is a timer of the hypervisor's"},
+    [ACT_END] = {act_end, .resumes = true, .expect = UINT32_MAX, .result = 1},
+    [ACT_FAIL] = {.why = "SRET to VS-mode or VU-mode is not refused"},
+    [ACT_NOTHING] = {act_nothing},
+    [ACT_SPIN] = {act_spin},
+    [ACT_COUNT] = {act_count},
+    [ACT_BREAK] = {act_break},
+};
