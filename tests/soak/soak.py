@@ -50,6 +50,9 @@ class Count:
         self.machine.send("p")
         self.machine.expect("pause: at most", 30)
         self.machine.prompt()
+        wrong = re.search(r"steady: crashed|not paused|panic|assertion.*", self.machine.text)
+        if wrong:
+            self.machine.fail(f"the console says '{wrong.group(0)}'")
         if pages != self.pages:
             self.machine.fail(f"{self.pages} pages were free, and now {pages}")
 
