@@ -69,8 +69,8 @@ static bool run_ram(struct vcpu *vcpu, struct vcpu_exit *exit)
 /* Ports where nothing is read as ones, and take no writes, as a PC's bus does. */
 static void run_pio(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
-    struct bus_hint hint = {};
-    struct vdev *dev = bus_find(&vcpu->vm->ports, exit->pio.port, exit->pio.width, &hint);
+    struct vdev *dev =
+        bus_find(&vcpu->vm->ports, exit->pio.port, exit->pio.width, &vcpu->ports_hint);
 
     if (exit->kind == EXIT_PIO_OUT && dev)
         dev->ops->write(dev, vcpu->index, exit->pio.port - dev->base, exit->pio.width,

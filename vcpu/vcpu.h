@@ -67,7 +67,7 @@ struct vcpu {
     unsigned index;
     _Atomic(enum vcpu_state) state;
     _Atomic uint32_t requests; /* enum vcpu_request */
-    struct bus_hint bus_hint;
+    struct bus_hint bus_hint, ports_hint;
     struct sched_entity sched;
     struct virq_queue virq;
     _Atomic(enum vcpu_power) power;
