@@ -179,7 +179,7 @@ class Bench:
     def first(self, memory, ram):
         """The machine's clock at a guest's first instruction."""
         with self.machine(config(vm("bench", "bench.img", memory)), ram=ram) as machine:
-            return int(machine.expect(r"bench start (\d+)\r").group(1))
+            return int(machine.expect(r"bench start (\d+)\r").group(1)) % RTC_BASE
 
     def first_bare(self, ram):
         """The same when the guest is all that the emulator starts."""
