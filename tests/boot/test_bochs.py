@@ -99,7 +99,7 @@ def test_a_hostile_guest_does_not_disturb_its_neighbour_on_vmx(folder, count_che
 def test_a_purpose_built_hypervisor_runs_its_guest_by_hand_on_vmx(folder):
     with Bochs(None, folder, smp=1, name="example") as machine:
         machine.expect("the guest says: 12 \\* 12 is 144", 200)
-        machine.expect("example: destroyed", 30)
+        machine.expect("example: ended by hypercall", 30)
 
 
 def test_every_conformance_case_holds_on_vmx(folder):

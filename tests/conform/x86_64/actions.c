@@ -60,8 +60,9 @@ const struct action_info actions[ACTIONS] = {
     [ACT_TIMER] = {.why = "a guest's timer is its local APIC's, a timer of the hypervisor's"},
     [ACT_END] = {act_end, .resumes = true, .expect = UINT32_MAX, .result = 1},
     [ACT_FAIL] = {act_spin, .entry = (uint64_t)1 << 63,
-                  .unseen = "VMRUN takes an address that is none; what it refuses is refused "
-                            "before, by arch_vcpu_set_regs()"},
+                  .unseen =
+                      "an entry at an address that is none is taken; what is refused is refused "
+                      "before, by arch_vcpu_set_regs()"},
     [ACT_NOTHING] = {act_nothing, .resumes = true, .result = 1},
     [ACT_SPIN] = {act_spin},
     [ACT_COUNT] = {act_count},
