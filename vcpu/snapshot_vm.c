@@ -160,8 +160,7 @@ static void vcpus_state(struct vm *vm, struct state *s)
             arch_vcpu_set_time(&vcpu->arch, vm->started_ticks);
         vcpu_state_save_or_load(vcpu, s);
         registers_state(vcpu, s, regs);
-        if (vm->machine->cpu_state)
-            vm->machine->cpu_state(vcpu, s);
+        vm->machine->cpu_state(vcpu, s);
     }
     vm_free(regs, sizeof(*regs));
 }
@@ -191,8 +190,7 @@ void snapshot_vm_state(struct vm *vm, struct state *s)
     shape_state(vm, s);
     time_state(vm, s);
     vcpus_state(vm, s);
-    if (vm->machine->state)
-        vm->machine->state(vm, s);
+    vm->machine->state(vm, s);
     devices_state(&vm->bus, s);
     devices_state(&vm->ports, s);
 }

@@ -451,7 +451,9 @@ static enum err vm_stopped(struct vm *vm, [[maybe_unused]] enum err err)
     else if (!vm->keeps && vm_action(vm, vm->reason) == ACTION_RESTORE)
         snapshot_vm_claim(vm, vm->reason == VM_STOP_CRASH); /* Or it restarts. */
     log_info("%s: %s%s", vm->config->name, vm_reason_text(vm->reason),
-             restart ? ", restarting" : "");
+             !restart    ? ""
+             : vm->keeps ? ", going back to a snapshot"
+                         : ", restarting");
     vm_must_become(vm, VM_STOPPED);
     if (now)
         vm_must_become(vm, VM_STARTING);

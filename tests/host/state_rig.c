@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "vcpu/machine_ops.h"
+#include "vcpu/vm.h"
+
 struct rig_section {
     char name[STATE_NAME_MAX];
     uint32_t version;
@@ -61,4 +64,42 @@ enum err state_rig_end(struct state_rig *rig)
         rig->limit = rig->at;
     }
     return rig->state.err;
+}
+
+/* The machine's own, another device's, or none. */
+static bool is_elsewhere(const char *name)
+{
+    static const char *const names[] = {"GICv3 distributor",
+                                        "GICv3 redistributors",
+                                        "PLIC",
+                                        "APLIC",
+                                        "IMSIC",
+                                        "local APIC",
+                                        "I/O APIC",
+                                        "test device",
+                                        "port 61",
+                                        "ECAM",
+                                        "debug console"};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void bus_has_all(const struct bus *bus)
+{
+    for (unsigned i = 0; i < bus->count; i++) {
+        const struct vdev_ops *ops = bus->devices[i]->ops;
+
+        if ((ops->state != NULL) == is_elsewhere(ops->name))
+            test_fail(__FILE__, __LINE__, "%s has %s state", ops->name, ops->state ? "a" : "no");
+    }
+}
+
+void state_rig_has_all(const struct vm *vm)
+{
+    bus_has_all(&vm->bus);
+    bus_has_all(&vm->ports);
+    ASSERT(vm->machine->state && vm->machine->cpu_state);
 }

@@ -20,3 +20,7 @@ void state_rig_save(struct state_rig *rig, uint64_t now);
 void state_rig_load(struct state_rig *rig, uint64_t now);
 /* Ends it. OK: saved, or loaded and all of it used. */
 enum err state_rig_end(struct state_rig *rig);
+
+struct vm;
+/* Each device of the VM has a state, or is one whose state is the machine's, or that has none. */
+void state_rig_has_all(const struct vm *vm);

@@ -302,3 +302,9 @@ TEST(the_physical_timer_has_as_much_time_left_after_a_restore)
     ASSERT(rig_irq_seen(vcpu, PTIMER));
     rig_end();
 }
+
+TEST(each_device_of_an_aarch64_machine_is_in_its_snapshots)
+{
+    state_rig_has_all(rig_running(2));
+    rig_end();
+}

@@ -6,7 +6,6 @@
 #include "mm/page.h"
 #include "tests/host/state_rig.h"
 #include "tests/host/storm.h"
-#include "tests/host/test.h"
 #include "tests/host/vm_rig.h"
 #include "vcpu/chips/vns16550.h"
 #include "vcpu/machine.h"
@@ -77,6 +76,7 @@ static void start(enum config_irqchip irqchip)
     virt_caps.guest_msi = true;
     virt_caps.guest_files = 0;
     make_guest();
+    state_rig_has_all(&vm);
     ASSERT_OK(rig_bind(&vcpus[0]));
 }
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The machine of x86_64 guests, over a VM made by hand on the fake architecture. */
 #include "kernel/ipi.h"
-#include "kernel/percpu.h"
 #include "kernel/platform.h"
 #include "kernel/string.h"
 #include "mm/page.h"
 #include "tests/host/state_rig.h"
 #include "tests/host/storm.h"
-#include "tests/host/test.h"
 #include "tests/host/vm_rig.h"
 #include "vcpu/console.h"
 #include "vcpu/hypercall.h"
@@ -84,6 +82,7 @@ static void start_as(bool firmware)
     config = (struct config_vm){.name = "a", .cpu_count = VCPUS, .firmware = firmware};
     fake_advance(5000000);
     make_guest();
+    state_rig_has_all(&vm);
     vm.started_ticks = arch_ticks();
     ASSERT_OK(rig_bind(&vcpus[0]));
 }
