@@ -80,12 +80,13 @@ $O/vcpu/guest_acpi.c.o $(HOST)/unit/vcpu/guest_acpi.c.o: build/acpi/guest_acpi.h
 # What runs once, at the start of the machine or of a VM, is compiled for size.
 COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader% vcpu/report.c vcpu/vm%.c \
           vcpu/caps.c vcpu/intent% \
-          kernel/fdt% kernel/fmt.c kernel/log.c kernel/panic.c kernel/shell.c mm/memmap.c \
-          mm/hostmap.c mm/page.c vcpu/chips/vcmos.c vcpu/chips/vpit.c vcpu/console% \
+          kernel/fdt% kernel/fmt.c kernel/log.c kernel/option.c kernel/panic.c kernel/shell.c \
+          mm/memmap.c mm/hostmap.c mm/page.c vcpu/chips/vcmos.c vcpu/chips/vpit.c vcpu/console% \
           vcpu/vsteal% vcpu/%state.c vcpu/snapshot% vcpu/vkvmclock.c kernel/sched_balance.c \
           kernel/sched_table.c \
           $(addprefix arch/%/,cpu.c ioapic.c power.c smp.c trap.c) arch/%_check.c arch/%_print.c \
-          arch/%_regs.c arch/%/regs.c arch/%_fields.c vcpu/%_state.c vcpu/state.c,$(SRCS))
+          arch/%_regs.c arch/%/regs.c arch/%_fields.c arch/%_msr.c vcpu/%_state.c \
+          vcpu/state.c,$(SRCS))
 $(COLD:%=$O/%.o): CFLAGS += -Os
 
 # The compiler calls these by itself, after it has looked for what is used.

@@ -7,6 +7,7 @@
 #include "drivers/platform.h"
 #include "drivers/rtc.h"
 #include "kernel/log.h"
+#include "kernel/option.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/version.h"
@@ -15,6 +16,7 @@
 #include "mm/page.h"
 #include "mm/pt.h"
 #include "vcpu/arch_vcpu.h"
+#include "vcpu/config.h"
 #include "vcpu/console.h"
 
 #define STACK_SIZE (16 * KIB)
@@ -119,20 +121,37 @@ static void boot_this_cpu(void)
 }
 
 /* The configuration: packed into the EFI program, or the initrd of a direct start. */
-static void boot_guests(void)
+static const void *boot_config(uint64_t *size)
 {
     const struct platform_chosen *chosen = &boot_tree.chosen;
 
-    if (handoff)
-        guests_start((const void *)(uintptr_t)handoff->config, handoff->config_size, map);
-    else
-        guests_start((const void *)(uintptr_t)chosen->initrd_base, chosen->initrd_size, map);
+    *size = handoff ? handoff->config_size : chosen->initrd_size;
+    return (const void *)(uintptr_t)(handoff ? handoff->config : chosen->initrd_base);
+}
+
+/* Those of the configuration first: what is typed at a start is to win. */
+static void boot_options(void)
+{
+    uint64_t size;
+    const void *blob = boot_config(&size);
+
+    options_parse(config_options(blob, size));
+    options_parse(handoff ? handoff->cmdline : boot_tree.chosen.bootargs);
+}
+
+static void boot_guests(void)
+{
+    uint64_t size;
+    const void *blob = boot_config(&size);
+
+    guests_start(blob, size, map);
 }
 
 /* On a stack with a guard page. */
 static void boot_rest(void)
 {
     boot_platform();
+    boot_options();
     boot_number_cpus();
     boot_this_cpu();
     log_info("memory: %llu of %llu MiB free",

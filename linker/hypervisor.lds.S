@@ -51,6 +51,7 @@ SECTIONS
         *(.rodata .rodata.*)
         *(.data.rel.ro .data.rel.ro.*)
         *(.got .got.plt)
+        SET(boot_option)
         SET(shell_cmd)
         SET(uart_driver)
     } :rodata

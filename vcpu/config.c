@@ -289,7 +289,7 @@ static void hypervisor_read(struct config_reader *r)
 
     if (node < 0)
         return;
-    config_known(r, node, LIST("log", "console"), LIST(NULL));
+    config_known(r, node, LIST("log", "console", "options"), LIST(NULL));
     r->config->log_set = config_choice(r, node, "log", log_words, &level);
     if (r->config->log_set)
         r->config->log = (enum log_level)level;
@@ -301,6 +301,20 @@ static void hypervisor_read(struct config_reader *r)
     config_mistake(r, node, "console", "'console' is \"%s\", which is neither a VM nor \"prompt\"",
                    r->config->console);
     r->config->console = NULL;
+}
+
+const char *config_options(const void *blob, size_t limit)
+{
+    struct fdt fdt;
+    const char *text = NULL;
+    int node;
+
+    if (limit == 0 || fdt_open(&fdt, blob, limit) != OK)
+        return "";
+    node = fdt_node(&fdt, "/hypervisor");
+    if (node >= 0)
+        text = fdt_str(&fdt, node, "options");
+    return text ? text : "";
 }
 
 enum err config_parse(struct config *config, const void *blob, size_t limit,

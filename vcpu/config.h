@@ -132,6 +132,9 @@ struct config_report {
     unsigned count;       /* The parser counts. */
 };
 
+/* The boot options in a configuration, before it is parsed; "": none. */
+const char *config_options(const void *blob, size_t limit);
+
 /*
  * Parses; a VM with mistakes is left out of the result, the others are in it. E_INVALID: some
  * mistake was reported; E_ABSENT: not a configuration at all. limit: bytes that may be read at
