@@ -13,6 +13,7 @@
 
 struct arch_regs;
 struct fmt_sink;
+struct pcpu;
 
 /* How it is found out which memory a guest has written (mm/guestmap.h). */
 enum virt_dirty {
@@ -34,6 +35,8 @@ struct virt_caps {
     enum virt_dirty dirty;
     bool access_gva;         /* cause[1] of an access's exit is its guest-virtual address. */
     unsigned guest_files;    /* RISC-V: guest interrupt files of each pCPU, numbered from 1. */
+    bool apic;               /* x86: there is arch_apic_load(), */
+    bool apic_posted;        /* and arch_apic_send(). */
     uint32_t guest_file_irq; /* RISC-V: the host interrupt of arch_guest_file_watch(). */
 };
 
@@ -207,6 +210,38 @@ enum arch_virq_slot { VIRQ_SLOT_VECTOR, VIRQ_SLOT_NMI, VIRQ_SLOT_TPR };
 void arch_vcpu_set_apic(struct arch_vcpu *vcpu, bool enabled);
 /* exit->sysreg.addr of a write to CR8; value: in TPR format. MSRs have their own number. */
 #define ARCH_SYSREG_CR8      0xffff0008u
+/* The same of the end of a level-triggered vector, which is the value; see arch_apic_load(). */
+#define ARCH_SYSREG_APIC_END 0xffff000bu
+
+/*
+ * Where virt_caps.apic is set, the hardware takes the vectors of a local APIC in x2APIC mode, ends
+ * them, holds them back by the TPR and sends them to the vCPU itself, without an exit. Then
+ * VIRQ_SLOT_VECTOR and VIRQ_SLOT_TPR have no use. A bit for each vector, in words of 64.
+ */
+#define ARCH_APIC_WORDS      4u
+struct arch_apic {
+    uint64_t irr[ARCH_APIC_WORDS], isr[ARCH_APIC_WORDS];
+    uint64_t level[ARCH_APIC_WORDS]; /* Whose end is told, by EXIT_SYSREG_WRITE. */
+    uint32_t tpr;
+};
+/* Gives it to the hardware; NULL: software sees to it. Bound; after each bind, and to change it. */
+void arch_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic);
+/* What has become of it: irr, isr, tpr. Bound, after arch_apic_load(). */
+void arch_apic_store(const struct arch_vcpu *vcpu, struct arch_apic *apic);
+/* More vectors wait: bits of a word of irr; level: that of all its vectors. The same; so is: */
+void arch_apic_post(struct arch_vcpu *vcpu, unsigned word, uint64_t bits, uint64_t level);
+/* Whether one waits that the PPR does not hold back. */
+bool arch_apic_pending(struct arch_vcpu *vcpu);
+/*
+ * The vector waits, and the hardware takes it without an exit once it is told (true: it was not
+ * yet). What of them nobody has taken, from the first word to the last, is the caller's at last.
+ * Any pCPU.
+ */
+bool arch_apic_send(struct arch_vcpu *vcpu, unsigned vector);
+uint64_t arch_apic_take(struct arch_vcpu *vcpu, unsigned word);
+/* Tells the pCPU, on which it is bound and arch_apic_load() was done. */
+void arch_apic_notify(const struct pcpu *cpu);
+
 /* Guest-physical; what ARCH_MODE_LONG finds there is the loader's to write: page tables that map
  * the first 4 GiB one to one, and a GDT with code at 0x10 and data at 0x18. */
 #define ARCH_BOOT_GDT        0x8000u

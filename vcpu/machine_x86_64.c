@@ -26,33 +26,12 @@
 #define DEBUGCON_PORT  0x402u
 #define SIPI_SHIFT     12 /* A SIPI's vector is a page. [SDM 3, 10.4.4] */
 
-static struct machine_x86_64 *machine_of(const struct vm *vm)
-{
-    return vm->machine_state;
-}
-
-static struct x86_cpu *cpu_of(const struct vcpu *vcpu)
-{
-    return vcpu->machine_cpu;
-}
-
-static struct vlapic *lapic_of(const struct vcpu *vcpu)
-{
-    return cpu_of(vcpu)->lapic;
-}
-
 const struct vlapic *x86_64_lapic(const struct vcpu *vcpu)
 {
     return lapic_of(vcpu);
 }
 
 /* --- Time --- */
-
-/* The guest's TSC. */
-static uint64_t cpu_now(const struct x86_cpu *cpu)
-{
-    return arch_ticks() - cpu->vcpu->vm->started_ticks + cpu->adjust;
-}
 
 static void cpu_timer_arm(struct x86_cpu *cpu)
 {
@@ -110,16 +89,22 @@ static void cpu_set_adjust(struct x86_cpu *cpu, uint64_t adjust)
     return 0;
 }
 
-/* The same for a vector. */
+/* The same for a vector; the hardware takes all that wait. */
 static uint64_t cpu_inject_vector(struct vcpu *vcpu, unsigned vector)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
+    bool tick;
 
-    if (!(arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR)))
+    if (unlikely(cpu->hardware)) {
+        tick = vlapic_hand_on(cpu->lapic, &vcpu->arch);
+    } else if (arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR)) {
+        tick = vlapic_accept(cpu->lapic, vector);
+        arch_virq_write(&vcpu->arch, VIRQ_SLOT_VECTOR, vector);
+    } else {
         return BIT(VIRQ_SLOT_VECTOR);
-    if (vlapic_accept(cpu->lapic, vector))
+    }
+    if (tick)
         vlapic_timer_taken(cpu->lapic, cpu_now(cpu));
-    arch_virq_write(&vcpu->arch, VIRQ_SLOT_VECTOR, vector);
     return 0;
 }
 
@@ -224,7 +209,7 @@ static bool machine_pending(struct vcpu *vcpu)
 
     if (atomic_load(&cpu->nmi))
         return true;
-    if (vlapic_highest(lapic_of(vcpu)) == 0)
+    if (cpu->hardware ? !arch_apic_pending(&vcpu->arch) : vlapic_highest(lapic_of(vcpu)) == 0)
         return false;
     return vcpu == vcpu_current() ? arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR)
                                   : cpu->can_take;
@@ -237,12 +222,13 @@ static uint64_t machine_deadline([[maybe_unused]] struct vcpu *vcpu)
 
 static void machine_bound(struct vcpu *vcpu)
 {
-    arch_virq_write(&vcpu->arch, VIRQ_SLOT_TPR, lapic_of(vcpu)->state.tpr);
+    x86_64_load_apic(vcpu);
     cpu_inject(vcpu);
 }
 
 static void machine_unbinding(struct vcpu *vcpu)
 {
+    x86_64_store_apic(vcpu);
     cpu_of(vcpu)->can_take = arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR);
 }
 
@@ -331,6 +317,8 @@ static bool machine_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
 
+    if (unlikely(cpu->hardware) && vlapic_is_loaded(msr))
+        return x86_64_read_loaded(vcpu, msr, value);
     if (is_lapic_msr(msr) || msr == VLAPIC_MSR_BASE)
         return vlapic_read_msr(lapic_of(vcpu), cpu_now(cpu), msr, value);
     if (msr == MSR_TSC)
@@ -344,22 +332,38 @@ static bool machine_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
     return true;
 }
 
-static bool machine_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+/* Its mode changes, perhaps: meanwhile software has the vectors. */
+static bool machine_write_base(struct vcpu *vcpu, uint64_t value)
+{
+    bool done;
+
+    x86_64_store_apic(vcpu);
+    done = vlapic_write_msr(lapic_of(vcpu), cpu_now(cpu_of(vcpu)), VLAPIC_MSR_BASE, value);
+    if (done)
+        arch_vcpu_set_apic(&vcpu->arch, value & VLAPIC_BASE_ENABLED);
+    x86_64_load_apic(vcpu);
+    cpu_inject(vcpu);
+    return done;
+}
+
+static bool machine_msr_write(struct vcpu *vcpu, const struct vcpu_exit *exit)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
+    uint32_t msr = exit->sysreg.addr;
+    uint64_t value = exit->sysreg.value;
 
     if (likely(is_lapic_msr(msr))) {
         if (!vlapic_write_msr(lapic_of(vcpu), cpu_now(cpu), msr, value))
             return false;
         lapic_changed(vcpu);
     } else if (msr == VLAPIC_MSR_BASE) {
-        if (!vlapic_write_msr(lapic_of(vcpu), cpu_now(cpu), msr, value))
-            return false;
-        arch_vcpu_set_apic(&vcpu->arch, value & VLAPIC_BASE_ENABLED);
-        lapic_changed(vcpu);
-    } else if (msr == ARCH_SYSREG_CR8) {
+        return machine_write_base(vcpu, value);
+    } else if (msr == ARCH_SYSREG_CR8 && !cpu->hardware) {
         vlapic_write_cr8(lapic_of(vcpu), value >> 4);
         lapic_changed(vcpu);
+    } else if (msr == ARCH_SYSREG_APIC_END && !exit->advance) { /* Not by WRMSR. */
+        vlapic_level_end(lapic_of(vcpu), (unsigned)value);
+        cpu_inject(vcpu);
     } else if (msr == MSR_TSC) {
         cpu_set_adjust(cpu, cpu->adjust + value - cpu_now(cpu));
         lapic_changed(vcpu);
@@ -379,7 +383,7 @@ static bool machine_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 static bool machine_sysreg(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
     if (exit->kind == EXIT_SYSREG_WRITE)
-        return machine_msr_write(vcpu, exit->sysreg.addr, exit->sysreg.value);
+        return machine_msr_write(vcpu, exit);
     return machine_msr_read(vcpu, exit->sysreg.addr, &exit->sysreg.value);
 }
 
@@ -453,6 +457,7 @@ static enum err machine_create(struct vm *vm)
     m->vm = vm;
     m->owner = (struct vlapic_owner){
         .kick = machine_kick,
+        .post = x86_64_post,
         .nmi = machine_nmi,
         .init = machine_init_cpu,
         .startup = machine_startup,

@@ -15,10 +15,11 @@
 #include "vcpu/irqchip/vioapic.h"
 #include "vcpu/irqchip/vlapic.h"
 #include "vcpu/vkvmclock.h"
+#include "vcpu/vm.h"
 
 struct state;
-struct vcpu;
-struct vm;
+
+const struct vlapic *x86_64_lapic(const struct vcpu *vcpu);
 
 struct x86_cpu {
     struct vcpu *vcpu;
@@ -26,6 +27,7 @@ struct x86_cpu {
     _Atomic bool nmi; /* One waits. */
     bool can_take;    /* As of its unbinding: a vector ends its HLT. */
     bool window;      /* Asked of the backend, and perhaps not answered yet. */
+    bool hardware;    /* It has the vectors: arch_apic_load(). While bound. */
     uint64_t adjust;  /* TSC_ADJUST. */
     struct vkvmclock clock;
     uint64_t deadline; /* Of the local APIC's timer, in the guest's time. Own pCPU. */
@@ -48,7 +50,35 @@ struct machine_x86_64 {
     struct x86_cpu cpus[VLAPICS_MAX];
 };
 
-const struct vlapic *x86_64_lapic(const struct vcpu *vcpu);
+static inline struct machine_x86_64 *machine_of(const struct vm *vm)
+{
+    return vm->machine_state;
+}
+
+static inline struct x86_cpu *cpu_of(const struct vcpu *vcpu)
+{
+    return vcpu->machine_cpu;
+}
+
+static inline struct vlapic *lapic_of(const struct vcpu *vcpu)
+{
+    return cpu_of(vcpu)->lapic;
+}
+
+/* The guest's TSC. */
+static inline uint64_t cpu_now(const struct x86_cpu *cpu)
+{
+    return arch_ticks() - cpu->vcpu->vm->started_ticks + cpu->adjust;
+}
+
+/* machine_x86_64_apic.c: a local APIC in hardware. Bound, own pCPU; the hardware has its vectors
+ * after the first, if it can. */
+void x86_64_load_apic(struct vcpu *vcpu);
+void x86_64_store_apic(struct vcpu *vcpu);
+/* Of IRR, ISR, PPR, where the hardware has them and does not tell. */
+bool x86_64_read_loaded(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+/* See struct vlapic_owner. */
+void x86_64_post(struct vlapic_owner *owner, unsigned index, unsigned vector);
 
 /* machine_x86_64_state.c: of machine_ops. */
 void machine_x86_64_cpu_state(struct vcpu *vcpu, struct state *s);

@@ -129,6 +129,12 @@ void arch_ipi_send(struct pcpu *cpu)
     apic_send(cpu, VECTOR_IPI);
 }
 
+void arch_apic_notify(const struct pcpu *cpu)
+{
+    arch_mb();
+    apic_send(cpu, VECTOR_POSTED);
+}
+
 /* --- Setting up --- */
 
 enum err arch_irqchip_init(const struct platform *platform)
@@ -260,6 +266,11 @@ bool arch_irq_take(uint32_t *irq)
         case VECTOR_REMOTE:
             apic_write(APIC_EOI, 0);
             remote_answer();
+            continue;
+        case VECTOR_POSTED: /* It came outside of the guest. */
+            apic_write(APIC_EOI, 0);
+            if (this_cpu()->arch.virt.bound)
+                this_cpu()->arch.virt.bound->stale |= (uint8_t)VMX_STALE_POSTED;
             continue;
         }
         if (vector >= VECTOR_GSI) {

@@ -19,9 +19,10 @@ enum trap_vector {
 #define VECTOR_PIC       0x20u /* 16, of the two 8259, which are masked: only spurious ones. */
 #define VECTOR_GSI       0x30u /* VECTOR_GSI + n: global system interrupt n. */
 #define VECTOR_GSI_COUNT 0xc0u
-#define VECTOR_TIMER     0xf0u /* Of the local APIC, the most urgent but for these two: */
+#define VECTOR_TIMER     0xf0u /* Of the local APIC, the most urgent but for these: */
 #define VECTOR_REMOTE    0xf1u /* remote_call(), */
 #define VECTOR_IPI       0xf2u /* ipi_taken(). */
+#define VECTOR_POSTED    0xf3u /* arch_apic_notify(): VMX takes it without us in the guest. */
 #define VECTOR_SPURIOUS  0xffu /* Known to trap.S; never recorded, never ended. */
 
 /*

@@ -50,6 +50,8 @@ void arch_vcpu_free(struct arch_vcpu *vcpu)
 {
     assert(!vcpu->bound);
     page_free(vcpu->block, 0);
+    if (vcpu->apic_page)
+        page_free(vcpu->apic_page, 0);
     page_free(container_of(vcpu->fpu, struct vcpu_page, fpu[0]), 0);
 }
 
@@ -431,4 +433,37 @@ void arch_virq_set_control(struct arch_vcpu *vcpu, uint64_t value)
     if (likely(value == vcpu->wanted))
         return;
     virt_virq_set_control(vcpu, value);
+}
+
+/* SVM has none of it here, and virt_caps.apic says so. */
+void arch_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic)
+{
+    assert(vcpu->bound && vcpu->apic_page);
+    vmx_apic_load(vcpu, apic);
+}
+
+void arch_apic_store(const struct arch_vcpu *vcpu, struct arch_apic *apic)
+{
+    assert(vcpu->bound && vcpu->apic_on);
+    vmx_apic_store(vcpu, apic);
+}
+
+void arch_apic_post(struct arch_vcpu *vcpu, unsigned word, uint64_t bits, uint64_t level)
+{
+    vmx_apic_post(vcpu, word, bits, level);
+}
+
+bool arch_apic_pending(struct arch_vcpu *vcpu)
+{
+    return vmx_apic_pending(vcpu);
+}
+
+bool arch_apic_send(struct arch_vcpu *vcpu, unsigned vector)
+{
+    return vmx_apic_send(vcpu, vector);
+}
+
+uint64_t arch_apic_take(struct arch_vcpu *vcpu, unsigned word)
+{
+    return vmx_apic_take(vcpu, word);
 }

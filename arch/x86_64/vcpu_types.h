@@ -59,6 +59,10 @@ struct arch_virt_pcpu {
     bool asid_flush; /* SVM: numbers begin again: the next entry flushes all of them. */
 };
 
+/* VMX: what is to be seen to before the next entry. */
+#define VMX_STALE_PDPTES BIT(0) /* CR0, CR3, CR4 or EFER was set. */
+#define VMX_STALE_POSTED BIT(1) /* Other pCPUs have posted vectors. */
+
 struct arch_vcpu {
     uint64_t gpr[16];   /* By the encoding's number. Offsets known to assembly. */
     void *block;        /* SVM: its VMCB; VMX: its VMCS. */
@@ -94,9 +98,13 @@ struct arch_vcpu {
     /* VMX. */
     bool launched;            /* Since it was bound. */
     bool interrupted;         /* The exit came while the guest was taking an event. */
-    bool pdptes_stale;        /* CR0, CR3, CR4 or EFER was set. */
+    uint8_t stale;            /* VMX_STALE_*. */
+    bool apic_on;             /* Its VMCS has the local APIC in hardware; vmx_apic.c. */
     uint16_t vpid;            /* Its address space number. */
-    uint32_t cpu_controls;    /* As its VMCS has them. */
+    uint32_t cpu_controls;    /* As its VMCS has them, */
+    uint32_t cpu_controls2;   /* and these, but for the local APIC's. */
+    void *apic_page;          /* NULL: the hardware cannot. */
+    uint64_t apic_levels[4];  /* Vectors whose end exits, as its VMCS has them while apic_on. */
     uint64_t cr0_ours;        /* VMX_CR0_OURS, as the guest has written them. */
     uint64_t event;           /* To be injected at the next entry, as x86_regs.event. */
     uint64_t tpr;             /* What it reads as CR8, in TPR format. */

@@ -36,6 +36,7 @@ enum vmcs_width { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURA
 #define VMX_PIN_INTR          BIT(0)
 #define VMX_PIN_NMI           BIT(3)
 #define VMX_PIN_VIRTUAL_NMI   BIT(5)
+#define VMX_PIN_POSTED        BIT(7)
 
 /* Processor-based controls, first and second word. */
 #define VMX_CPU_INTR_WINDOW   BIT(2)
@@ -47,6 +48,7 @@ enum vmcs_width { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURA
 #define VMX_CPU_CR3_STORE     BIT(16)
 #define VMX_CPU_CR8_LOAD      BIT(19)
 #define VMX_CPU_CR8_STORE     BIT(20)
+#define VMX_CPU_TPR_SHADOW    BIT(21)
 #define VMX_CPU_NMI_WINDOW    BIT(22)
 #define VMX_CPU_IO            BIT(24)
 #define VMX_CPU_MSR_MAP       BIT(28)
@@ -55,15 +57,19 @@ enum vmcs_width { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURA
 #define VMX_CPU_SECOND        BIT(31)
 
 #define VMX_CPU2_EPT          BIT(1)
+#define VMX_CPU2_X2APIC       BIT(4) /* Its MSRs go to APIC_PAGE. */
 #define VMX_CPU2_RDTSCP       BIT(3)
 #define VMX_CPU2_VPID         BIT(5)
 #define VMX_CPU2_WBINVD       BIT(6)
 #define VMX_CPU2_UNRESTRICTED BIT(7)
+#define VMX_CPU2_APIC_READS   BIT(8) /* Of all its registers. */
+#define VMX_CPU2_VECTORS      BIT(9) /* Virtual-interrupt delivery. */
 #define VMX_CPU2_PAUSE_LOOP   BIT(10)
 #define VMX_CPU2_INVPCID      BIT(12)
 
 #define VMX_EXIT_SAVE_DEBUG   BIT(2)
 #define VMX_EXIT_HOST_LONG    BIT(9)
+#define VMX_EXIT_ACKNOWLEDGE  BIT(15) /* Of the host's interrupts. */
 #define VMX_EXIT_SAVE_PAT     BIT(18)
 #define VMX_EXIT_LOAD_PAT     BIT(19)
 #define VMX_EXIT_SAVE_EFER    BIT(20)
@@ -134,12 +140,14 @@ enum vmx_reason {
     VMX_REASON_MONITOR = 39,
     VMX_REASON_PAUSE = 40,
     VMX_REASON_MACHINE_CHECK = 41,
+    VMX_REASON_VECTOR_END = 45,
     VMX_REASON_EPT_VIOLATION = 48,
     VMX_REASON_EPT_MISCONFIGURED = 49,
     VMX_REASON_INVEPT = 50,
     VMX_REASON_INVVPID = 53,
     VMX_REASON_WBINVD = 54,
     VMX_REASON_XSETBV = 55,
+    VMX_REASON_APIC_WRITE = 56,
     VMX_REASON_VMFUNC = 59,
     VMX_REASONS = 65,
 };
@@ -161,5 +169,8 @@ enum vmx_reason {
 #define VMX_EPT_LINEAR_VALID BIT(7)
 #define VMX_EPT_TRANSLATED   BIT(8)  /* Clear: the access was to a page table of the guest. */
 #define VMX_EPT_IRET         BIT(12) /* It was by IRET, which has opened NMIs. */
+/* of the end of a vector, and of a write to the local APIC, */
+#define VMX_END_VECTOR       BITS(7, 0)
+#define VMX_APIC_OFFSET      BITS(11, 0)
 /* and of a debug exception: bits of DR6 that are set. */
 #define VMX_DEBUG_DR6        (BITS(3, 0) | BITS(14, 13))

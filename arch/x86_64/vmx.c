@@ -63,14 +63,7 @@ _Static_assert(VMCS_HOST_RSP == VMCS_HOST_RSP_, "known to assembly");
 
 #define EXCEPTIONS           (BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC))
 
-#define MSR_MAP_RANGE        0x2000u /* MSRs in each of the map's ranges, */
-#define MSR_MAP_HIGH         0x400u  /* the second of which is here, */
-#define MSR_MAP_WRITE        0x800u  /* and both again for writes. */
-
 struct vmx_host vmx_host;
-
-/* All guests' alike. Set up on the boot processor. */
-static alignas(PAGE_SIZE) uint8_t msr_map[PAGE_SIZE];
 
 /* --- What the processor has. --- */
 
@@ -202,6 +195,9 @@ static enum err vmx_find_paging(struct vmx_host *host)
         host->cpu2 &= (uint32_t)~VMX_CPU2_VPID;
     host->leaves_1gib = can & EPT_VPID_1GIB;
     host->dirty_bits = can & EPT_VPID_DIRTY;
+    host->apic = vmx_apic_find();
+    if (host->apic & VMX_APIC_POSTED)
+        host->exit |= (uint32_t)VMX_EXIT_ACKNOWLEDGE;
     return OK;
 }
 
@@ -237,29 +233,11 @@ static void vmx_fill_limits(struct vmx_host *host)
 
 /* --- Turning it on. --- */
 
-/* What an entry and an exit exchange, and what stays the guest's while it is bound. */
-static void vmx_fill_map(void)
-{
-    static const uint32_t passed[] = {
-        MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_STAR,    MSR_LSTAR,
-        MSR_CSTAR,       MSR_SFMASK,       MSR_FS_BASE,      MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-    };
-
-    memset(msr_map, 0xff, sizeof(msr_map));
-    for (unsigned i = 0; i < ARRAY_SIZE(passed); i++) {
-        uint32_t index = passed[i] & (MSR_MAP_RANGE - 1);
-        uint8_t *byte = &msr_map[(passed[i] < MSR_MAP_RANGE ? 0 : MSR_MAP_HIGH) + index / 8];
-
-        byte[0] &= (uint8_t) ~(1u << index % 8);
-        byte[MSR_MAP_WRITE] &= (uint8_t) ~(1u << index % 8);
-    }
-}
-
 static bool vmx_same(const struct vmx_host *a, const struct vmx_host *b)
 {
     return a->revision == b->revision && a->pin == b->pin && a->cpu == b->cpu &&
            a->cpu2 == b->cpu2 && a->exit == b->exit && a->entry == b->entry &&
-           a->leaves_1gib == b->leaves_1gib && a->dirty_bits == b->dirty_bits;
+           a->leaves_1gib == b->leaves_1gib && a->dirty_bits == b->dirty_bits && a->apic == b->apic;
 }
 
 static enum err vmx_probe(void)
@@ -272,7 +250,7 @@ static enum err vmx_probe(void)
     vmx_fill_limits(&found);
     if (this_cpu()->id == 0) {
         vmx_host = found;
-        vmx_fill_map();
+        vmx_fill_maps();
         virt_caps = (struct virt_caps){
             .backend = "vmx",
             .vcpus_max = 32,
@@ -280,7 +258,10 @@ static enum err vmx_probe(void)
             .gpa_bits = MIN(48u, found.limits.physical_bits),
             .virq_slots = VIRQ_SLOTS_MAX,
             .dirty = found.dirty_bits ? VIRT_DIRTY_BITS : VIRT_DIRTY_FAULTS,
+            .apic = found.apic & VMX_APIC_VECTORS,
+            .apic_posted = found.apic & VMX_APIC_POSTED,
         };
+        log_info("vmx: vectors of guests %s", vmx_apic_text(found.apic));
     } else if (!vmx_same(&found, &vmx_host)) {
         log_error("cpu%u has another VMX than cpu0", this_cpu()->id);
         return E_UNSUPPORTED;
@@ -387,7 +368,7 @@ static void vmx_init_guest(struct arch_vcpu *vcpu)
     uint64_t cr4 = guest_cpuid_cr4(&virt_guest_cpuid);
 
     vmwrite(VMCS_PIN_CONTROLS, vmx_host.pin);
-    vmwrite(VMCS_CPU_CONTROLS2, vmx_host.cpu2);
+    vmwrite(VMCS_CPU_CONTROLS2, vcpu->cpu_controls2);
     vmwrite(VMCS_EXIT_CONTROLS, vmx_host.exit);
     vmwrite(VMCS_ENTRY_CONTROLS, vmx_host.entry);
     vmwrite(VMCS_EXCEPTIONS, EXCEPTIONS);
@@ -398,7 +379,7 @@ static void vmx_init_guest(struct arch_vcpu *vcpu)
     vmwrite(VMCS_EXIT_MSR_LOADS, 0);
     vmwrite(VMCS_ENTRY_MSR_LOADS, 0);
     vmwrite(VMCS_LINK_POINTER, ~(uint64_t)0);
-    vmwrite(VMCS_MSR_MAP, ptr_to_phys(msr_map).v);
+    vmwrite(VMCS_MSR_MAP, ptr_to_phys(vmx_msr_map(false)).v);
     vmwrite(VMCS_EPT_POINTER, vmx_ept_pointer(vcpu));
     vmwrite(VMCS_CR0_MASK, VMX_CR0_OURS);
     vmwrite(VMCS_CR4_MASK, ~cr4);
@@ -407,7 +388,7 @@ static void vmx_init_guest(struct arch_vcpu *vcpu)
 }
 
 /* PAUSE loops are noticed by the hardware where it can, else each PAUSE is. */
-static void vmx_init_waits(const struct arch_vcpu *vcpu, uint32_t *cpu)
+static void vmx_init_waits(struct arch_vcpu *vcpu, uint32_t *cpu)
 {
     uint64_t may = msr_read(MSR_VMX_CPU2) >> 32;
 
@@ -416,7 +397,7 @@ static void vmx_init_waits(const struct arch_vcpu *vcpu, uint32_t *cpu)
     *cpu |= (uint32_t)VMX_CPU_HLT;
     if (!(may & VMX_CPU2_PAUSE_LOOP))
         return;
-    vmwrite(VMCS_CPU_CONTROLS2, vmx_host.cpu2 | VMX_CPU2_PAUSE_LOOP);
+    vcpu->cpu_controls2 |= (uint32_t)VMX_CPU2_PAUSE_LOOP;
     vmwrite(VMCS_PAUSE_GAP, PAUSE_GAP);
     vmwrite(VMCS_PAUSE_WINDOW, PAUSE_WINDOW);
 }
@@ -440,15 +421,20 @@ static enum err vmx_init(struct arch_vcpu *vcpu)
 
     if (!block)
         return E_NOMEM;
+    if (vmx_apic_init(vcpu) != OK) {
+        page_free(block, 0);
+        return E_NOMEM;
+    }
     block[0] = vmx_host.revision;
     vcpu->block = block;
     vcpu->vpid = vmx_vpid(vcpu);
+    vcpu->cpu_controls2 = vmx_host.cpu2;
     vcpu->asid_cpu = CPUS_MAX; /* It is new to all of them. */
     vmclear(block);
     vmx_borrow(vcpu);
     vmx_init_host();
-    vmx_init_guest(vcpu);
     vmx_init_waits(vcpu, &cpu);
+    vmx_init_guest(vcpu);
     vmx_set_cpu_controls(vcpu, cpu);
     vmx_give_back(vcpu);
     return OK;

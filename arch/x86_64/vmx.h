@@ -15,8 +15,13 @@ struct vmx_host {
     uint32_t revision;
     uint32_t pin, cpu, cpu2, exit, entry; /* Controls that guests begin with. */
     bool leaves_1gib, dirty_bits;
+    uint8_t apic; /* What it does of a guest's local APIC by itself: VMX_APIC_*. */
     struct vmx_limits limits;
 };
+
+#define VMX_APIC_VECTORS BIT(0) /* Takes and ends vectors, */
+#define VMX_APIC_READS   BIT(1) /* answers reads of what that changes, */
+#define VMX_APIC_POSTED  BIT(2) /* and takes those of other pCPUs while the guest runs. */
 
 extern struct vmx_host vmx_host;
 
@@ -59,6 +64,10 @@ void vmx_flush_stage2(struct arch_vcpu *vcpu);
 void vmx_flush_linear(struct arch_vcpu *vcpu);
 void vmx_set_cpu_controls(struct arch_vcpu *vcpu, uint32_t value);
 
+/* vmx_msr.c: what all guests do without an exit, and with the local APIC in hardware. */
+void vmx_fill_maps(void);
+const void *vmx_msr_map(bool apic);
+
 /* vmx_regs.c: registers and segments of virt_backend. */
 uint64_t vmx_reg(const struct arch_vcpu *vcpu, enum arch_reg reg);
 void vmx_set_reg(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t value);
@@ -83,6 +92,22 @@ void vmx_step_over(struct arch_vcpu *vcpu, unsigned length);
 /* As in struct virt_backend. */
 void vmx_trap_breakpoints(struct arch_vcpu *vcpu, bool on);
 void vmx_inject(struct arch_vcpu *vcpu, unsigned vector, bool has_error, uint32_t error);
+
+/* vmx_apic.c: see arch_apic_*(). */
+/* What this pCPU can and boot options leave of it: VMX_APIC_*. */
+uint8_t vmx_apic_find(void);
+const char *vmx_apic_text(uint8_t features);
+enum err vmx_apic_init(struct arch_vcpu *vcpu);
+void vmx_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic);
+void vmx_apic_store(const struct arch_vcpu *vcpu, struct arch_apic *apic);
+void vmx_apic_post(struct arch_vcpu *vcpu, unsigned word, uint64_t bits, uint64_t level);
+bool vmx_apic_pending(struct arch_vcpu *vcpu);
+bool vmx_apic_send(struct arch_vcpu *vcpu, unsigned vector);
+uint64_t vmx_apic_take(struct arch_vcpu *vcpu, unsigned word);
+/* Takes in what others have posted. Bound. */
+void vmx_apic_sync(struct arch_vcpu *vcpu);
+/* What the guest has written to the register at the offset. */
+uint32_t vmx_apic_written(const struct arch_vcpu *vcpu, unsigned offset);
 
 /* vmx_print.c */
 void vmx_print(const struct arch_vcpu *vcpu, struct fmt_sink *out);

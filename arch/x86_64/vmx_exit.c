@@ -5,8 +5,10 @@
  * [SDM 3, 26.1, 28.2 and appendix C]
  */
 #include "arch/x86_64/backend.h"
+#include "arch/x86_64/trap.h"
 #include "arch/x86_64/vcpu_exit.h"
 #include "arch/x86_64/vmx.h"
+#include "kernel/percpu.h"
 
 #define CR0_KNOWN                                                                                  \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |     \
@@ -272,10 +274,41 @@ static void exit_exception(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->code = VMX_REASON_EXCEPTION;
 }
 
+/* One that the exit has acknowledged is as if it had come in arch_irq_take(). */
+static void exit_interrupt(struct vcpu_exit *exit)
+{
+    uint8_t vector;
+
+    exit->kind = EXIT_INTERRUPT;
+    exit->advance = false;
+    if (!(vmx_host.exit & VMX_EXIT_ACKNOWLEDGE))
+        return;
+    vector = (uint8_t)field_get(VMCB_EVENT_VECTOR, vmread(VMCS_EXIT_EVENT));
+    if (likely(vector != VECTOR_SPURIOUS))
+        this_cpu()->arch.vector = vector;
+}
+
 static void exit_window(struct arch_vcpu *vcpu, struct vcpu_exit *exit, unsigned slot)
 {
     vmx_virq_set_control(vcpu, vcpu->wanted & ~BIT(slot));
     exit->kind = EXIT_INTERRUPT_WINDOW;
+}
+
+/* --- Of the local APIC in hardware: each comes after what the guest did. --- */
+
+static void exit_apic(struct vcpu_exit *exit, uint32_t addr, uint64_t value)
+{
+    exit->kind = EXIT_SYSREG_WRITE;
+    exit->sysreg.addr = addr;
+    exit->sysreg.both = false;
+    exit->sysreg.value = value;
+}
+
+static void exit_apic_write(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    unsigned offset = (unsigned)field_get(VMX_APIC_OFFSET, exit->cause[1]);
+
+    exit_apic(exit, MSR_X2APIC + offset / 16, vmx_apic_written(vcpu, offset));
 }
 
 /* --- The rare ones. --- */
@@ -309,6 +342,12 @@ static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, unsigned 
         return;
     case VMX_REASON_EXCEPTION:
         exit_exception(vcpu, exit);
+        return;
+    case VMX_REASON_VECTOR_END:
+        exit_apic(exit, ARCH_SYSREG_APIC_END, field_get(VMX_END_VECTOR, exit->cause[1]));
+        return;
+    case VMX_REASON_APIC_WRITE:
+        exit_apic_write(vcpu, exit);
         return;
     case VMX_REASON_NMI_WINDOW:
         exit_window(vcpu, exit, VIRQ_SLOT_NMI);
@@ -372,8 +411,7 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
 {
     switch (reason) {
     case VMX_REASON_INTR:
-        exit->kind = EXIT_INTERRUPT;
-        exit->advance = false;
+        exit_interrupt(exit);
         return;
     case VMX_REASON_RDMSR:
         exit_msr(vcpu, exit, false);
@@ -418,8 +456,10 @@ static void exit_decode(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint32_t
 {
     if (vcpu->flushes != virt_flushes(vcpu))
         vmx_flush_stage2(vcpu);
-    if (vcpu->pdptes_stale)
+    if (vcpu->stale & VMX_STALE_PDPTES)
         vmx_load_pdptes(vcpu);
+    if (vcpu->stale & VMX_STALE_POSTED)
+        vmx_apic_sync(vcpu);
 }
 
 /* The hardware forgets it when it exits. */
@@ -436,7 +476,7 @@ void vmx_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     uint64_t interrupted;
     uint32_t reason;
 
-    if (unlikely(vcpu->pdptes_stale || vcpu->flushes != virt_flushes(vcpu)))
+    if (unlikely(vcpu->stale || vcpu->flushes != virt_flushes(vcpu)))
         vmx_prepare(vcpu);
     if (vcpu->event)
         vmx_put_event(vcpu);

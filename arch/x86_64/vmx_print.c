@@ -32,11 +32,13 @@ static const char *const reasons[VMX_REASONS] = {
     [VMX_REASON_MONITOR] = "MONITOR",
     [VMX_REASON_PAUSE] = "PAUSE",
     [VMX_REASON_MACHINE_CHECK] = "machine check",
+    [VMX_REASON_VECTOR_END] = "end of a level-triggered vector",
     [VMX_REASON_EPT_MISCONFIGURED] = "EPT is not configured as it must be",
     [VMX_REASON_INVEPT] = "INVEPT",
     [VMX_REASON_INVVPID] = "INVVPID",
     [VMX_REASON_WBINVD] = "WBINVD",
     [VMX_REASON_XSETBV] = "XSETBV",
+    [VMX_REASON_APIC_WRITE] = "write to the local APIC",
     [VMX_REASON_VMFUNC] = "VMFUNC",
 };
 

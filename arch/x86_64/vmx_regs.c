@@ -139,7 +139,7 @@ void vmx_set_reg(struct arch_vcpu *vcpu, enum arch_reg reg, uint64_t value)
     vmx_give_back(vcpu);
     if (reg != REG_CR0 && reg != REG_CR3 && reg != REG_CR4 && reg != REG_EFER)
         return;
-    vcpu->pdptes_stale = true;
+    vcpu->stale |= (uint8_t)VMX_STALE_PDPTES;
     code_forget(vcpu);
     vmx_flush_linear(vcpu);
 }
@@ -195,10 +195,25 @@ static void vmx_read_pdptes(const struct arch_vcpu *vcpu, uint64_t cr3, uint64_t
     }
 }
 
+/* Processors without the local APIC in hardware lack its fields. */
+static bool field_is_there(enum vmcs_field field)
+{
+    if (field == VMCS_APIC_PAGE)
+        return vmx_host.apic;
+    if (field == VMCS_GUEST_VECTORS || (field >= VMCS_APIC_LEVELS0 && field <= VMCS_APIC_LEVELS3))
+        return vmx_host.apic & VMX_APIC_VECTORS;
+    if (field == VMCS_POSTED_VECTOR || field == VMCS_POSTED_REQUESTS)
+        return vmx_host.apic & VMX_APIC_POSTED;
+    return true;
+}
+
 void vmx_read_fields(struct vmx_fields *all)
 {
-    for (unsigned i = 0; i < VMCS_FIELDS; i++)
-        all->value[i] = vmread((enum vmcs_field)vmx_field_codes[i]);
+    for (unsigned i = 0; i < VMCS_FIELDS; i++) {
+        enum vmcs_field field = (enum vmcs_field)vmx_field_codes[i];
+
+        all->value[i] = field_is_there(field) ? vmread(field) : 0;
+    }
 }
 
 static void vmx_read_all(const struct arch_vcpu *vcpu, struct vmx_fields *all)
@@ -219,7 +234,7 @@ void vmx_get_all(const struct arch_vcpu *vcpu, struct x86_regs *regs)
             regs->reg[i] = vcpu->live[i];
     regs->reg[REG_CR8] = vmx_virq_read(vcpu, VIRQ_SLOT_TPR) >> 4;
     regs->event = vcpu->event;
-    if (vcpu->pdptes_stale && regs_in_pae(regs))
+    if ((vcpu->stale & VMX_STALE_PDPTES) && regs_in_pae(regs))
         vmx_read_pdptes(vcpu, regs->reg[REG_CR3], regs->pdpte);
 }
 
@@ -275,7 +290,7 @@ void vmx_set_all(struct arch_vcpu *vcpu, const struct x86_regs *regs)
             vcpu->live[i] = regs->reg[i];
     vcpu->cr0_ours = regs->reg[REG_CR0] & VMX_CR0_OURS;
     vcpu->event = regs->event;
-    vcpu->pdptes_stale = false;
+    vcpu->stale &= (uint8_t)~VMX_STALE_PDPTES;
     vmx_virq_write(vcpu, VIRQ_SLOT_TPR, regs->reg[REG_CR8] << 4);
 }
 
@@ -290,7 +305,7 @@ void vmx_load_pdptes(struct arch_vcpu *vcpu)
 {
     uint64_t entries[4];
 
-    vcpu->pdptes_stale = false;
+    vcpu->stale &= (uint8_t)~VMX_STALE_PDPTES;
     if (!(vmread(VMCS_GUEST_CR0) & CR0_PG) || !(vmread(VMCS_GUEST_CR4) & CR4_PAE) ||
         (vmread(VMCS_GUEST_EFER) & EFER_LMA))
         return;

@@ -23,6 +23,14 @@ ALONE = [("mmio", 1, ""), ("pio", 1, ""), ("exceptions", 1, ""), ("hypercall", 1
 # which others do not halt takes ten times as long.
 TIMED = [("clocks", 1, ""), ("timer", 2, "rounds=100"), ("ipi", 2, "rounds=50")]
 SLOW = {"cpu": "broadwell_ult", "ips": 200000000}
+POSTS = {"cpu": "corei7_skylake_x", "ips": 200000000}  # Posted interrupts.
+READER = ("irq", 1, "rounds=20")
+MESSENGER = ("ipi", 2, "rounds=50 both=0")
+# How vectors come to guests, with which boot options, on which processor.
+VECTORS = [("in hardware", "", SLOW, guest) for guest in TIMED]
+VECTORS += [("by software", "vmx.virtual-interrupts=off", SLOW, guest) for guest in TIMED]
+VECTORS += [("in hardware, reads by software", "vmx.apic-registers=off", SLOW, READER),
+            ("in hardware, posted", "", POSTS, MESSENGER)]
 # Without an instruction that is single-stepped and intercepted, at which Bochs' SVM ends.
 SVM_GUESTS = [("msr", 1, ""), ("modes", 1, ""), ("mmio", 1, "rounds=1")]
 SVM_CPU = "ryzen,add_features=svm"
@@ -56,9 +64,12 @@ def test_kilobyte_guests_on_one_processor_find_vmx_as_it_must_be(folder, count_c
         run(machine, ALONE, count_checks)
 
 
-@pytest.mark.parametrize("guest", TIMED, ids=lambda guest: guest[0])
-def test_clocks_timers_and_messages_of_a_guest_go_right_on_vmx(folder, count_checks, guest):
-    with Bochs(config(*vms_of([guest])), folder, **SLOW) as machine:
+@pytest.mark.parametrize("how,options,cpu,guest", VECTORS,
+                         ids=[f"{guest[0]}, {how}" for how, _, _, guest in VECTORS])
+def test_clocks_timers_and_messages_of_a_guest_go_right_on_vmx(folder, count_checks, how, options,
+                                                              cpu, guest):
+    with Bochs(config(*vms_of([guest]), options=options), folder, **cpu) as machine:
+        machine.expect(rf"vmx: vectors of guests {how}\r*\n", 240)
         run(machine, [guest], count_checks)
 
 

@@ -64,6 +64,10 @@ struct arch_vcpu {
     uint64_t slots[VIRQ_SLOTS_MAX]; /* As ICH_LR<n>_EL2. */
     uint64_t slots_busy;            /* By the test: bits of slots that are never empty. */
     uint64_t control;               /* As ICH_HCR_EL2. */
+    bool apic_loaded;               /* x86: arch_apic_load() with something, kept in: */
+    uint64_t apic_irr[4], apic_isr[4], apic_level[4];
+    uint32_t apic_tpr;
+    _Atomic uint64_t apic_posted[4];
 };
 
 struct arch_trap_frame {

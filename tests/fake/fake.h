@@ -18,7 +18,8 @@ struct fake_range {
 
 struct fake {
     /* What was asked. */
-    unsigned ipis; /* In all; per pCPU: struct arch_pcpu. */
+    unsigned apic_notifies; /* x86. */
+    unsigned ipis;          /* In all; per pCPU: struct arch_pcpu. */
     unsigned idles;
     unsigned cpu_starts;
     unsigned machine_offs, machine_resets;

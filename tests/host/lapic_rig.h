@@ -153,7 +153,8 @@ static inline void forget(void)
 static inline void start(unsigned count)
 {
     memset(&rig, 0, sizeof(rig));
-    rig.owner = (struct vlapic_owner){rig_kick, rig_nmi, rig_init, rig_startup, rig_timer, rig_eoi};
+    rig.owner =
+        (struct vlapic_owner){rig_kick, rig_nmi, rig_init, rig_startup, rig_timer, rig_eoi, NULL};
     rig.now = 1000;
     vlapics_init(&rig.all, count, &rig.owner);
     for (unsigned i = 0; i < count; i++) {

@@ -1,154 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The machine of x86_64 guests, over a VM made by hand on the fake architecture. */
-#include "kernel/ipi.h"
 #include "kernel/platform.h"
-#include "kernel/string.h"
-#include "mm/page.h"
+#include "tests/host/machine_x86_64_rig.h"
 #include "tests/host/state_rig.h"
 #include "tests/host/storm.h"
-#include "tests/host/vm_rig.h"
-#include "vcpu/console.h"
 #include "vcpu/hypercall.h"
-#include "vcpu/machine.h"
-#include "vcpu/machine_ops.h"
 #include "vcpu/vkvmclock.h"
-#include "vcpu/vm_impl.h"
-
-#define VCPUS    3u
-#define LAPIC    0xfee00000u
-#define IOAPIC   0xfec00000u
-#define VECTOR   0x51u
-#define UART_PIN 4u
-
-enum { TSC = 0x10, BASE = 0x1b, ADJUST = 0x3b, DEADLINE = 0x6e0, SVR = 0x80f, ICR = 0x830 };
-enum { LVT_TIMER = 0x832, X2APIC_EOI = 0x80b, TPR = 0x808, INITIAL_COUNT = 0x838 };
-enum { SLOT_VECTOR = BIT(VIRQ_SLOT_VECTOR), SLOT_NMI = BIT(VIRQ_SLOT_NMI) };
-/* Modes of an IPI, in the ICR. */
-enum { NMI = 4 << 8, INIT = 5 << 8, SIPI = 6 << 8, ASSERTED = 1 << 14 };
-
-static struct vm vm;
-static struct config_vm config;
-static struct vcpu vcpus[VCPUS];
-
-/* Guests run until an IPI comes, and then leave. */
-static bool run_guest(struct arch_vcpu *, struct vcpu_exit *exit)
-{
-    exit->kind = EXIT_INTERRUPT;
-    if (atomic_load(&this_cpu()->ipi_under_way))
-        ipi_taken();
-    else
-        atomic_store(&this_cpu()->sched.leave, true);
-    return true;
-}
-
-static void make_guest(void)
-{
-    memset(&vm, 0, sizeof(vm));
-    memset(vcpus, 0, sizeof(vcpus));
-    vm.config = &config;
-    vm.machine = &machine_x86_64;
-    vm.layout = machine_find("x86_64");
-    vm.state = VM_RUNNING;
-    vm.vcpus = vcpus;
-    vm.vcpu_count = VCPUS;
-    lock_init(&vm.lock, RANK_VM, "vm");
-    ASSERT_OK(guestmap_init(&vm.map, arch_stage2_format(), 1));
-    ASSERT_OK(guestmap_add(&vm.map, gpa(0), 2 * MIB, REGION_RAM, hpa(0)));
-    for (unsigned i = 0; i < VCPUS; i++) {
-        ASSERT_OK(vcpu_init(&vcpus[i], &vm, i, i, 16, true));
-        vcpus[i].arch.on_run = run_guest;
-        vcpus[i].held = false;
-        atomic_store(&vcpus[i].requests, 0);
-    }
-    vm_life_init(&vm);
-    vcpus[0].power = VCPU_ON;
-    vm.machine_state = page_alloc_zeroed(6);
-    ASSERT(machine_x86_64.state_size <= PAGE_SIZE << 6);
-    ASSERT_OK(machine_x86_64.create(&vm));
-    machine_x86_64.reset(&vm);
-}
-
-static void start_as(bool firmware)
-{
-    fake_ram(16 * MIB);
-    console_init(NULL);
-    for (unsigned i = 0; i < 4; i++) {
-        fake_be_cpu(i);
-        timer_init_cpu();
-        sched_init_cpu();
-        pcpus[i].online = true;
-    }
-    fake_be_cpu(0);
-    config = (struct config_vm){.name = "a", .cpu_count = VCPUS, .firmware = firmware};
-    fake_advance(5000000);
-    make_guest();
-    state_rig_has_all(&vm);
-    vm.started_ticks = arch_ticks();
-    ASSERT_OK(rig_bind(&vcpus[0]));
-}
-
-static void start(void)
-{
-    start_as(false);
-}
-
-static void finish(void)
-{
-    if (vcpu_current())
-        ASSERT_OK(vcpu_unbind(vcpu_current()));
-    machine_x86_64.destroy(&vm);
-    guestmap_destroy(&vm.map);
-}
-
-static bool write_msr(uint32_t msr, uint64_t value)
-{
-    struct vcpu_exit exit = {.kind = EXIT_SYSREG_WRITE, .sysreg = {.addr = msr, .value = value}};
-
-    return machine_x86_64.sysreg(vcpu_current(), &exit);
-}
-
-static uint64_t read_msr(uint32_t msr)
-{
-    struct vcpu_exit exit = {.kind = EXIT_SYSREG_READ, .sysreg = {.addr = msr}};
-
-    ASSERT(machine_x86_64.sysreg(vcpu_current(), &exit));
-    return exit.sysreg.value;
-}
-
-/* Software-enabled, in x2APIC mode. */
-static void enable_lapic(void)
-{
-    ASSERT(write_msr(BASE, read_msr(BASE) | BIT(10) | BIT(11)));
-    ASSERT(write_msr(SVR, 0x1ff));
-}
-
-static void mmio_write(uint64_t address, uint32_t value)
-{
-    struct bus_hint hint = {};
-    struct vdev *dev = bus_find(&vm.bus, address, 4, &hint);
-
-    ASSERT(dev != NULL);
-    dev->ops->write(dev, vcpu_current()->index, address - dev->base, 4, value);
-}
-
-static uint64_t port(bool write, unsigned number, unsigned width, uint64_t value)
-{
-    struct bus_hint hint = {};
-    struct vdev *dev = bus_find(&vm.ports, number, width, &hint);
-
-    ASSERT(dev != NULL);
-    if (!write)
-        return dev->ops->read(dev, 0, number - dev->base, width);
-    dev->ops->write(dev, 0, number - dev->base, width, value);
-    return 0;
-}
-
-static void advance(uint64_t ns)
-{
-    fake_advance(ns);
-    if (this_cpu()->arch.timer_deadline <= arch_ticks())
-        timer_expire();
-}
 
 static void turn(unsigned cpu)
 {
@@ -156,11 +13,6 @@ static void turn(unsigned cpu)
     sched_turn();
     ASSERT_EQ(this_cpu()->ranks_held, 0);
     fake_be_cpu(0);
-}
-
-static uint64_t slot(unsigned vcpu, enum arch_virq_slot which)
-{
-    return vcpus[vcpu].arch.slots[which];
 }
 
 /* What the hardware does with what is in the slot. */
@@ -512,20 +364,36 @@ TEST(a_call_that_there_is_not_returns_all_ones)
 
 TEST(whatever_a_guest_asks_of_the_x86_64_machine_it_goes_on)
 {
-    static const uint32_t msrs[] = {TSC,        BASE,           ADJUST, DEADLINE,   SVR,
-                                    ICR,        LVT_TIMER,      TPR,    X2APIC_EOI, INITIAL_COUNT,
-                                    0x83f,      0x83e,          0x837,  0x80d,      0x4b564d00,
-                                    0x4b564d01, ARCH_SYSREG_CR8};
+    static const uint32_t msrs[] = {TSC,
+                                    BASE,
+                                    ADJUST,
+                                    DEADLINE,
+                                    SVR,
+                                    ICR,
+                                    LVT_TIMER,
+                                    TPR,
+                                    X2APIC_EOI,
+                                    INITIAL_COUNT,
+                                    0x83f,
+                                    0x83e,
+                                    0x837,
+                                    0x80d,
+                                    0x4b564d00,
+                                    0x4b564d01,
+                                    ARCH_SYSREG_CR8,
+                                    ARCH_SYSREG_APIC_END};
     static const uint64_t calls[] = {HYPERCALL_COUNT};
     const struct storm storm = {msrs, ARRAY_SIZE(msrs), calls, ARRAY_SIZE(calls), 0x1000};
 
     for (unsigned i = 0; i < 2; i++) {
         test_random_seed(i);
+        virt_caps.apic = i == 1;
         start();
         storm_run(&storm, &vcpus[0], 50000);
         machine_x86_64.held(&vcpus[0]);
         finish();
     }
+    virt_caps.apic = false;
 }
 
 static struct state_rig states;

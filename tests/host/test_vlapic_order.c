@@ -19,6 +19,7 @@
 #define vlapic_error      scene_lapic_error
 #define vlapic_write_tpr  scene_lapic_write_tpr
 #define vlapic_end        scene_lapic_end
+#define vlapic_level_end  scene_lapic_level_end
 #define vlapic_send_icr   scene_lapic_send_icr
 #define vlapic_send_self  scene_lapic_send_self
 #undef atomic_fetch_or_explicit
@@ -33,6 +34,7 @@ void vlapic_init_reset(struct vlapic *lapic);
 bool vlapics_send(struct vlapics *all, const struct vlapic_message *message);
 bool vlapic_post(struct vlapic *lapic, uint8_t vector, bool level);
 void vlapic_write_cr8(struct vlapic *lapic, uint64_t value);
+void vlapic_level_end(struct vlapic *lapic, unsigned vector);
 bool vlapic_accept(struct vlapic *lapic, unsigned vector);
 #include "vcpu/irqchip/vlapic.c"
 

@@ -61,6 +61,13 @@ bool vlapic_accept(struct vlapic *lapic, unsigned vector)
     return unlikely(s->merging) && vector == (vlapic_get(&s->lvt[LVT_TIMER]) & LVT_VECTOR);
 }
 
+/* A level's end is the I/O APIC's to know. */
+void vlapic_level_end(struct vlapic *lapic, unsigned vector)
+{
+    if (!(vlapic_get(&lapic->state.svr) & SVR_NO_EOI))
+        lapic->all->owner->eoi(lapic->all->owner, (uint8_t)vector);
+}
+
 /* ["Signaling Interrupt Servicing Completion"] */
 void vlapic_end(struct vlapic *lapic)
 {
@@ -75,8 +82,8 @@ void vlapic_end(struct vlapic *lapic)
         s->isr_words &= ~(1u << vector / 64);
     update_ppr(s);
     level = atomic_load_explicit(&s->tmr[vector / 64], memory_order_relaxed) & bit;
-    if (level != 0 && !(vlapic_get(&s->svr) & SVR_NO_EOI))
-        lapic->all->owner->eoi(lapic->all->owner, (uint8_t)vector);
+    if (level != 0)
+        vlapic_level_end(lapic, vector);
 }
 
 /* --- Vectors that come in --- */
@@ -143,11 +150,25 @@ static bool vlapic_takes(const struct vlapic *lapic)
            (vlapic_get(&lapic->state.svr) & SVR_ENABLE);
 }
 
+/* The hardware gets edges alone: of a level, and of what was one, it has to tell the end. */
+[[gnu::noinline]] static bool vlapic_post_away(struct vlapic *lapic, unsigned vector)
+{
+    uint64_t tmr = atomic_load_explicit(&lapic->state.tmr[vector / 64], memory_order_relaxed);
+
+    if (vector < VECTOR_LEGAL || (tmr >> vector % 64 & 1))
+        return false;
+    lapic->all->owner->post(lapic->all->owner, lapic->index, vector);
+    return true;
+}
+
 /* From the vCPU with index self, or from elsewhere (VLAPIC_NONE). */
 static bool vlapic_take(struct vlapic *lapic, unsigned vector, bool level, unsigned self)
 {
     if (unlikely(!vlapic_takes(lapic)))
         return false;
+    if (unlikely(atomic_load_explicit(&lapic->posting, memory_order_relaxed)) && !level &&
+        lapic->index != self && vlapic_post_away(lapic, vector))
+        return true;
     if (vector_set(&lapic->state, vector, level) && lapic->index != self)
         lapic->all->owner->kick(lapic->all->owner, lapic->index);
     return vector >= VECTOR_LEGAL;

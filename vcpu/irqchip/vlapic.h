@@ -30,6 +30,8 @@
 #define VLAPIC_MSR_X2APIC   0x800u
 #define VLAPIC_MSR_LAST     0x8ffu
 
+struct arch_vcpu;
+
 struct vlapic_owner {
     /* Messages to a vCPU, on any pCPU, possibly with a lock of RANK_IRQCHIP held. kick: its IRR
      * has a new bit; never called for the vCPU whose access did it. */
@@ -42,6 +44,8 @@ struct vlapic_owner {
     void (*timer)(struct vlapic_owner *owner, unsigned index, uint64_t deadline);
     /* The end of a level-triggered interrupt, for the I/O APIC. Own pCPU. */
     void (*eoi)(struct vlapic_owner *owner, uint8_t vector);
+    /* In place of the IRR and a kick, while vlapic->posting: the hardware gets it. As kick. */
+    void (*post)(struct vlapic_owner *owner, unsigned index, unsigned vector);
 };
 
 /* All that a guest can observe; no pointers, so it can be saved and restored as it is. Bit per
@@ -67,7 +71,8 @@ struct vlapic_state {
 struct vlapic {
     struct vlapics *all;
     unsigned index;
-    uint64_t asked; /* By owner->timer. */
+    uint64_t asked;       /* By owner->timer. */
+    _Atomic bool posting; /* Vectors of other pCPUs go to owner->post. */
     struct vlapic_state state;
 };
 
@@ -165,3 +170,19 @@ static inline unsigned vlapic_highest(const struct vlapic *lapic)
  * return. True: vlapic_timer_taken() is to be told the time. Own pCPU. */
 bool vlapic_accept(struct vlapic *lapic, unsigned vector);
 void vlapic_timer_taken(struct vlapic *lapic, uint64_t now);
+
+/*
+ * vlapic_hardware.c: for hardware that takes vectors by itself (virt_caps.apic). Its vCPU is bound;
+ * own pCPU. False of vlapic_load(): not in x2APIC mode, so the vectors stay here.
+ */
+bool vlapic_load(struct vlapic *lapic, struct arch_vcpu *vcpu, uint64_t now);
+/* Hands on those that wait here; true: as vlapic_accept(). This, and the next, while the hardware
+ * has the others. */
+bool vlapic_hand_on(struct vlapic *lapic, struct arch_vcpu *vcpu);
+void vlapic_store(struct vlapic *lapic, struct arch_vcpu *vcpu);
+/* Takes back what was posted and not taken. Any pCPU. */
+void vlapic_collect(struct vlapic *lapic, struct arch_vcpu *vcpu);
+/* Whether reads of the MSR need vlapic_store() before: where the hardware does not answer them. */
+bool vlapic_is_loaded(uint32_t msr);
+/* The hardware has ended a level-triggered vector. */
+void vlapic_level_end(struct vlapic *lapic, unsigned vector);

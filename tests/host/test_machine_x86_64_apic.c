@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine of x86_64 guests where the hardware takes vectors by itself. */
+#include "tests/host/machine_x86_64_rig.h"
+
+static bool in_hardware(unsigned vector)
+{
+    return vcpus[0].arch.apic_irr[vector / 64] & BIT(vector % 64);
+}
+
+TEST(hardware_that_takes_vectors_gets_them_in_x2apic_mode_alone)
+{
+    virt_caps.apic = true;
+    start();
+    write_msr(SVR, 0x1ff);
+    ASSERT(!vcpus[0].arch.apic_loaded);
+    enable_lapic();
+    ASSERT(vcpus[0].arch.apic_loaded);
+    write_msr(ICR, VECTOR | 1 << 18);
+    ASSERT(in_hardware(VECTOR));
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), 0);
+    ASSERT(machine_x86_64.pending(&vcpus[0]));
+    ASSERT(!write_msr(ARCH_SYSREG_CR8, 0xf0)); /* No exit is made by CR8 then. */
+    ASSERT(write_msr(BASE, read_msr(BASE) & ~(BIT(10) | BIT(11)))); /* Off: it is software's. */
+    ASSERT(!vcpus[0].arch.apic_loaded);
+    virt_caps.apic = false;
+    finish();
+}
+
+TEST(vectors_in_hardware_come_back_when_their_vcpu_leaves_it)
+{
+    virt_caps.apic = true;
+    start();
+    enable_lapic();
+    write_msr(ICR, VECTOR | 1 << 18);
+    vcpus[0].arch.apic_isr[1] = BIT(VECTOR - 64 + 32); /* It took another one, */
+    vcpus[0].arch.apic_tpr = 0x20;                     /* and wrote its TPR. */
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    ASSERT(!machine_x86_64.pending(&vcpus[0])); /* The one in service is above it. */
+    vcpus[0].arch.apic_irr[VECTOR / 64] = vcpus[0].arch.apic_isr[1] = 0;
+    vcpus[0].arch.apic_tpr = 0;
+    ASSERT_OK(rig_bind(&vcpus[0]));
+    ASSERT(in_hardware(VECTOR));
+    ASSERT_EQ(vcpus[0].arch.apic_isr[1], BIT(VECTOR - 64 + 32));
+    ASSERT_EQ(vcpus[0].arch.apic_tpr, 0x20);
+    virt_caps.apic = false;
+    finish();
+}
+
+static bool posted(unsigned vector)
+{
+    return vcpus[0].arch.apic_posted[vector / 64] & BIT(vector % 64);
+}
+
+/* By the I/O APIC, which tells the vCPU of an edge. */
+static void raise_edge(void)
+{
+    port(true, 0x3f9, 1, 0);
+    port(true, 0x3f9, 1, 2);
+}
+
+static void start_posted(unsigned trigger)
+{
+    virt_caps.apic = virt_caps.apic_posted = true;
+    start();
+    enable_lapic();
+    mmio_write(IOAPIC, 0x10 + 2 * UART_PIN);
+    mmio_write(IOAPIC + 0x10, VECTOR | trigger);
+    vcpus[0].sched.cpu = 1; /* As if it ran there. */
+    fake.apic_notifies = 0;
+}
+
+static void finish_posted(void)
+{
+    vcpus[0].sched.cpu = 0;
+    virt_caps.apic = virt_caps.apic_posted = false;
+    finish();
+}
+
+TEST(a_vector_for_a_guest_that_runs_elsewhere_is_posted_to_its_hardware)
+{
+    start_posted(0);
+    raise_edge();
+    ASSERT(posted(VECTOR));
+    ASSERT_EQ(fake.apic_notifies, 1);
+    ASSERT(!(atomic_load(&vcpus[0].requests) & VCPU_REQ_IRQ));
+    raise_edge(); /* The hardware has been told. */
+    ASSERT_EQ(fake.apic_notifies, 1);
+    vcpus[0].sched.cpu = 0;
+    ASSERT_OK(vcpu_unbind(&vcpus[0])); /* Before it has taken it. */
+    ASSERT(!posted(VECTOR));
+    ASSERT(machine_x86_64.pending(&vcpus[0]));
+    raise_edge(); /* Unbound: the IRR of the model. */
+    ASSERT(!posted(VECTOR));
+    ASSERT_OK(rig_bind(&vcpus[0]));
+    ASSERT(in_hardware(VECTOR));
+    finish_posted();
+}
+
+TEST(a_vector_is_not_posted_where_it_would_not_be_seen)
+{
+    start_posted(BIT(15)); /* A level: its end is to be told. */
+    raise_edge();
+    ASSERT(!posted(VECTOR));
+    ASSERT(atomic_load(&vcpus[0].requests) & VCPU_REQ_IRQ);
+    finish_posted();
+    start_posted(0);
+    vcpus[0].sched.cpu = 0; /* Here: the guest does not run. */
+    atomic_store(&vcpus[0].requests, 0);
+    raise_edge();
+    ASSERT(!posted(VECTOR));
+    ASSERT_EQ(fake.apic_notifies, 0);
+    ASSERT(atomic_load(&vcpus[0].requests) & VCPU_REQ_IRQ);
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT(in_hardware(VECTOR));
+    finish_posted();
+}
+
+TEST(a_level_that_ends_in_hardware_is_told_to_the_io_apic)
+{
+    struct vcpu_exit wrmsr = {.kind = EXIT_SYSREG_WRITE,
+                              .advance = true,
+                              .sysreg = {.addr = ARCH_SYSREG_APIC_END, .value = VECTOR}};
+
+    virt_caps.apic = true;
+    start();
+    enable_lapic();
+    mmio_write(IOAPIC, 0x10 + 2 * UART_PIN);
+    mmio_write(IOAPIC + 0x10, VECTOR | BIT(15));
+    port(true, 0x3f9, 1, 2);
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT(in_hardware(VECTOR));
+    ASSERT(vcpus[0].arch.apic_level[VECTOR / 64] & BIT(VECTOR % 64));
+    vcpus[0].arch.apic_irr[VECTOR / 64] = 0; /* Taken, and ended with the line still high. */
+    write_msr(ARCH_SYSREG_APIC_END, VECTOR);
+    machine_x86_64.refresh(&vcpus[0]);
+    ASSERT(in_hardware(VECTOR));
+    ASSERT(!machine_x86_64.sysreg(&vcpus[0], &wrmsr)); /* A guest has no such MSR. */
+    virt_caps.apic = false;
+    finish();
+}
+
+TEST(a_periodic_timer_goes_on_when_hardware_has_its_tick)
+{
+    virt_caps.apic = true;
+    start();
+    enable_lapic();
+    write_msr(LVT_TIMER, VECTOR | 1 << 17);
+    write_msr(TIMER_DIVIDE, 11); /* By 1. */
+    write_msr(INITIAL_COUNT, 1000000);
+    for (unsigned i = 0; i < 3; i++) {
+        advance(1000000000);
+        machine_x86_64.refresh(&vcpus[0]);
+        ASSERT(in_hardware(VECTOR));
+        vcpus[0].arch.apic_irr[VECTOR / 64] = 0;
+    }
+    virt_caps.apic = false;
+    finish();
+}

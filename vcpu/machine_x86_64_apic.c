@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine of an x86_64 guest where the hardware has a local APIC: given when its vCPU is bound,
+ * taken back before it leaves, and posted to by other pCPUs meanwhile.
+ */
+#include "kernel/percpu.h"
+#include "vcpu/machine_x86_64.h"
+
+void x86_64_load_apic(struct vcpu *vcpu)
+{
+    struct x86_cpu *cpu = cpu_of(vcpu);
+
+    arch_virq_write(&vcpu->arch, VIRQ_SLOT_TPR, cpu->lapic->state.tpr);
+    if (virt_caps.apic)
+        cpu->hardware = vlapic_load(cpu->lapic, &vcpu->arch, cpu_now(cpu));
+}
+
+void x86_64_store_apic(struct vcpu *vcpu)
+{
+    if (cpu_of(vcpu)->hardware)
+        vlapic_store(lapic_of(vcpu), &vcpu->arch);
+    cpu_of(vcpu)->hardware = false;
+}
+
+/*
+ * Where it is bound is looked up after the posting, so that who binds it later finds what was
+ * posted; and again at the end, for it may have left, and come back elsewhere.
+ */
+void x86_64_post(struct vlapic_owner *owner, unsigned index, unsigned vector)
+{
+    struct machine_x86_64 *m = container_of(owner, struct machine_x86_64, owner);
+    struct vcpu *vcpu = &m->vm->vcpus[index];
+    struct vlapic *lapic = &m->lapics.cpu[index];
+    bool tell = arch_apic_send(&vcpu->arch, vector);
+    unsigned cpu = atomic_load(&vcpu->sched.cpu);
+
+    if (tell && cpu != this_cpu()->id)
+        arch_apic_notify(pcpu(cpu));
+    if (likely(atomic_load(&lapic->posting) && cpu != this_cpu()->id &&
+               cpu == atomic_load(&vcpu->sched.cpu)))
+        return;
+    vlapic_collect(lapic, &vcpu->arch);
+    vcpu_request(vcpu, VCPU_REQ_IRQ);
+}
+
+bool x86_64_read_loaded(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+    bool done;
+
+    x86_64_store_apic(vcpu);
+    done = vlapic_read_msr(lapic_of(vcpu), cpu_now(cpu_of(vcpu)), msr, value);
+    x86_64_load_apic(vcpu);
+    return done;
+}
