@@ -11,7 +11,8 @@ void x86_64_load_apic(struct vcpu *vcpu)
     struct x86_cpu *cpu = cpu_of(vcpu);
 
     arch_virq_write(&vcpu->arch, VIRQ_SLOT_TPR, cpu->lapic->state.tpr);
-    if (virt_caps.apic)
+    /* Who steps it by hand sees each end of an interrupt and each message as an exit. */
+    if (virt_caps.apic && vcpu->vm->state == VM_RUNNING)
         cpu->hardware = vlapic_load(cpu->lapic, &vcpu->arch, cpu_now(cpu));
 }
 

@@ -56,7 +56,7 @@ TEST(a_pcpu_has_one_vcpu_bound_at_most)
 
     fake_be_cpu(1);
     ASSERT_OK(rig_bind(&vm->vcpus[1]));
-    ASSERT_ERR(E_BUSY, rig_bind(&vm->vcpus[0]));
+    ASSERT_ERR(E_BUSY, vcpu_bind(&vm->vcpus[0]));
     ASSERT_ERR(E_STATE, vcpu_unbind(&vm->vcpus[0]));
     ASSERT_OK(vcpu_unbind(&vm->vcpus[1]));
     ASSERT_ERR(E_STATE, vcpu_unbind(&vm->vcpus[1]));

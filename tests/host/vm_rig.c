@@ -6,6 +6,7 @@
 #include "kernel/log.h"
 #include "kernel/platform.h"
 #include "vcpu/console.h"
+#include "vcpu/machine_ops.h"
 #include "vcpu/snapshot.h"
 
 #define SCRIPT_MAX 24u
@@ -181,13 +182,11 @@ struct vm *rig_running(unsigned vcpus)
 
 enum err rig_bind(struct vcpu *vcpu)
 {
-    enum vm_state state = vcpu->vm->state;
-    enum err err;
-
-    vcpu->vm->state = VM_CREATED;
-    err = vcpu_bind(vcpu);
-    vcpu->vm->state = state;
-    return err;
+    TRY(vcpu_set_state(vcpu, VCPU_READY));
+    arch_vcpu_bind(&vcpu->arch);
+    this_cpu()->guest = vcpu;
+    vcpu->vm->machine->bound(vcpu);
+    return OK;
 }
 
 void rig_script(struct vcpu *vcpu, const struct vcpu_exit *exits, unsigned count)

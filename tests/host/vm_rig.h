@@ -33,7 +33,7 @@ struct vm *rig_vm(const char *name, unsigned vcpus, unsigned first_cpu);
 struct vm *rig_vm_of(const struct config_vm *config);
 /* The same, started, its vCPU 0 having run. */
 struct vm *rig_running(unsigned vcpus);
-/* vcpu_bind() also of a managed VM's, as its run loop does. */
+/* As the scheduler binds a managed one: vcpu_bind() is for what is run by hand. */
 enum err rig_bind(struct vcpu *vcpu);
 /* Drops all VMs: at the end of each test. */
 void rig_end(void);
