@@ -48,7 +48,7 @@ static void boot_platform(void)
 {
     enum err err = E_ABSENT;
 
-    if (boot_tree.fdt.blob)
+    if (ARCH_FDT && boot_tree.fdt.blob)
         err = platform_from_fdt(&boot_tree.fdt);
     else if (handoff && handoff->rsdp)
         err = platform_from_acpi(handoff->rsdp);

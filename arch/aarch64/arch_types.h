@@ -8,6 +8,7 @@
 #define ARCH_NAME    "aarch64"
 #define ARCH_TAG     0x41363420u /* In register files and snapshots. */
 #define ARCH_MACHINE machine_aarch64
+#define ARCH_FDT     true /* Firmware may describe the machine by a device tree. */
 
 struct arch_vcpu;
 

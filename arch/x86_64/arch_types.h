@@ -8,6 +8,7 @@
 #define ARCH_NAME      "x86_64"
 #define ARCH_TAG       0x58363634u /* In register files and snapshots. */
 #define ARCH_MACHINE   machine_x86_64
+#define ARCH_FDT       false /* Firmware may describe the machine by a device tree. */
 
 #define ARCH_INSN_MAX  15u /* Bytes of an instruction. */
 

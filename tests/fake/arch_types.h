@@ -8,6 +8,7 @@
 #define ARCH_TAG       0x46u /* In register files and snapshots. */
 /* The portable model of the aarch64 machine; the fake has the slots of a GICv3. */
 #define ARCH_MACHINE   machine_aarch64
+#define ARCH_FDT       true
 
 #define VIRQ_SLOTS_MAX 16u
 #define ARCH_INSN_MAX  4u /* Bytes of an instruction. */
