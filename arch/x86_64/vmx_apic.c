@@ -3,8 +3,7 @@
  * The vectors of a guest's local APIC in the hardware, while it is in x2APIC mode: IRR, ISR, TPR
  * and PPR are in a page of their own. The processor takes the most urgent vector when the guest
  * can, ends it, and sends it to the guest itself, all without an exit. Ends of level-triggered
- * vectors exit. Used as a whole or not at all; posted interrupts are not, and in xAPIC mode
- * software does it. [SDM 3, chapter 30]
+ * vectors exit. In xAPIC mode software does it. [SDM 3, chapter 30]
  */
 #include "arch/x86_64/backend.h"
 #include "arch/x86_64/trap.h"

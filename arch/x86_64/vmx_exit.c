@@ -274,13 +274,18 @@ static void exit_exception(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     exit->code = VMX_REASON_EXCEPTION;
 }
 
+static void exit_pending(struct vcpu_exit *exit)
+{
+    exit->kind = EXIT_INTERRUPT;
+    exit->advance = false;
+}
+
 /* One that the exit has acknowledged is as if it had come in arch_irq_take(). */
 static void exit_interrupt(struct vcpu_exit *exit)
 {
     uint8_t vector;
 
-    exit->kind = EXIT_INTERRUPT;
-    exit->advance = false;
+    exit_pending(exit);
     if (!(vmx_host.exit & VMX_EXIT_ACKNOWLEDGE))
         return;
     vector = (uint8_t)field_get(VMCB_EVENT_VECTOR, vmread(VMCS_EXIT_EVENT));
@@ -476,6 +481,10 @@ void vmx_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
     uint64_t interrupted;
     uint32_t reason;
 
+    if (unlikely(this_cpu()->arch.vector)) { /* Acknowledged, and not taken yet. */
+        exit_pending(exit);
+        return;
+    }
     if (unlikely(vcpu->stale || vcpu->flushes != virt_flushes(vcpu)))
         vmx_prepare(vcpu);
     if (vcpu->event)
