@@ -120,7 +120,7 @@ def test_debian_is_told_how_much_of_its_time_another_vm_stole(arch, folder):
         _, stolen = busy()
         assert stolen - alone <= 2, (alone, stolen)  # Nobody else was there.
         machine.prompt()
-        machine.command("start spin")
+        machine.command("start spin", "spin: started")
         machine.at_shell(1)
         before, stat_before = busy(), ran(machine)
         machine.at_shell(1)
