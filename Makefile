@@ -119,13 +119,13 @@ $O/caisson.elf: $O/caisson-2.elf
 
 # Programs that are linked with the kernel in place of boot/guests.c: each folder's sources, and its
 # guests in assembly. Nobody looks for symbols in them.
-PROGRAM_example := $(wildcard examples/*.c examples/*_$(ARCH).S)
+PROGRAM_example := $(wildcard tools/example/*.c tools/example/*_$(ARCH).S)
 PROGRAM_conform := $(wildcard $(addprefix tests/conform/,*.c $(ARCH)/*.c $(ARCH)/*.S))
 PROGRAMS        := example conform
 PROGRAM_KERNEL  := $(filter-out $O/boot/guests.c.o $O/boot/pinned.c.o,$(OBJS))
 
 PROGRAM_FILES := $(PROGRAMS:%=$O/%.efi) $(if $(BOOT_ELF),$(PROGRAMS:%=$O/%-boot.elf))
-programs: $(PROGRAM_FILES) ## what is linked in place of the runner of VMs (examples/)
+programs: $(PROGRAM_FILES) ## what is linked in place of the runner of VMs (tools/example/)
 
 define program_rule
 $O/$1.elf: $(PROGRAM_KERNEL) $(PROGRAM_$1:%=$O/%.o) $O/hypervisor.lds $O/symtab-1.S

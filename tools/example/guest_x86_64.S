@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guest of examples/hypervisor.c: wherever it is loaded, in long mode, without a stack. It
+/* The guest of tools/example/hypervisor.c: wherever it is loaded, in long mode, without a stack. It
  * prints by port first, and by memory then; each vendor has its instruction for a call. */
         .section .rodata
         .globl  guest_start, guest_end

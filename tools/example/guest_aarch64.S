@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guest of examples/hypervisor.c: wherever it is loaded, at EL1, without a stack. */
+/* The guest of tools/example/hypervisor.c: wherever it is loaded, at EL1, without a stack. */
         .section .rodata
         .globl  guest_start, guest_end
         .hidden guest_start, guest_end
