@@ -206,7 +206,8 @@ $(HOST)/caisson: $(TOOL_OBJS)
 	@$(HOST_CC) -o $@ $^
 
 $(HOST)/unit-test: $(UNIT_OBJS) $O/symtab-1.S
-	@$(HOST_CC) $(UNIT_CFLAGS) -Wl,--defsym,_image_start=0 -o $@ $^ -lZydis
+	@$(HOST_CC) $(UNIT_CFLAGS) -Wl,--defsym,_image_start=0 -o $@ $(UNIT_OBJS) \
+	    $O/symtab-1.S -lZydis
 
 # --- Images to start. ---
 
