@@ -2,23 +2,13 @@
 /* Events of VMX, what an entry refuses, and EPT. Its exits are proved by guests on Bochs. */
 #include "arch/x86_64/guest_regs.h"
 #include "arch/x86_64/pt_ept.h"
-#include "arch/x86_64/vmx_check.h"
 #include "arch/x86_64/vmx_event.h"
 #include "kernel/string.h"
 #include "tests/host/refusal.h"
+#include "tests/host/vmx_rig.h"
 #include "vcpu/arch_vcpu.h"
 
-#define CR4_VMXE      BIT(13)
 #define NOT_CANONICAL BIT(47)
-
-static const struct vmx_limits limits = {
-    .cr0_ones = CR0_PE | CR0_NE | CR0_PG,
-    .cr0_may = UINT32_MAX,
-    .cr4_ones = CR4_VMXE,
-    .cr4_may = BITS(23, 0),
-    .efer = BIT(0) | EFER_LME | EFER_LMA | EFER_NXE,
-    .physical_bits = 40,
-};
 
 static struct vmx_fields fields;
 
@@ -88,7 +78,7 @@ static unsigned refused(const char *words)
 {
     struct refusal said = {.sink.put = refusal_put};
 
-    return refusal_says(&said, vmx_check(&fields, &limits, &said.sink), words);
+    return refusal_says(&said, vmx_check(&fields, &vmx_rig_limits, &said.sink), words);
 }
 
 #define REFUSES_OF(make, words, change)                                                            \

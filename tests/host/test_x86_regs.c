@@ -13,6 +13,7 @@
 #include "arch/x86_64/vmx_fields.h"
 #include "kernel/fmt.h"
 #include "tests/host/test.h"
+#include "tests/host/vmx_rig.h"
 
 #define PRINT         0x1234u
 #define NOT_CANONICAL BIT(47)
@@ -296,14 +297,6 @@ static void text_put(struct fmt_sink *, const char *text, size_t)
 
 static void through_vmcs(void)
 {
-    static const struct vmx_limits vmx_limits = {
-        .cr0_ones = CR0_PE | CR0_NE | CR0_PG,
-        .cr0_may = UINT32_MAX,
-        .cr4_ones = CR4_VMXE,
-        .cr4_may = BITS(23, 0),
-        .efer = BIT(0) | EFER_LME | EFER_LMA | EFER_NXE,
-        .physical_bits = 40,
-    };
     uint64_t ours = BITS(REG_CR8, REG_DR0);
     struct fmt_sink sink = {.put = text_put};
 
@@ -317,7 +310,7 @@ static void through_vmcs(void)
     fields.value[VMCS_INDEX_LINK_POINTER] = ~(uint64_t)0;
     vmx_put_regs(&fields, &regs);
     ASSERT(!vmx_refuses(&regs));
-    ASSERT_EQ(vmx_check(&fields, &vmx_limits, &sink), 0u);
+    ASSERT_EQ(vmx_check(&fields, &vmx_rig_limits, &sink), 0u);
     ASSERT_EQ(fields.value[VMCS_INDEX_GUEST_RIP], regs.rip);
     ASSERT_EQ(fields.value[VMCS_INDEX_ENTRY_EVENT] | fields.value[VMCS_INDEX_ENTRY_EVENT_ERROR]
                                                          << 32,
