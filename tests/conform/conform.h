@@ -61,6 +61,13 @@ struct action_info {
 extern const struct action_info actions[ACTIONS]; /* <arch>/actions.c */
 extern const char actions_start[], actions_end[]; /* <arch>/actions.S */
 
+/* The guest's code for each; an architecture has those that it can do. <arch>/actions.S */
+extern const char act_hypercall[], act_mmio_read[], act_mmio_write[], act_pio_in[], act_pio_out[],
+    act_sysreg_read[], act_sysreg_write[], act_fetch[], act_halt[], act_wfi[], act_wfe[],
+    act_idle[], act_cpu_up[], act_cpu_down[], act_send_ipi[], act_system_down[], act_system_reset[],
+    act_shutdown[], act_debug[], act_window[], act_timer[], act_end[], act_nothing[], act_spin[],
+    act_count[], act_break[];
+
 #define HOLE      0x10001000u /* Where nothing is, on all machines. */
 #define VALUE     0x11223344u /* What is written. */
 #define ANSWER    0xfffeu     /* What is read. */

@@ -2,30 +2,6 @@
 /* What the actions of an Arm guest are to cause. */
 #include "tests/conform/conform.h"
 
-#define X(name) extern const char act_##name[];
-X(hypercall)
-X(mmio_read)
-X(mmio_write)
-X(sysreg_read)
-X(sysreg_write)
-X(fetch)
-X(wfi)
-X(wfe)
-X(idle)
-X(cpu_up)
-X(cpu_down)
-X(system_down)
-X(system_reset)
-X(send_ipi)
-X(debug)
-X(timer)
-X(end)
-X(nothing)
-X(spin)
-X(count)
-X(break)
-#undef X
-
 #define ISS_ID_AA64PFR0 0x300008u /* Op0 3, CRm 4. */
 #define ISS_ACTLR       0x320400u /* Op0 3, Op2 1, CRn 1. */
 

@@ -2,29 +2,6 @@
 /* What the actions of a RISC-V guest are to cause. */
 #include "tests/conform/conform.h"
 
-#define X(name) extern const char act_##name[];
-X(hypercall)
-X(mmio_read)
-X(mmio_write)
-X(sysreg_read)
-X(sysreg_write)
-X(fetch)
-X(wfi)
-X(wfe)
-X(idle)
-X(cpu_up)
-X(cpu_down)
-X(system_down)
-X(system_reset)
-X(send_ipi)
-X(debug)
-X(end)
-X(nothing)
-X(spin)
-X(count)
-X(break)
-#undef X
-
 static const char x86_only[] = "the architecture has no such instruction";
 
 const struct action_info actions[ACTIONS] = {

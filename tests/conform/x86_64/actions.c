@@ -2,32 +2,6 @@
 /* What the actions of an x86 guest are to cause. */
 #include "tests/conform/conform.h"
 
-#define X(name) extern const char act_##name[];
-X(hypercall)
-X(mmio_read)
-X(mmio_write)
-X(pio_in)
-X(pio_out)
-X(sysreg_read)
-X(sysreg_write)
-X(fetch)
-X(halt)
-X(wfe)
-X(cpu_up)
-X(cpu_down)
-X(send_ipi)
-X(system_down)
-X(system_reset)
-X(shutdown)
-X(debug)
-X(window)
-X(end)
-X(nothing)
-X(spin)
-X(count)
-X(break)
-#undef X
-
 static void window_before(struct arch_vcpu *vcpu)
 {
     arch_virq_set_control(vcpu, BIT(VIRQ_SLOT_VECTOR));
