@@ -83,22 +83,33 @@ class Broken(Console):
             to.sendall(b"+$D#44")
             time.sleep(0.5)
 
+    def address_after(self, pattern):
+        """Where the instruction lies that follows those of a pattern."""
+        code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", build("x86_64") /
+                               "caisson.elf"], check=True, capture_output=True, text=True).stdout
+        at = re.search(rf"{pattern} *\n *([0-9a-f]+):", code).group(1)
+        return DIRECT_BASE + int(at, 16)
+
     def set_register(self, change):
-        """Gives rip or rsp another value: change(registers)."""
-        with self.stopped() as ask:
-            registers = ask("g")
-            values = [int.from_bytes(bytes.fromhex(registers[16 * i:16 * i + 16]), "little")
-                      for i in range(17)]
-            number, value = change({"rsp": values[7], "rip": values[16]})
-            assert ask(f"P{number:x}={value.to_bytes(8, 'little').hex()}") == "OK"
+        """Gives rip or rsp of the idle processor another value: change(registers)."""
+        idle = self.address_after(r"sti *\n[^\n]*hlt")
+        for _ in range(20):
+            with self.stopped() as ask:
+                registers = ask("g")
+                values = [int.from_bytes(bytes.fromhex(registers[16 * i:16 * i + 16]), "little")
+                          for i in range(17)]
+                if values[16] != idle:
+                    continue  # At an interrupt: soon idle again.
+                number, value = change({"rsp": values[7], "rip": values[16]})
+                assert ask(f"P{number:x}={value.to_bytes(8, 'little').hex()}") == "OK"
+                return
+        pytest.fail(f"the processor is at {values[16]:#x}, not idle at {idle:#x}")
 
     def answer_rdmsr(self, msr, value):
         """What the first read of an MSR gives, which QEMU does not have."""
-        code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", build("x86_64") /
-                               "caisson.elf"], check=True, capture_output=True, text=True).stdout
-        at = re.search(rf"mov +\$0x{msr:x},%ecx\n[^\n]*rdmsr *\n *([0-9a-f]+):", code).group(1)
+        at = self.address_after(rf"mov +\$0x{msr:x},%ecx\n[^\n]*rdmsr")
         with self.stopped() as ask:
-            assert ask(f"Z1,{DIRECT_BASE + int(at, 16):x},1") == "OK"
+            assert ask(f"Z1,{at:x},1") == "OK"
             assert ask("c").startswith("T05")
             assert ask(f"P0={value.to_bytes(8, 'little').hex()}") == "OK"
 
