@@ -460,7 +460,7 @@ static inline bool work_waiting(struct pcpu *cpu)
     ipi_run_work();
 }
 
-uint64_t sched_work_pause(uint64_t took)
+uint64_t sched_work_pause(uint64_t took, unsigned others)
 {
     struct sched_queue *queue = &this_cpu()->sched;
     bool wanted;
@@ -468,7 +468,7 @@ uint64_t sched_work_pause(uint64_t took)
     lock_take(&queue->lock);
     wanted = queue->running || turn_first(queue, arch_ticks());
     lock_drop(&queue->lock);
-    return wanted ? took * (queue->slots ? 99 : 9) : 0;
+    return wanted ? took * (queue->slots ? 99 : others) : 0;
 }
 
 static inline void turn_idle(void)

@@ -137,10 +137,10 @@ static inline bool sched_leave(struct sched_queue *queue)
 
 /*
  * For work that comes in pieces: how long, in ticks, the next should wait after one that took so
- * long. Not at all while nobody here wants to run; else so that nine tenths of the pCPU are left to
- * entities, or 99 hundredths of one with a table. By work, own pCPU.
+ * long. Not at all while nobody here wants to run; else so that entities get so many times as long,
+ * or 99 hundredths of a pCPU with a table. By work, own pCPU.
  */
-uint64_t sched_work_pause(uint64_t took);
+uint64_t sched_work_pause(uint64_t took, unsigned others);
 
 /* An IPI came: does what only this pCPU can do for those who sent it. */
 void sched_ipi_taken(void);

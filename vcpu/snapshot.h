@@ -2,9 +2,8 @@
 /*
  * Snapshots of VMs: everything that a guest has, kept in memory, so that it goes on from there and
  * cannot tell, but by the wall clock. A full one stands for itself; an incremental one holds the
- * pages that were written since its parent. Taking and restoring go on as entities of the
- * scheduler, with the VM's priority, on its pCPU, so that they take what the VM would have had; the
- * outcome is logged.
+ * pages that were written since its parent. Taking and restoring go on as long work at the VM's
+ * home, where other VMs' guests get half of the time; the outcome is logged.
  *
  * The format, ours, is what lies in memory, byte by byte; all numbers little-endian:
  *

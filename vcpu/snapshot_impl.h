@@ -147,11 +147,11 @@ enum snapshot_stage {
 /* What a VM has for it, from the first time on. vm->lock guards what it does not own by its stage.
  */
 struct snapshot_job {
-    struct sched_entity sched; /* Runs it, in pieces. */
+    struct long_work work; /* At the VM's home. Under way from BEGINS on. */
     struct vm *vm;
     enum snapshot_stage stage;
     bool restores, resumes;
-    bool go;                   /* The VM is starting, from `claimed`. */
+    bool go;                   /* The VM starts from `claimed`, once the one taken is sealed. */
     struct snapshot *claimed;  /* To be restored when the VM has stopped. */
     struct snapshot *snapshot; /* Being taken, or restored. */
     struct snapshot_writer writer;
@@ -163,8 +163,11 @@ struct snapshot_job {
 
 /* vm->lock held. NULL: logged why there can be none. */
 struct snapshot_job *snapshot_job_of(struct vm *vm);
-/* Goes on in the stage JOB_SEALS. Its entity, or whoever has taken that off the scheduler. */
-void snapshot_job_seal(struct snapshot_job *job);
+/* The VM has stopped for its snapshot: it is taken. vm->lock held. */
+void snapshot_job_take(struct snapshot_job *job);
+/* The VM is STARTING: what is claimed is restored, now or when the last one is sealed. vm->lock
+ * held. */
+void snapshot_job_restore(struct snapshot_job *job);
 
 /* snapshot_life.c: what the job does to its VM. */
 

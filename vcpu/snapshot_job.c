@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Taking and restoring, as an entity of the scheduler that belongs to the VM: it goes on in pieces,
- * between which its pCPU takes interrupts and runs whoever is more urgent, or as urgent.
+ * Taking and restoring, as long work at the VM's home:
  *
- *     taking:     NONE -> WAITS (VM pausing) -> BEGINS -> PAGES (VM paused) -> SEALS (running) ->
- * NONE restoring:  NONE -> BEGINS -> PAGES (VM starting) -> NONE (VM running, or failed)
+ *     taking:    NONE > WAITS (VM pausing) > BEGINS > PAGES (VM paused) > SEALS (running) > NONE
+ *     restoring: NONE > BEGINS > PAGES (VM starting) > NONE (VM running, or failed)
  *
  * A stop that comes while a VM is paused for its snapshot ends that at the next piece. vm->lock
- * guards `stage` up to BEGINS, `claimed` and `go`; what is behind belongs to the entity.
+ * guards the way to BEGINS and to NONE, `claimed` and `go`; what is between belongs to the work.
  */
 #include "kernel/assert.h"
-#include "kernel/irq.h"
 #include "kernel/log.h"
-#include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "vcpu/machine_ops.h"
 #include "vcpu/snapshot_impl.h"
 #include "vcpu/vm_impl.h"
 
 #define SEAL_PIECE (16 * PAGE_SIZE)
+#define OTHERS     1u /* What other VMs' guests get for each part of the time. */
 
 static const char *vm_name(const struct snapshot_job *job)
 {
     return job->vm->config->name;
+}
+
+/* vm->lock held. */
+static void job_end(struct snapshot_job *job)
+{
+    assert(lock_held(&job->vm->lock));
+    job->snapshot = NULL;
+    job->stage = JOB_NONE;
+    if (job->go)
+        snapshot_job_restore(job);
 }
 
 /* --- Taking --- */
@@ -76,34 +84,37 @@ static void take_fail(struct snapshot_job *job)
     }
     snapshot_bytes_free(&job->cursor.runs);
     snapshot_free(job->snapshot);
-    job->snapshot = NULL;
-    job->stage = JOB_NONE;
+    job_end(job);
 }
 
-static void take_pages(struct snapshot_job *job)
+static enum err take_pages(struct snapshot_job *job)
 {
     struct state *s = &job->writer.state;
     struct vm *vm = job->vm;
+    bool good;
 
     if (vm->state != VM_PAUSED) /* Read without the lock: the next piece sees it, too. */
         state_refuse(s, E_STATE, "the VM was stopped");
     if (snapshot_take_pages(vm, &job->cursor, s))
-        return;
+        return E_BUSY;
     snapshot_take_runs(&job->cursor, s);
     snapshot_writer_end(&job->writer);
-    if (!state_ok(s))
+    good = state_ok(s);
+    if (!good)
         log_error("%s: snapshot %s was not taken: %s", vm_name(job), job->snapshot->name, s->why);
     lock_take(&vm->lock);
     job->stood = arch_ticks() - vm->held_ticks;
     job->stage = JOB_SEALS; /* With the lock, for from here on the VM may do what it wants. */
-    if (!state_ok(s))
+    if (!good)
         take_fail(job);
     vm_snapshot_taken(vm, job->resumes);
     lock_drop(&vm->lock);
+    return good ? E_BUSY : OK;
 }
 
-void snapshot_job_seal(struct snapshot_job *job)
+static enum err take_seal(struct snapshot_job *job)
 {
+    struct vm *vm = job->vm;
     struct snapshot *s = job->snapshot;
     const char *why;
     enum err err;
@@ -113,23 +124,27 @@ void snapshot_job_seal(struct snapshot_job *job)
         assert(!why);
     }
     if (!snapshot_seal(s, &job->seal_at, SEAL_PIECE))
-        return;
+        return E_BUSY;
     why = snapshot_parts_check(s, false, &err);
-    assert(!why); /* It is our own. */
+    assert(!why);    /* It is our own. */
+    snapshot_use(s); /* From here on it can be found, and forgotten. */
     if (!snapshot_add(s)) {
         log_error("%s: snapshot %s was not taken: the one before it is in use", vm_name(job),
                   s->name);
-        lock_take(&job->vm->lock);
+        lock_take(&vm->lock);
         take_fail(job);
-        lock_drop(&job->vm->lock);
-        return;
+        lock_drop(&vm->lock);
+        return OK;
     }
     log_info("%s: snapshot %s taken: %llu pages, %llu KiB; the guest stood still for %llu us",
              vm_name(job), s->name, (unsigned long long)job->cursor.copied,
              (unsigned long long)(s->bytes.size / KIB),
              (unsigned long long)(ticks_to_ns(job->stood) / 1000));
-    job->snapshot = NULL;
-    job->stage = JOB_NONE;
+    snapshot_put(s);
+    lock_take(&vm->lock);
+    job_end(job);
+    lock_drop(&vm->lock);
+    return OK;
 }
 
 /* --- Restoring --- */
@@ -154,124 +169,98 @@ static void restore_begin(struct snapshot_job *job)
 
 static void restore_end(struct snapshot_job *job)
 {
+    struct snapshot *snapshot = job->snapshot;
     struct vm *vm = job->vm;
     bool good = state_ok(&job->reader.state);
 
     if (!good)
-        log_error("%s: snapshot %s cannot be restored: %s: %s", vm_name(job), job->snapshot->name,
+        log_error("%s: snapshot %s cannot be restored: %s: %s", vm_name(job), snapshot->name,
                   job->reader.state.part, job->reader.state.why);
     arch_stage2_flush(vm->map.vmid, pt_root(&vm->map.pt), gpa(0), pt_size(vm->map.pt.format));
     lock_take(&vm->lock);
     if (good && guestmap_dirty_start(&vm->map) == OK && guestmap_dirty_take(&vm->map) == OK)
-        vm->snapshot_id = job->snapshot->id;
+        vm->snapshot_id = snapshot->id;
+    job_end(job);
     lock_drop(&vm->lock);
     if (good)
         log_info(
             "%s: back at snapshot %s: %llu pages copied, %llu zeroed; it stood still for %llu us",
-            vm_name(job), job->snapshot->name, (unsigned long long)job->cursor.copied,
+            vm_name(job), snapshot->name, (unsigned long long)job->cursor.copied,
             (unsigned long long)job->cursor.zeroed,
             (unsigned long long)(ticks_to_ns(arch_ticks() - vm->held_ticks) / 1000));
-    snapshot_put(job->snapshot);
-    job->snapshot = NULL;
-    job->stage = JOB_NONE;
+    snapshot_put(snapshot);
     vm_restored(vm, good);
 }
 
-static void restore_pages(struct snapshot_job *job)
+static enum err restore_pages(struct snapshot_job *job)
 {
-    if (!state_ok(&job->reader.state) ||
-        !snapshot_restore_pages(job->vm, &job->cursor, job->snapshot))
-        restore_end(job);
+    if (state_ok(&job->reader.state) &&
+        snapshot_restore_pages(job->vm, &job->cursor, job->snapshot))
+        return E_BUSY;
+    restore_end(job);
+    return OK;
 }
 
-/* --- The entity --- */
+/* --- Both --- */
 
-/* A VM that has stopped for a snapshot, and waits for the one before to be sealed. */
-static bool job_begins(struct snapshot_job *job)
+static enum err job_step(struct long_work *work)
 {
-    struct vm *vm = job->vm;
+    struct snapshot_job *job = container_of(work, struct snapshot_job, work);
 
-    lock_take(&vm->lock);
-    if (job->go) {
-        job->go = false;
-        job->snapshot = job->claimed;
-        job->claimed = NULL;
-        job->restores = true;
-        job->cursor = (struct snapshot_cursor){};
-        job->stage = JOB_BEGINS;
-    }
-    lock_drop(&vm->lock);
-    return job->stage == JOB_BEGINS;
-}
-
-/* False: there is nothing to do. */
-static bool job_step(struct snapshot_job *job)
-{
     switch (job->stage) {
     case JOB_NONE:
-        return job_begins(job);
     case JOB_WAITS:
-        return false;
+        break;
     case JOB_BEGINS:
         (job->restores ? restore_begin : take_begin)(job);
-        return true;
+        return E_BUSY;
     case JOB_PAGES:
-        (job->restores ? restore_pages : take_pages)(job);
-        return true;
+        return (job->restores ? restore_pages : take_pages)(job);
     case JOB_SEALS:
-        snapshot_job_seal(job);
-        return true;
+        return take_seal(job);
     }
     unreachable();
 }
 
-static void job_run(struct sched_entity *entity)
+static void job_begin(struct snapshot_job *job, struct snapshot *snapshot, bool restores)
 {
-    struct snapshot_job *job = container_of(entity, struct snapshot_job, sched);
-
-    for (;;) {
-        while (job_step(job)) {
-            irq_handle(); /* Interrupts are masked: let them say that somebody else is to run. */
-            if (sched_leave(&this_cpu()->sched))
-                return;
-        }
-        if (sched_block(entity))
-            return;
-    }
+    assert(lock_held(&job->vm->lock));
+    job->snapshot = snapshot;
+    job->restores = restores;
+    job->cursor = (struct snapshot_cursor){};
+    job->seal_at = 0;
+    job->stage = JOB_BEGINS;
+    long_work_queue(&job->work, job_step);
 }
 
-/* Where it may run: in a time table it has no slot. */
-static unsigned job_cpu(const struct vm *vm)
+void snapshot_job_take(struct snapshot_job *job)
 {
-    for (unsigned i = 0; i < pcpu_count; i++) {
-        unsigned cpu = (vm->home + i) % pcpu_count;
+    assert(job->stage == JOB_WAITS);
+    job_begin(job, job->snapshot, false);
+}
 
-        if (pcpu(cpu)->online && !pcpu(cpu)->sched.slots)
-            return cpu;
-    }
-    return CPUS_MAX;
+void snapshot_job_restore(struct snapshot_job *job)
+{
+    job->go = job->stage != JOB_NONE;
+    if (job->go)
+        return;
+    job_begin(job, job->claimed, true);
+    job->claimed = NULL;
 }
 
 struct snapshot_job *snapshot_job_of(struct vm *vm)
 {
-    unsigned cpu = job_cpu(vm);
     struct snapshot_job *job = vm->snapshot_job;
 
     if (job)
         return job;
-    if (cpu == CPUS_MAX) {
-        log_error("%s: no snapshot: each pCPU has a time table, and none has time for it",
-                  vm->config->name);
-        return NULL;
-    }
     job = vm_alloc(sizeof(*job));
     if (!job) {
         log_error("%s: no snapshot: there is no memory left for it", vm->config->name);
         return NULL;
     }
     job->vm = vm;
-    job->sched.run = job_run;
-    sched_add(&job->sched, cpu, vm->config->priority);
+    long_work_init(&job->work, vm->home, OTHERS);
     vm->snapshot_job = job;
     return job;
 }

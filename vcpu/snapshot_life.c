@@ -19,8 +19,7 @@ bool snapshot_vm_held(struct vm *vm)
 
     if (!job || job->stage != JOB_WAITS)
         return false;
-    job->stage = JOB_BEGINS;
-    sched_wake(&job->sched);
+    snapshot_job_take(job);
     return true;
 }
 
@@ -39,8 +38,12 @@ void snapshot_vm_cancel(struct vm *vm)
 
 bool snapshot_vm_busy(const struct vm *vm)
 {
-    return vm->snapshot_job && vm->snapshot_job->stage != JOB_NONE &&
-           vm->snapshot_job->stage != JOB_SEALS;
+    return snapshot_vm_used(vm) && vm->snapshot_job->stage != JOB_SEALS;
+}
+
+bool snapshot_vm_used(const struct vm *vm)
+{
+    return vm->snapshot_job && vm->snapshot_job->stage != JOB_NONE;
 }
 
 static void job_claim(struct snapshot_job *job, struct snapshot *snapshot)
@@ -83,10 +86,8 @@ bool snapshot_vm_restore(struct vm *vm)
 
     lock_take(&vm->lock);
     claimed = vm->snapshot_job && vm->snapshot_job->claimed;
-    if (claimed) {
-        vm->snapshot_job->go = true;
-        sched_wake(&vm->snapshot_job->sched);
-    }
+    if (claimed)
+        snapshot_job_restore(vm->snapshot_job);
     lock_drop(&vm->lock);
     return claimed;
 }
@@ -97,12 +98,6 @@ void snapshot_vm_leave(struct vm *vm)
 
     if (!job)
         return;
-    while (sched_remove(&job->sched) == E_BUSY) {
-        sched_kick(&job->sched);
-        arch_relax();
-    }
-    while (job->stage == JOB_SEALS)
-        snapshot_job_seal(job);
     assert(job->stage == JOB_NONE && !job->claimed);
     vm_free(job, sizeof(*job));
     vm->snapshot_job = NULL;
@@ -147,11 +142,8 @@ static enum err take(struct vm *vm, struct snapshot *snapshot)
                   vm->config->name, vm_state_text(vm->state));
         return E_STATE;
     }
-    job->restores = false;
     job->resumes = runs;
     job->snapshot = snapshot;
-    job->cursor = (struct snapshot_cursor){};
-    job->seal_at = 0;
     job->stage = JOB_WAITS;
     if (runs)
         return vm_pause_for(vm, VM_STOP_ASKED);

@@ -561,19 +561,21 @@ void vm_life_init(struct vm *vm)
 
 enum err vm_leave(struct vm *vm)
 {
-    bool queued;
+    bool busy, queued;
 
     lock_take(&vm->lock);
+    busy = snapshot_vm_used(vm);
     vm->leaving = (vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED) &&
-                  !vm_is_bound(vm);
+                  !vm_is_bound(vm) && !busy;
     if (vm->leaving) {
         vm->restart_pending = false;
         snapshot_vm_unclaim(vm);
     }
     lock_drop(&vm->lock);
     if (!vm->leaving) {
-        log_debug("%s: is %s and cannot be destroyed", vm->config->name, vm_state_text(vm->state));
-        return E_STATE;
+        log_debug("%s: is %s%s and cannot be destroyed", vm->config->name, vm_state_text(vm->state),
+                  busy ? ", with a snapshot under way," : "");
+        return busy ? E_BUSY : E_STATE;
     }
     alarm_stop(&vm->restart);
     alarm_stop(&vm->watchdog);

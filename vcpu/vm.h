@@ -20,6 +20,7 @@
 
 #include "kernel/ipi.h"
 #include "kernel/lock.h"
+#include "kernel/long_work.h"
 #include "mm/guestmap.h"
 #include "vcpu/bus.h"
 #include "vcpu/chips/alarm.h"
@@ -55,15 +56,13 @@ struct snapshot_job;
 
 /* vm_job.c: memory that is cleared or loaded, in pieces. */
 struct vm_job {
-    bool (*step)(struct vm *vm); /* Does a little; false: that was all. */
+    struct long_work work; /* On the pCPU of vCPU 0. */
     enum err (*done)(struct vm *vm, enum err err);
     enum err err;
     gpa_t cleared; /* Up to here. */
     bool loaded;   /* All but what loader_copy() does. */
     struct loader_job loader;
     struct loader_result boot;
-    struct work work; /* The next piece, on the pCPU of vCPU 0. */
-    struct timer timer;
 };
 
 struct vm {
@@ -133,7 +132,8 @@ enum err vm_create(const struct config_vm *config, struct vm **vm);
 enum err vm_create_like(const struct config_vm *like, const char *name, struct vm **vm);
 /*
  * All that it has goes back, the memory zeroed. CREATED, STOPPED (also one that waits for its
- * restart) or FAILED, no vCPU being bound by hand. vm_create.c
+ * restart) or FAILED, no vCPU being bound by hand; E_BUSY: a snapshot of it is being finished.
+ * vm_create.c
  */
 enum err vm_destroy(struct vm *vm);
 struct vm *vm_find(const char *name);

@@ -107,7 +107,11 @@ SHELL_CMD(destroy, "<vm>", "Take a stopped VM apart and free its memory", 1, 1)
 {
     struct vm *vm = cmd_vm(out, argv[1]);
 
-    if (vm && vm_destroy(vm) != OK)
+    enum err err = vm ? vm_destroy(vm) : OK;
+
+    if (err == E_BUSY)
+        fmt_print(out, "%s cannot be destroyed yet: a snapshot of it is being finished\n", argv[1]);
+    else if (err != OK)
         fmt_print(out, "%s is %s and cannot be destroyed: stop it first\n", argv[1],
                   vm_state_text(vm->state));
 }

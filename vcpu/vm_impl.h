@@ -8,7 +8,8 @@
 void vm_life_init(struct vm *vm);
 /*
  * It may be taken apart: nothing runs in it, or will, and no timer or work of its life is left.
- * E_STATE unless it is created, stopped or failed. May wait for other pCPUs.
+ * E_STATE unless it is created, stopped or failed; E_BUSY while a snapshot of it is being finished.
+ * May wait for other pCPUs.
  */
 enum err vm_leave(struct vm *vm);
 
@@ -44,7 +45,7 @@ void vm_go_on(struct vm *vm);
 
 /* snapshot_life.c. Its alarm and work, at its home. */
 void snapshot_vm_init(struct vm *vm);
-/* snapshot_life.c, where the life of a VM meets its snapshots. vm->lock held in the first six. */
+/* snapshot_life.c, where the life of a VM meets its snapshots. vm->lock held in the first seven. */
 
 /* All vCPUs are held: true, if that was for a snapshot, which begins. */
 bool snapshot_vm_held(struct vm *vm);
@@ -52,6 +53,8 @@ bool snapshot_vm_held(struct vm *vm);
 void snapshot_vm_cancel(struct vm *vm);
 /* Its memory is being written to a snapshot, or is about to be. */
 bool snapshot_vm_busy(const struct vm *vm);
+/* The same, or all of it is there and gets its checksum, while the VM does what it wants. */
+bool snapshot_vm_used(const struct vm *vm);
 /* It has stopped: is there a snapshot to go back to, and, for a crash, is it good? */
 bool snapshot_vm_claim(struct vm *vm, bool crash);
 void snapshot_vm_unclaim(struct vm *vm);

@@ -1,90 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What takes long in the life of a VM: its memory is cleared, its images are copied. That is done
- * in pieces, each of them work on the pCPU of vCPU 0. In between that pCPU takes its interrupts and
- * runs its guests: the next piece comes at once while none of them wants to run, else after a pause
- * that leaves them most of the time.
+ * What takes long in the life of a VM: its memory is cleared, its images are copied. That is long
+ * work of its home, where nine tenths are left to the guests that want to run there.
  *
  * There is one job at a time, and the VM is STARTING or STOPPING as long as it lasts: nobody else
  * touches its memory. The first piece is done by whoever asks for the job.
  */
-#include "kernel/assert.h"
 #include "kernel/bits.h"
-#include "kernel/percpu.h"
 #include "kernel/platform.h"
 #include "vcpu/machine_ops.h"
 #include "vcpu/vm_impl.h"
 
-#define PIECE_NS  200000u     /* At least, if so much is left; and at most a step more. */
 #define STEP_SIZE (256 * KIB) /* Bytes, between two looks at the clock. */
+#define OTHERS    9u          /* What other VMs' guests get for each part of the time. */
 
-static bool clear_step(struct vm *vm)
+static bool clear_more(struct vm *vm)
 {
     return guestmap_clear(&vm->map, &vm->job.cleared, STEP_SIZE);
 }
 
-static bool load_step(struct vm *vm)
+static enum err clear_step(struct long_work *work)
+{
+    struct vm *vm = container_of(work, struct vm, job.work);
+
+    return clear_more(vm) ? E_BUSY : vm->job.done(vm, OK);
+}
+
+static bool load_more(struct vm *vm)
 {
     struct vm_job *job = &vm->job;
 
     if (job->loaded)
         return loader_copy(&job->loader, STEP_SIZE);
-    if (vm->map.ram != GUESTMAP_ZERO && clear_step(vm))
+    if (vm->map.ram != GUESTMAP_ZERO && clear_more(vm))
         return true;
     job->err = loader_load(&job->loader, &job->boot);
     job->loaded = true;
     return job->err == OK && job->loader.copy_count > 0;
 }
 
-static void job_end(struct vm *vm)
+static void load_end(struct vm *vm)
 {
     vm_free(vm->job.loader.scratch, LOADER_SCRATCH_SIZE);
     vm->job.loader.scratch = NULL;
 }
 
-/* What done() says, OK while there is more to do. After done() the VM is not touched. */
-static enum err job_run(struct vm *vm)
+static enum err load_step(struct long_work *work)
 {
-    struct vm_job *job = &vm->job;
-    uint64_t start = arch_ticks(), took;
+    struct vm *vm = container_of(work, struct vm, job.work);
 
-    while (job->step(vm)) {
-        took = arch_ticks() - start;
-        if (took < ticks_from_ns(PIECE_NS))
-            continue;
-        if (this_cpu()->id == vm->home)
-            timer_arm(&job->timer, arch_ticks() + sched_work_pause(took));
-        else
-            ipi_work(vm->home, &job->work); /* It may be under way there from here on. */
-        return OK;
-    }
-    job_end(vm);
-    return job->done(vm, job->err);
-}
-
-static void job_work(struct work *work)
-{
-    err_ignore(job_run(container_of(work, struct vm, job.work))); /* It has been logged. */
-}
-
-/* In an interrupt. */
-static void job_fired(struct timer *timer)
-{
-    struct vm *vm = container_of(timer, struct vm, job.timer);
-
-    ipi_work(vm->home, &vm->job.work);
+    if (load_more(vm))
+        return E_BUSY;
+    load_end(vm);
+    return vm->job.done(vm, vm->job.err);
 }
 
 void vm_job_init(struct vm *vm)
 {
-    vm->job.work.fn = job_work;
-    timer_init(&vm->job.timer, job_fired);
+    long_work_init(&vm->job.work, vm->home, OTHERS);
 }
 
-static void job_begin(struct vm *vm, bool (*step)(struct vm *vm), vm_job_done done)
+static void job_prepare(struct vm *vm, vm_job_done done)
 {
-    assert(!vm->job.timer.armed);
-    vm->job.step = step;
     vm->job.done = done;
     vm->job.cleared = gpa(0);
     vm->job.loaded = false;
@@ -93,8 +70,8 @@ static void job_begin(struct vm *vm, bool (*step)(struct vm *vm), vm_job_done do
 
 void vm_job_clear(struct vm *vm, vm_job_done done)
 {
-    job_begin(vm, clear_step, done);
-    err_ignore(job_run(vm)); /* It cannot fail. */
+    job_prepare(vm, done);
+    err_ignore(long_work_begin(&vm->job.work, clear_step)); /* It cannot fail. */
 }
 
 /* Where everything goes is known at the return, and the scratch memory is there. */
@@ -126,16 +103,16 @@ enum err vm_job_load(struct vm *vm, vm_job_done done)
 
     if (err != OK)
         return done(vm, err);
-    job_begin(vm, load_step, done);
-    return job_run(vm);
+    job_prepare(vm, done);
+    return long_work_begin(&vm->job.work, load_step);
 }
 
 enum err vm_job_load_now(struct vm *vm)
 {
     TRY(load_begin(vm));
-    job_begin(vm, load_step, NULL);
-    while (load_step(vm))
+    job_prepare(vm, NULL);
+    while (load_more(vm))
         ;
-    job_end(vm);
+    load_end(vm);
     return vm->job.err;
 }

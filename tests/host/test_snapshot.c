@@ -304,6 +304,20 @@ TEST(a_stop_in_the_middle_of_a_snapshot_ends_it_and_the_parent_still_counts)
     end(vm, &s, 1);
 }
 
+TEST(a_vm_is_not_taken_apart_while_its_snapshot_is_finished)
+{
+    struct vm *vm = rig_running(1);
+    struct snapshot *s = take(vm, "a", NULL);
+
+    ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
+    rig_turns(4);
+    vm->snapshot_job->stage = JOB_SEALS;
+    ASSERT_ERR(E_BUSY, vm_destroy(vm));
+    vm->snapshot_job->stage = JOB_NONE;
+    ASSERT_OK(vm_destroy(vm));
+    end(NULL, &s, 1);
+}
+
 /* --- Golden ones --- */
 
 static void crash(struct vm *vm)
