@@ -148,6 +148,19 @@ def program(arch, name):
     return ["-kernel", str(build(arch) / image)]
 
 
+def grub_by_uefi(folder, commands, **files):
+    """GRUB as a program of x86_64's UEFI: its commands, and files that it has with it."""
+    commands = ["serial --speed=115200", "terminal_output serial", *commands, "boot", ""]
+    (folder / "grub.cfg").write_text("\n".join(commands))
+    files = {"boot/grub/grub.cfg": folder / "grub.cfg", **files}
+    subprocess.run(["grub-mkstandalone", "-O", "x86_64-efi", "-o", folder / "grub.efi",
+                    "--install-modules=multiboot2 wrmsr serial boot normal memdisk",
+                    "--fonts=", "--locales=", "--themes=",
+                    *[f"{name}={path}" for name, path in files.items()]],
+                   check=True, timeout=60, capture_output=True)
+    return folder / "grub.efi"
+
+
 def firmware(arch, disk):
     """Started by UEFI from a disk."""
     return FIRMWARE[arch] + ["-drive", f"file={disk},if=none,id=disk,format=raw,snapshot=on",
@@ -289,9 +302,10 @@ class Bochs(Console):
     log complains about is shown when a test fails."""
 
     def __init__(self, dts, folder, limit=300, smp=2, ram=640, cpu="corei7_skylake_x",
-                 ips=3500000000, name=None):
-        program = (build("x86_64") / f"{name}.efi" if name else  # In place of the runner of VMs.
-                   pack("x86_64", dts, folder / "bochs.efi", efi=True))
+                 ips=3500000000, name=None, program=None):
+        if name:  # In place of the runner of VMs.
+            program = build("x86_64") / f"{name}.efi"
+        program = program or pack("x86_64", dts, folder / "bochs.efi", efi=True)
         disk, self.complaints = folder / "bochs.img", folder / "bochs.log"
         subprocess.run([TOOL, "disk", program, "-o", disk], check=True, timeout=60)
         super().__init__(["env", f"SMP={smp}", f"MEM={ram}", f"CPU={cpu}", f"IPS={ips}",

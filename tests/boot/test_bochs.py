@@ -7,7 +7,7 @@ import pytest
 
 import conformance
 import hostile
-from caisson import ESCAPE, SHELL, Bochs, config, debian, vm
+from caisson import ESCAPE, SHELL, Bochs, build, config, debian, grub_by_uefi, vm
 from test_dirty import BITS, Watched, check_sets
 from test_guests import judge
 
@@ -71,6 +71,23 @@ def test_clocks_timers_and_messages_of_a_guest_go_right_on_vmx(folder, count_che
     with Bochs(config(*vms_of([guest]), options=options), folder, **cpu) as machine:
         machine.expect(rf"vmx: vectors of guests {how}\r*\n", 240)
         run(machine, [guest], count_checks)
+
+
+@pytest.mark.parametrize("cpu, feature", [
+    ("core2_penryn_t9600", "EPT"), ("corei5_lynnfield_750", "unrestricted guests"),
+])
+def test_a_processor_without_what_vmx_needs_is_told_in_one_sentence(folder, cpu, feature):
+    cpu += ",add_features=1g_pages"
+    with Bochs(None, folder, smp=1, cpu=cpu, name="caisson") as machine:
+        machine.expect(f"error: cpu0 has VMX, but not {feature}, which we need", 240)
+
+
+def test_vmx_that_firmware_has_locked_is_told_in_one_sentence(folder):
+    commands = ["wrmsr 0x3a 1", "multiboot2 (memdisk)/caisson"]  # IA32_FEATURE_CONTROL.
+    grub = grub_by_uefi(folder, commands, caisson=build("x86_64") / "caisson-boot.elf")
+    with Bochs(None, folder, smp=1, program=grub) as machine:
+        machine.expect("error: cpu0 has VMX, but its firmware has turned it off and locked it: "
+                       "look for it in the setup", 240)
 
 
 def test_kilobyte_guests_run_on_svm_that_says_where_the_next_instruction_is(folder, count_checks):

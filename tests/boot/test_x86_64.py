@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from caisson import TOOL, Console, build, config, debian, direct, firmware, pack, qemu
+from caisson import TOOL, Console, build, config, debian, direct, firmware, grub_by_uefi, pack, qemu
 
 ARCHS = ["x86_64"]
 VM_CR = 0xc0010114  # AMD's, of SVM.
@@ -138,6 +138,18 @@ def test_caisson_boots_by_multiboot2_on_four_pcpus_and_five_gib(arch, cdrom):
         machine.expect("platform: from ACPI: 4 processors")
         free = int(machine.expect(r"memory: (\d+) of \d+ MiB free").group(1))
         assert 5000 < free <= 5120, "memory above 4 GiB is used"
+        machine.expect("web: started")
+        assert "did not start" not in machine.text
+
+
+def test_caisson_boots_by_multiboot2_from_a_grub_of_uefi(arch, folder):
+    tree = pack(arch, config(debian("web", "128M")), folder / "config.dtb")
+    commands = ["multiboot2 (memdisk)/caisson", "module2 (memdisk)/config"]
+    program = grub_by_uefi(folder, commands, config=tree,
+                           caisson=build(arch) / "caisson-boot.elf")
+    subprocess.run([TOOL, "disk", program, "-o", folder / "grub.img"], check=True, timeout=60)
+    with Console(qemu(arch, firmware(arch, folder / "grub.img"))) as machine:
+        machine.expect("platform: from ACPI: 2 processors")
         machine.expect("web: started")
         assert "did not start" not in machine.text
 
