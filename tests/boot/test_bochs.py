@@ -73,6 +73,15 @@ def test_clocks_timers_and_messages_of_a_guest_go_right_on_vmx(folder, count_che
         run(machine, [guest], count_checks)
 
 
+def test_kilobyte_guests_run_on_a_processor_with_little_more_than_vmx_needs(folder, count_checks):
+    """Westmere has no APIC virtualization, EPT's A/D bits and leaves of 1 GiB."""
+    guests = [("modes", 1, ""), ("memory", 1, ""), READER]
+    cpu = "corei5_arrandale_m520,add_features=1g_pages"
+    with Bochs(config(*vms_of(guests)), folder, smp=1, cpu=cpu) as machine:
+        machine.expect(r"vmx: vectors of guests by software\r*\n", 240)
+        run(machine, guests, count_checks)
+
+
 @pytest.mark.parametrize("cpu, feature", [
     ("core2_penryn_t9600", "EPT"), ("corei5_lynnfield_750", "unrestricted guests"),
 ])
