@@ -8,18 +8,21 @@
  * always starts a record: a reader that was overtaken goes on at the next one, and a guest's text
  * cannot send escape sequences to the terminal.
  *
- * `written` and `shown` count bytes since the start; their low bits index the ring. All is guarded
- * by the log lock; after log_panic_mode() by nothing, because the only pCPU that runs is the
- * panicking one.
+ * `written` and `shown` count bytes since the start; their low bits index the ring. What lies
+ * between is shown by whoever wrote it, but for log_later(): then a pCPU is behind, and shows it
+ * by work, in pieces, and with it what others write meanwhile. All is guarded by the log lock;
+ * after log_panic_mode() by nothing, because the only pCPU that runs is the panicking one.
  */
 #include "kernel/log.h"
 
 #include "kernel/arch.h"
 #include "kernel/lock.h"
+#include "kernel/long_work.h"
 #include "kernel/percpu.h"
 
 #define RING_SIZE  (64 * KIB)
 #define LEVEL_MARK 1
+#define OTHERS     9u /* What guests get for each part of the time that it takes to show it. */
 
 static struct lock log_lock = LOCK_INIT(RANK_LOG, "log");
 static char ring[RING_SIZE];
@@ -28,6 +31,8 @@ static uint64_t shown;   /* Bytes of them that the console has had, or that were
 static enum log_level shown_max = LOG_INFO;
 static void (*console_write)(const char *text, size_t size);
 static bool panic_mode;
+static bool behind; /* behind_work is under way. */
+static struct long_work behind_work;
 
 static char ring_at(uint64_t at)
 {
@@ -85,25 +90,24 @@ static void console_put(struct fmt_sink *sink, const char *text, size_t size)
     console_write(text, size);
 }
 
-/* Copies the records from the place given that are not above the level; returns where it ended. */
-static uint64_t records_copy(uint64_t at, enum log_level level_max, struct fmt_sink *sink)
+/* Shows the next record, if it is for the console; false: there is none. */
+static bool record_show(void)
 {
-    uint64_t next;
+    static struct fmt_sink console_sink = {.put = console_put};
+    uint64_t at = record_find(shown);
 
-    for (at = record_find(at); at < written; at = next) {
-        next = record_find(at + 1);
-        if (ring_at(at) - LEVEL_MARK <= (int)level_max)
-            ring_copy(at + 1, next, sink);
-    }
-    return at;
+    if (!console_write || at == written)
+        return false;
+    shown = record_find(at + 1);
+    if (ring_at(at) - LEVEL_MARK <= (int)shown_max)
+        ring_copy(at + 1, shown, &console_sink);
+    return true;
 }
 
 static void records_show(void)
 {
-    static struct fmt_sink console_sink = {.put = console_put};
-
-    if (console_write)
-        shown = records_copy(shown, shown_max, &console_sink);
+    while (record_show())
+        ;
 }
 
 static void log_enter(void)
@@ -132,11 +136,48 @@ struct fmt_sink *log_open(enum log_level level)
     return &line_sink;
 }
 
+static enum err log_step([[maybe_unused]] struct long_work *work)
+{
+    bool more;
+
+    log_enter();
+    more = record_show();
+    behind = more; /* False: from the lock's end on another pCPU may begin anew. */
+    log_leave();
+    return more ? E_BUSY : OK;
+}
+
+/* Not where time belongs to the slots of a table, if there is another place. */
+static unsigned log_cpu(void)
+{
+    unsigned here = this_cpu()->id;
+
+    for (unsigned i = 0; i < pcpu_count; i++) {
+        const struct pcpu *cpu = pcpu((here + i) % pcpu_count);
+
+        if (atomic_load(&cpu->online) && !cpu->sched.slots)
+            return cpu->id;
+    }
+    return here;
+}
+
+/* The log lock is held. */
+static void log_begin_later(void)
+{
+    if (!console_write || behind || panic_mode)
+        return;
+    behind = true;
+    long_work_init(&behind_work, log_cpu(), OTHERS);
+    long_work_queue(&behind_work, log_step);
+}
+
+/* What comes faster than it can be shown is not lost: then it holds up who writes it. */
 void log_close(void)
 {
     if (written == 0 || ring_at(written - 1) != '\n')
         ring_put('\n');
-    records_show();
+    while ((!behind || panic_mode || written - shown > RING_SIZE / 2) && record_show())
+        ;
     log_leave();
 }
 
@@ -155,6 +196,24 @@ void log_at(enum log_level level, const char *format, ...)
     va_end(args);
 }
 
+void log_later(enum log_level level, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fmt_vprint(log_open(level), format, args);
+    va_end(args);
+    log_begin_later();
+    log_close();
+}
+
+void log_flush(void)
+{
+    log_enter();
+    records_show();
+    log_leave();
+}
+
 void log_set_level(enum log_level level)
 {
     log_enter();
@@ -166,6 +225,8 @@ void log_attach(void (*write)(const char *text, size_t size))
 {
     log_enter();
     console_write = write;
+    behind = false; /* There was nowhere to show it. */
+    behind_work = (struct long_work){};
     records_show();
     log_leave();
 }

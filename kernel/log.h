@@ -15,6 +15,15 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_vat(enum log_level level, const char *format, va_list args);
 
 /*
+ * The same for one of many lines that come together, which a UART takes long for: shown as work of
+ * this pCPU (or another, if it has a time table), in pieces, so that its guests run in between.
+ * Lines that anybody logs meanwhile come behind it, in their order. Where the scheduler runs.
+ */
+[[gnu::format(printf, 2, 3)]] void log_later(enum log_level level, const char *format, ...);
+/* What is yet to be shown is, now: before the machine goes off. */
+void log_flush(void);
+
+/*
  * For text made in pieces, as one line or several that stay together: log_open() returns a sink,
  * log_close() ends the last line and shows it. The log lock is held in between.
  */

@@ -5,6 +5,7 @@
 
 #include "kernel/arch.h"
 #include "kernel/assert.h"
+#include "kernel/irq.h"
 #include "kernel/percpu.h"
 
 #define PIECE_NS 200000u /* At least, if so much is left; and at most a step more. */
@@ -18,6 +19,7 @@ static enum err piece_do(struct long_work *work)
         took = arch_ticks() - start;
         if (took < ticks_from_ns(PIECE_NS))
             continue;
+        irq_handle(); /* Whom a timer woke meanwhile is one who wants to run. */
         if (this_cpu()->id == work->cpu)
             timer_arm(&work->pause, arch_ticks() + sched_work_pause(took, work->others));
         else

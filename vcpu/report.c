@@ -2,7 +2,7 @@
 /*
  * The fault report of a VM: what it did, in words; where, through both stages of translation; its
  * registers; and what it did before. One report for each stop of a VM, so a guest cannot flood the
- * log.
+ * log; and it is shown in pieces, so that the VM's neighbours do not wait for the UART.
  */
 #include "kernel/log.h"
 #include "kernel/percpu.h"
@@ -20,7 +20,7 @@ static void report_flush(struct report_sink *report)
 {
     report->line[report->length] = '\0';
     report->length = 0;
-    log_error("%s", report->line);
+    log_later(LOG_ERROR, "%s", report->line);
 }
 
 static void report_put(struct fmt_sink *sink, const char *text, size_t size)

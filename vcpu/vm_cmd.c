@@ -150,11 +150,13 @@ SHELL_CMD(panic, "", "Stop the hypervisor with the report of a panic, to see one
 SHELL_CMD(poweroff, "", "Power the machine off, whatever its VMs do", 0, 0)
 {
     fmt_print(out, "powering off\n");
+    log_flush();
     arch_machine_off();
 }
 
 SHELL_CMD(reboot, "", "Restart the machine, whatever its VMs do", 0, 0)
 {
     fmt_print(out, "restarting\n");
+    log_flush();
     arch_machine_reset();
 }

@@ -133,6 +133,20 @@ def test_a_hostile_guest_does_not_disturb_its_neighbour_on_vmx(folder, count_che
         judge(machine.text, count_checks)
 
 
+def test_a_report_does_not_keep_the_processor_for_longer_than_a_line_takes_on_vmx(folder,
+                                                                                 count_checks):
+    """Bochs' UART takes 87 us for a character, and so the longest line 12 ms, the report 380 ms."""
+    vms = [vm("steady", "steady.img", "4M", "ms=500 late=18000", affinity="1", priority=20),
+           vm("hole", "fault_hole.img", "4M", affinity="1")]
+    with Bochs(config(*vms, console="prompt"), folder, **SLOW) as machine:
+        machine.expect("hole: crashed", 280)
+        machine.expect("steady: powered off", 280)
+        machine.focus(1)
+        machine.expect(r"guest done: \d+ passed, \d+ failed", 60)
+        judge(machine.text, count_checks)
+        print(re.search(r"latest \d+ us", machine.text).group())
+
+
 def test_a_purpose_built_hypervisor_runs_its_guest_by_hand_on_vmx(folder):
     with Bochs(None, folder, smp=1, name="example") as machine:
         machine.expect("the guest says: 12 \\* 12 is 144", 200)

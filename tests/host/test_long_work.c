@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Work in pieces, on one pCPU, between which entities run. */
+#include "kernel/irq.h"
 #include "kernel/long_work.h"
 #include "tests/host/vm_rig.h"
 
 #define STEP_NS  60000u        /* What a step takes. */
 #define PIECE_NS (4 * STEP_NS) /* The first that ends behind 0.2 ms. */
 #define STEPS    10u           /* Two pieces of four, and one of two. */
+#define FAKE_IRQ 77u
 
 static struct long_work work;
 static unsigned steps, step_cpu;
@@ -64,6 +66,38 @@ TEST(long_work_goes_on_at_once_where_nobody_wants_to_run)
     rig_advance(RIG_MS);
     rig_turns(2);
     ASSERT_EQ(steps, STEPS); /* It has ended. */
+    rig_end();
+}
+
+static struct sched_entity woken;
+
+static void woken_run(struct sched_entity *entity)
+{
+    (void)sched_block(entity);
+}
+
+static enum irq_result wake_irq([[maybe_unused]] uint32_t irq, [[maybe_unused]] void *arg)
+{
+    sched_wake(&woken);
+    return IRQ_DONE;
+}
+
+TEST(long_work_leaves_its_part_to_whom_an_interrupt_woke_during_a_piece)
+{
+    prepare(9, false);
+    woken = (struct sched_entity){.run = woken_run};
+    sched_add(&woken, 1, 0);
+    ASSERT_OK(irq_attach(FAKE_IRQ, IRQ_EDGE, wake_irq, NULL));
+    fake.irqs[0] = FAKE_IRQ;
+    fake.irq_count = 1;
+    fake_be_cpu(1);
+    ASSERT_OK(long_work_begin(&work, step));
+    rig_advance(9 * PIECE_NS - 1);
+    rig_turn(1);
+    ASSERT_EQ(steps, 4);
+    rig_advance(1);
+    rig_turn(1);
+    ASSERT_EQ(steps, 8);
     rig_end();
 }
 

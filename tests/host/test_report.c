@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fault report of a VM: what it says, and that there is one. */
+/* The fault report of a VM: what it says, that there is one, and who waits for it. */
+#include "kernel/log.h"
 #include "tests/host/vm_rig.h"
 
 static const struct vcpu_exit hole = {
@@ -124,5 +125,81 @@ TEST(a_vm_that_crashes_again_and_again_tells_each_crash_once)
         ASSERT_EQ(rig_logged_count("access to an address where nothing is"), i);
         ASSERT_OK(vm_start(vm));
     }
+    rig_end();
+}
+
+#define LINE_NS (7 * RIG_MS) /* Of a UART with 115200 baud. */
+
+static unsigned slow_lines;
+static struct sched_slot table[] = {{0, RIG_MS / 2, NULL}};
+
+static void slow_put(const char *text, size_t size)
+{
+    slow_lines += memchr(text, '\n', size) != NULL;
+    fake_advance(LINE_NS);
+}
+
+TEST(neighbours_run_between_the_lines_of_a_report_on_a_slow_uart)
+{
+    struct vm *vm = rig_running(1), *neighbour = rig_vm("neighbour", 1, 0);
+    unsigned lines, lines_at_stop = 0;
+    uint64_t runs;
+
+    ASSERT_OK(vm_start(neighbour));
+    rig_turns(2);
+    log_attach(slow_put);
+    slow_lines = 0;
+    RIG_SCRIPT(&vm->vcpus[0], hole);
+    for (unsigned i = 0; i < 2000; i++) {
+        lines = slow_lines;
+        runs = neighbour->vcpus[0].exit_count;
+        rig_turn(0);
+        ASSERT(slow_lines <= lines + 1);
+        ASSERT(neighbour->vcpus[0].exit_count > runs || lines == 0);
+        if (vm->state == VM_STOPPED && lines_at_stop == 0)
+            lines_at_stop = slow_lines;
+        rig_advance(RIG_MS);
+    }
+    ASSERT(lines_at_stop > 0 && lines_at_stop < 3); /* It does not wait for its report. */
+    ASSERT(slow_lines > 10);
+    lines = slow_lines;
+    log_flush();
+    ASSERT_EQ(slow_lines, lines);
+    rig_end();
+}
+
+TEST(a_report_is_shown_where_no_time_table_is)
+{
+    struct vm *vm;
+
+    rig_start();
+    sched_set_table(1, table, ARRAY_SIZE(table), RIG_MS);
+    vm = rig_vm("web", 1, 1);
+    ASSERT_OK(vm_start(vm));
+    log_attach(slow_put);
+    slow_lines = 0;
+    fake_be_cpu(1);
+    vm_fault(&vm->vcpus[0], "a mistake", &hole);
+    rig_turn(1);
+    ASSERT_EQ(slow_lines, 0);
+    rig_turn(2);
+    ASSERT_EQ(slow_lines, 1);
+    rig_end();
+}
+
+TEST(log_lines_stay_in_order_and_none_is_lost_when_reports_come_faster_than_they_are_shown)
+{
+    struct vm *vm = rig_running(1);
+
+    log_attach(slow_put);
+    slow_lines = 0;
+    for (unsigned i = 0; i < 2000; i++)
+        log_later(LOG_ERROR, "line %u of a long report, %080u", i, i);
+    ASSERT(slow_lines > 1000 && slow_lines < 2000);
+    log_info("a line behind it");
+    ASSERT(slow_lines < 2000);
+    log_flush();
+    ASSERT_EQ(slow_lines, 2001);
+    ASSERT_EQ(vm->state, VM_RUNNING);
     rig_end();
 }

@@ -48,6 +48,7 @@ unsigned rig_logged_count(const char *text)
 {
     unsigned count = 0;
 
+    log_flush();
     for (const char *at = rig_log; *at; at++)
         count += strncmp(at, text, strlen(text)) == 0;
     return count;
