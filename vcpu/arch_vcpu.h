@@ -224,14 +224,19 @@ struct arch_apic {
     uint64_t level[ARCH_APIC_WORDS]; /* Whose end is told, by EXIT_SYSREG_WRITE. */
     uint32_t tpr;
 };
-/* Gives it to the hardware; NULL: software sees to it. Bound; after each bind, and to change it. */
+/* Gives it to the hardware, which keeps it while the vCPU is unbound; NULL: software sees to it.
+ * Bound. */
 void arch_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic);
-/* What has become of it: irr, isr, tpr. Bound, after arch_apic_load(). */
-void arch_apic_store(const struct arch_vcpu *vcpu, struct arch_apic *apic);
-/* More vectors wait: bits of a word of irr; level: that of all its vectors. The same; so is: */
+/* What has become of it: irr, isr, tpr. It is given anew before the next entry. Bound or not, after
+ * arch_apic_load(). */
+void arch_apic_store(struct arch_vcpu *vcpu, struct arch_apic *apic);
+/* More vectors wait: bits of a word of irr; level: that of all its vectors. Bound, after
+ * arch_apic_load(), as are the next two. */
 void arch_apic_post(struct arch_vcpu *vcpu, unsigned word, uint64_t bits, uint64_t level);
-/* Whether one waits that the PPR does not hold back. */
-bool arch_apic_pending(struct arch_vcpu *vcpu);
+/* Whether one waits that the PPR, which is told, does not hold back. */
+bool arch_apic_pending(struct arch_vcpu *vcpu, uint32_t *ppr);
+/* What was sent while it was unbound, waits. */
+void arch_apic_sync(struct arch_vcpu *vcpu);
 /*
  * The vector waits, and the hardware takes it without an exit once it is told (true: it was not
  * yet). What of them nobody has taken, from the first word to the last, is the caller's at last.

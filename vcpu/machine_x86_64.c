@@ -206,13 +206,15 @@ static void machine_refresh(struct vcpu *vcpu)
 static bool machine_pending(struct vcpu *vcpu)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
+    uint32_t ppr;
 
     if (atomic_load(&cpu->nmi))
         return true;
-    if (cpu->hardware ? !arch_apic_pending(&vcpu->arch) : vlapic_highest(lapic_of(vcpu)) == 0)
+    if (vcpu != vcpu_current())
+        return cpu->can_take && (cpu->waits || vlapic_highest(cpu->lapic) != 0);
+    if (cpu->hardware ? !arch_apic_pending(&vcpu->arch, &ppr) : vlapic_highest(cpu->lapic) == 0)
         return false;
-    return vcpu == vcpu_current() ? arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR)
-                                  : cpu->can_take;
+    return arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR);
 }
 
 static uint64_t machine_deadline([[maybe_unused]] struct vcpu *vcpu)
@@ -222,14 +224,22 @@ static uint64_t machine_deadline([[maybe_unused]] struct vcpu *vcpu)
 
 static void machine_bound(struct vcpu *vcpu)
 {
-    x86_64_load_apic(vcpu);
+    struct x86_cpu *cpu = cpu_of(vcpu);
+
+    if (cpu->hardware && likely(vcpu->vm->state == VM_RUNNING))
+        vlapic_bound(cpu->lapic, &vcpu->arch);
+    else
+        x86_64_load_apic(vcpu);
     cpu_inject(vcpu);
 }
 
 static void machine_unbinding(struct vcpu *vcpu)
 {
-    x86_64_store_apic(vcpu);
-    cpu_of(vcpu)->can_take = arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR);
+    struct x86_cpu *cpu = cpu_of(vcpu);
+
+    if (cpu->hardware)
+        cpu->waits = vlapic_unbinding(cpu->lapic, &vcpu->arch);
+    cpu->can_take = arch_virq_empty(&vcpu->arch) & BIT(VIRQ_SLOT_VECTOR);
 }
 
 static void machine_held(struct vcpu *vcpu)
@@ -256,6 +266,7 @@ static void machine_set_paused(struct vm *vm, bool paused)
 
 static void machine_cpu_reset(struct vcpu *vcpu)
 {
+    x86_64_store_apic(vcpu);
     vlapic_init_reset(lapic_of(vcpu));
     atomic_store(&cpu_of(vcpu)->nmi, false);
 }
@@ -513,6 +524,7 @@ static void machine_reset(struct vm *vm)
                      machine_ram(vm->layout, vm->config->memory_size, 1).size);
     vioapic_reset(&m->ioapic);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        x86_64_store_apic(&vm->vcpus[i]);
         vlapic_reset(&m->lapics.cpu[i]);
         arch_vcpu_set_apic(&vm->vcpus[i].arch, true);
         m->cpus[i].adjust = 0;

@@ -25,9 +25,10 @@ struct x86_cpu {
     struct vcpu *vcpu;
     struct vlapic *lapic;
     _Atomic bool nmi; /* One waits. */
-    bool can_take;    /* As of its unbinding: a vector ends its HLT. */
+    bool can_take;    /* As of its unbinding: a vector ends its HLT, */
+    bool waits;       /* and the hardware has one. */
     bool window;      /* Asked of the backend, and perhaps not answered yet. */
-    bool hardware;    /* It has the vectors: arch_apic_load(). While bound. */
+    bool hardware;    /* It has the vectors, bound or not: arch_apic_load(). */
     uint64_t adjust;  /* TSC_ADJUST. */
     struct vkvmclock clock;
     uint64_t deadline; /* Of the local APIC's timer, in the guest's time. Own pCPU. */
@@ -71,9 +72,11 @@ static inline uint64_t cpu_now(const struct x86_cpu *cpu)
     return arch_ticks() - cpu->vcpu->vm->started_ticks + cpu->adjust;
 }
 
-/* machine_x86_64_apic.c: a local APIC in hardware. Bound, own pCPU; the hardware has its vectors
- * after the first, if it can. */
+/* machine_x86_64_apic.c: a local APIC in hardware. Bound, own pCPU: the hardware has its vectors
+ * after this, if it can. */
 void x86_64_load_apic(struct vcpu *vcpu);
+/* The model has them, and all that is to be known of it. Bound: until the next entry; or unbound,
+ * any pCPU. */
 void x86_64_store_apic(struct vcpu *vcpu);
 /* Of IRR, ISR, PPR, where the hardware has them and does not tell. */
 bool x86_64_read_loaded(struct vcpu *vcpu, uint32_t msr, uint64_t *value);

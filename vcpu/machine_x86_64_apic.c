@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The machine of an x86_64 guest where the hardware has a local APIC: given when its vCPU is bound,
- * taken back before it leaves, and posted to by other pCPUs meanwhile.
+ * posted to by other pCPUs while it is, and taken back when somebody wants to know: an INIT, a
+ * snapshot, who steps it by hand.
  */
 #include "kernel/percpu.h"
 #include "vcpu/machine_x86_64.h"
@@ -10,17 +11,24 @@ void x86_64_load_apic(struct vcpu *vcpu)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
 
+    x86_64_store_apic(vcpu);
     arch_virq_write(&vcpu->arch, VIRQ_SLOT_TPR, cpu->lapic->state.tpr);
+    if (!virt_caps.apic)
+        return;
     /* Who steps it by hand sees each end of an interrupt and each message as an exit. */
-    if (virt_caps.apic && vcpu->vm->state == VM_RUNNING)
+    if (vcpu->vm->state == VM_RUNNING)
         cpu->hardware = vlapic_load(cpu->lapic, &vcpu->arch, cpu_now(cpu));
+    else
+        arch_apic_load(&vcpu->arch, NULL);
 }
 
 void x86_64_store_apic(struct vcpu *vcpu)
 {
-    if (cpu_of(vcpu)->hardware)
-        vlapic_store(lapic_of(vcpu), &vcpu->arch);
-    cpu_of(vcpu)->hardware = false;
+    struct x86_cpu *cpu = cpu_of(vcpu);
+
+    if (cpu->hardware)
+        vlapic_store(cpu->lapic, &vcpu->arch);
+    cpu->hardware = cpu->waits = false;
 }
 
 /*

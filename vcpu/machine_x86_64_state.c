@@ -14,6 +14,7 @@ void machine_x86_64_cpu_state(struct vcpu *vcpu, struct state *s)
     struct x86_cpu *cpu = vcpu->machine_cpu;
     uint64_t deadline;
 
+    x86_64_store_apic(vcpu);
     state_section(s, "x86_64 processor", 1);
     STATE(s, cpu->nmi);
     STATE(s, cpu->can_take);

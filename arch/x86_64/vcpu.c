@@ -442,9 +442,9 @@ void arch_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic)
     vmx_apic_load(vcpu, apic);
 }
 
-void arch_apic_store(const struct arch_vcpu *vcpu, struct arch_apic *apic)
+void arch_apic_store(struct arch_vcpu *vcpu, struct arch_apic *apic)
 {
-    assert(vcpu->bound && vcpu->apic_on);
+    assert(vcpu->apic_loaded);
     vmx_apic_store(vcpu, apic);
 }
 
@@ -453,9 +453,14 @@ void arch_apic_post(struct arch_vcpu *vcpu, unsigned word, uint64_t bits, uint64
     vmx_apic_post(vcpu, word, bits, level);
 }
 
-bool arch_apic_pending(struct arch_vcpu *vcpu)
+bool arch_apic_pending(struct arch_vcpu *vcpu, uint32_t *ppr)
 {
-    return vmx_apic_pending(vcpu);
+    return vmx_apic_pending(vcpu, ppr);
+}
+
+void arch_apic_sync(struct arch_vcpu *vcpu)
+{
+    vmx_apic_sync(vcpu);
 }
 
 bool arch_apic_send(struct arch_vcpu *vcpu, unsigned vector)

@@ -100,6 +100,7 @@ struct arch_vcpu {
     bool interrupted;         /* The exit came while the guest was taking an event. */
     uint8_t stale;            /* VMX_STALE_*. */
     bool apic_on;             /* Its VMCS has the local APIC in hardware; vmx_apic.c. */
+    bool apic_loaded;         /* What it is, is in apic_page, bound or not. */
     uint16_t vpid;            /* Its address space number. */
     uint32_t cpu_controls;    /* As its VMCS has them, */
     uint32_t cpu_controls2;   /* and these, but for the local APIC's. */

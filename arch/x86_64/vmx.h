@@ -99,13 +99,16 @@ uint8_t vmx_apic_find(void);
 const char *vmx_apic_text(uint8_t features);
 enum err vmx_apic_init(struct arch_vcpu *vcpu);
 void vmx_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic);
-void vmx_apic_store(const struct arch_vcpu *vcpu, struct arch_apic *apic);
+void vmx_apic_store(struct arch_vcpu *vcpu, struct arch_apic *apic);
 void vmx_apic_post(struct arch_vcpu *vcpu, unsigned word, uint64_t bits, uint64_t level);
-bool vmx_apic_pending(struct arch_vcpu *vcpu);
+bool vmx_apic_pending(struct arch_vcpu *vcpu, uint32_t *ppr);
 bool vmx_apic_send(struct arch_vcpu *vcpu, unsigned vector);
 uint64_t vmx_apic_take(struct arch_vcpu *vcpu, unsigned word);
 /* Takes in what others have posted. Bound. */
 void vmx_apic_sync(struct arch_vcpu *vcpu);
+/* Its TPR, where that is loaded. */
+uint32_t vmx_apic_tpr(const struct arch_vcpu *vcpu);
+void vmx_apic_set_tpr(struct arch_vcpu *vcpu, uint32_t value);
 /* What the guest has written to the register at the offset. */
 uint32_t vmx_apic_written(const struct arch_vcpu *vcpu, unsigned offset);
 

@@ -91,6 +91,16 @@ static volatile uint32_t *page_reg(const struct arch_vcpu *vcpu, unsigned offset
     return (volatile uint32_t *)((char *)vcpu->apic_page + offset);
 }
 
+uint32_t vmx_apic_tpr(const struct arch_vcpu *vcpu)
+{
+    return *page_reg(vcpu, PAGE_TPR) & 0xff;
+}
+
+void vmx_apic_set_tpr(struct arch_vcpu *vcpu, uint32_t value)
+{
+    *page_reg(vcpu, PAGE_TPR) = value;
+}
+
 static struct posted *page_posted(const struct arch_vcpu *vcpu)
 {
     return (struct posted *)((char *)vcpu->apic_page + PAGE_POSTED);
@@ -158,6 +168,7 @@ void vmx_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic)
     unsigned waiting, served;
 
     vmx_apic_switch(vcpu, apic);
+    vcpu->apic_loaded = apic;
     if (!apic)
         return;
     *page_reg(vcpu, PAGE_TPR) = apic->tpr;
@@ -169,11 +180,13 @@ void vmx_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic)
         vmx_apic_levels(vcpu, w, apic->level[w]);
 }
 
-void vmx_apic_store(const struct arch_vcpu *vcpu, struct arch_apic *apic)
+void vmx_apic_store(struct arch_vcpu *vcpu, struct arch_apic *apic)
 {
     page_get(vcpu, PAGE_IRR, apic->irr);
     page_get(vcpu, PAGE_ISR, apic->isr);
-    apic->tpr = *page_reg(vcpu, PAGE_TPR) & 0xff;
+    apic->tpr = vmx_apic_tpr(vcpu);
+    vcpu->tpr = apic->tpr;
+    vcpu->apic_loaded = false;
 }
 
 /* The guest does not run, so the page is ours. */
@@ -213,10 +226,11 @@ uint64_t vmx_apic_take(struct arch_vcpu *vcpu, unsigned word)
     return atomic_load(&posted->requests[word]) ? atomic_exchange(&posted->requests[word], 0) : 0;
 }
 
+/* Without the mark there is nothing, or who sends it has not told of it yet. */
 void vmx_apic_sync(struct arch_vcpu *vcpu)
 {
     vcpu->stale &= (uint8_t)~VMX_STALE_POSTED;
-    if (!vcpu->apic_on)
+    if (likely(!vcpu->apic_loaded || !(atomic_load(&page_posted(vcpu)->control) & POSTED_ON)))
         return;
     for (unsigned w = 0; w < ARCH_APIC_WORDS; w++) {
         uint64_t bits = vmx_apic_take(vcpu, w);
@@ -226,16 +240,16 @@ void vmx_apic_sync(struct arch_vcpu *vcpu)
     }
 }
 
-bool vmx_apic_pending(struct arch_vcpu *vcpu)
+bool vmx_apic_pending(struct arch_vcpu *vcpu, uint32_t *ppr)
 {
-    uint64_t vectors, class;
+    uint32_t tpr = vmx_apic_tpr(vcpu), served;
+    uint64_t vectors;
 
-    if (vmx_host.apic & VMX_APIC_POSTED)
-        vmx_apic_sync(vcpu);
+    vmx_apic_sync(vcpu);
     vectors = vmread(VMCS_GUEST_VECTORS);
-    class = field_get(VECTORS_WAITING, vectors) >> 4;
-    return class > field_get(VECTORS_SERVED, vectors) >> 4 &&
-           class > (*page_reg(vcpu, PAGE_TPR) & 0xff) >> 4;
+    served = (uint32_t)field_get(VECTORS_SERVED, vectors) & 0xf0;
+    *ppr = tpr >> 4 >= served >> 4 ? tpr : served;
+    return field_get(VECTORS_WAITING, vectors) >> 4 > *ppr >> 4;
 }
 
 uint32_t vmx_apic_written(const struct arch_vcpu *vcpu, unsigned offset)

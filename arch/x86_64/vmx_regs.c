@@ -292,6 +292,8 @@ void vmx_set_all(struct arch_vcpu *vcpu, const struct x86_regs *regs)
     vcpu->event = regs->event;
     vcpu->stale &= (uint8_t)~VMX_STALE_PDPTES;
     vmx_virq_write(vcpu, VIRQ_SLOT_TPR, regs->reg[REG_CR8] << 4);
+    if (vcpu->apic_loaded)
+        vmx_apic_set_tpr(vcpu, (uint32_t)regs->reg[REG_CR8] << 4);
 }
 
 /* --- PAE. --- */

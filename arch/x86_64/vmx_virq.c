@@ -16,7 +16,7 @@ uint64_t vmx_virq_read(const struct arch_vcpu *vcpu, unsigned slot)
     case VIRQ_SLOT_NMI:
         return svm_event_is(vcpu->event, SVM_EVENT_NMI);
     case VIRQ_SLOT_TPR:
-        return vcpu->tpr;
+        return vcpu->apic_loaded ? vmx_apic_tpr(vcpu) : vcpu->tpr;
     }
     return 0;
 }

@@ -17,12 +17,13 @@ void arch_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic)
     vcpu->apic_tpr = apic->tpr;
 }
 
-void arch_apic_store(const struct arch_vcpu *vcpu, struct arch_apic *apic)
+void arch_apic_store(struct arch_vcpu *vcpu, struct arch_apic *apic)
 {
     assert(vcpu->apic_loaded);
     memcpy(apic->irr, vcpu->apic_irr, sizeof(apic->irr));
     memcpy(apic->isr, vcpu->apic_isr, sizeof(apic->isr));
     apic->tpr = vcpu->apic_tpr;
+    vcpu->apic_loaded = false;
 }
 
 void arch_apic_post(struct arch_vcpu *vcpu, unsigned word, uint64_t bits, uint64_t level)
@@ -32,13 +33,26 @@ void arch_apic_post(struct arch_vcpu *vcpu, unsigned word, uint64_t bits, uint64
     vcpu->apic_level[word] = level;
 }
 
-bool arch_apic_pending(struct arch_vcpu *vcpu)
+bool arch_apic_pending(struct arch_vcpu *vcpu, uint32_t *ppr)
 {
-    uint64_t any = 0;
+    unsigned waits = 0, served = 0;
 
+    assert(vcpu->apic_loaded);
+    arch_apic_sync(vcpu);
+    for (unsigned w = 0; w < ARCH_APIC_WORDS; w++) {
+        if (vcpu->apic_irr[w])
+            waits = 64 * w + bit_highest(vcpu->apic_irr[w]);
+        if (vcpu->apic_isr[w])
+            served = 64 * w + bit_highest(vcpu->apic_isr[w]);
+    }
+    *ppr = served >> 4 > vcpu->apic_tpr >> 4 ? served & 0xf0 : vcpu->apic_tpr;
+    return waits >> 4 > *ppr >> 4;
+}
+
+void arch_apic_sync(struct arch_vcpu *vcpu)
+{
     for (unsigned w = 0; w < ARCH_APIC_WORDS; w++)
-        any |= vcpu->apic_irr[w];
-    return any && vcpu->apic_tpr == 0;
+        vcpu->apic_irr[w] |= arch_apic_take(vcpu, w);
 }
 
 bool arch_apic_send(struct arch_vcpu *vcpu, unsigned vector)

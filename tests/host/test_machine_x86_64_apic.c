@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The machine of x86_64 guests where the hardware takes vectors by itself. */
 #include "tests/host/machine_x86_64_rig.h"
+#include "vcpu/machine_x86_64.h"
 
 static bool in_hardware(unsigned vector)
 {
@@ -26,24 +27,93 @@ TEST(hardware_that_takes_vectors_gets_them_in_x2apic_mode_alone)
     finish();
 }
 
-TEST(vectors_in_hardware_come_back_when_their_vcpu_leaves_it)
+/* With a vector that waits, one in service above it, and a TPR that the guest has written. */
+static void start_loaded(void)
 {
     virt_caps.apic = true;
     start();
     enable_lapic();
     write_msr(ICR, VECTOR | 1 << 18);
-    vcpus[0].arch.apic_isr[1] = BIT(VECTOR - 64 + 32); /* It took another one, */
-    vcpus[0].arch.apic_tpr = 0x20;                     /* and wrote its TPR. */
+    vcpus[0].arch.apic_isr[1] = BIT(VECTOR - 64 + 32);
+    vcpus[0].arch.apic_tpr = 0x20;
+}
+
+static void finish_loaded(void)
+{
+    virt_caps.apic = false;
+    finish();
+}
+
+TEST(hardware_keeps_vectors_while_their_vcpu_is_unbound)
+{
+    start_loaded();
     ASSERT_OK(vcpu_unbind(&vcpus[0]));
-    ASSERT(!machine_x86_64.pending(&vcpus[0])); /* The one in service is above it. */
-    vcpus[0].arch.apic_irr[VECTOR / 64] = vcpus[0].arch.apic_isr[1] = 0;
-    vcpus[0].arch.apic_tpr = 0;
+    ASSERT(vcpus[0].arch.apic_loaded);
+    ASSERT(!machine_x86_64.pending(&vcpus[0])); /* The one in service is above it, */
+    vlapic_post(&machine_of(&vm)->lapics.cpu[0], VECTOR + 1, false);
+    ASSERT(!machine_x86_64.pending(&vcpus[0])); /* and above one that comes now, */
+    vlapic_post(&machine_of(&vm)->lapics.cpu[0], VECTOR + 64, false);
+    ASSERT(machine_x86_64.pending(&vcpus[0])); /* but not above this. */
+    ASSERT(!in_hardware(VECTOR + 64));
     ASSERT_OK(rig_bind(&vcpus[0]));
+    ASSERT(in_hardware(VECTOR) && in_hardware(VECTOR + 1) && in_hardware(VECTOR + 64));
+    ASSERT_EQ(vcpus[0].arch.apic_tpr, 0x20);
+    vcpus[0].arch.apic_isr[1] = 0;
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    ASSERT(machine_x86_64.pending(&vcpus[0]));
+    finish_loaded();
+}
+
+static struct state_rig saved;
+
+TEST(who_asks_for_vectors_gets_them_back_from_hardware)
+{
+    start_loaded();
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    state_rig_save(&saved, arch_ticks());
+    machine_x86_64.cpu_state(&vcpus[0], &saved.state);
+    ASSERT_OK(state_rig_end(&saved));
+    ASSERT(!vcpus[0].arch.apic_loaded);
+    ASSERT_OK(rig_bind(&vcpus[0])); /* It has them again, as they were. */
     ASSERT(in_hardware(VECTOR));
     ASSERT_EQ(vcpus[0].arch.apic_isr[1], BIT(VECTOR - 64 + 32));
     ASSERT_EQ(vcpus[0].arch.apic_tpr, 0x20);
-    virt_caps.apic = false;
-    finish();
+    vcpus[0].arch.apic_irr[VECTOR / 64] = vcpus[0].arch.apic_isr[1] = 0;
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    state_rig_load(&saved, arch_ticks());
+    machine_x86_64.cpu_state(&vcpus[0], &saved.state);
+    ASSERT_OK(state_rig_end(&saved));
+    ASSERT_OK(rig_bind(&vcpus[0])); /* And what was restored, not what it had left. */
+    ASSERT(in_hardware(VECTOR));
+    ASSERT_EQ(vcpus[0].arch.apic_isr[1], BIT(VECTOR - 64 + 32));
+    finish_loaded();
+}
+
+TEST(hardware_forgets_vectors_by_an_init)
+{
+    start_loaded();
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    machine_x86_64.cpu_reset(&vcpus[0]);
+    ASSERT_OK(rig_bind(&vcpus[0]));
+    ASSERT(vcpus[0].arch.apic_loaded);
+    ASSERT(!in_hardware(VECTOR));
+    ASSERT_EQ(vcpus[0].arch.apic_isr[1], 0);
+    ASSERT_EQ(vcpus[0].arch.apic_tpr, 0);
+    finish_loaded();
+}
+
+TEST(who_steps_a_vcpu_by_hand_has_its_vectors_in_software)
+{
+    start_loaded();
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    vm.state = VM_FAILED;
+    ASSERT_OK(rig_bind(&vcpus[0]));
+    ASSERT(!vcpus[0].arch.apic_loaded);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), 0);
+    write_msr(X2APIC_EOI, 0);
+    ASSERT_EQ(slot(0, VIRQ_SLOT_VECTOR), VECTOR);
+    vm.state = VM_RUNNING;
+    finish_loaded();
 }
 
 static bool posted(unsigned vector)
@@ -89,10 +159,12 @@ TEST(a_vector_for_a_guest_that_runs_elsewhere_is_posted_to_its_hardware)
     ASSERT_OK(vcpu_unbind(&vcpus[0])); /* Before it has taken it. */
     ASSERT(!posted(VECTOR));
     ASSERT(machine_x86_64.pending(&vcpus[0]));
+    vcpus[0].arch.apic_irr[VECTOR / 64] = 0;
     raise_edge(); /* Unbound: the IRR of the model. */
-    ASSERT(!posted(VECTOR));
+    ASSERT(!posted(VECTOR) && !in_hardware(VECTOR));
+    arch_apic_send(&vcpus[0].arch, VECTOR + 1); /* By one who saw it bound. */
     ASSERT_OK(rig_bind(&vcpus[0]));
-    ASSERT(in_hardware(VECTOR));
+    ASSERT(in_hardware(VECTOR) && in_hardware(VECTOR + 1));
     finish_posted();
 }
 

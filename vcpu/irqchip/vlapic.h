@@ -176,9 +176,14 @@ void vlapic_timer_taken(struct vlapic *lapic, uint64_t now);
  * own pCPU. False of vlapic_load(): not in x2APIC mode, so the vectors stay here.
  */
 bool vlapic_load(struct vlapic *lapic, struct arch_vcpu *vcpu, uint64_t now);
-/* Hands on those that wait here; true: as vlapic_accept(). This, and the next, while the hardware
- * has the others. */
+/* These while the hardware has the others. Hands on those that wait here; true: as
+ * vlapic_accept(). */
 bool vlapic_hand_on(struct vlapic *lapic, struct arch_vcpu *vcpu);
+/* It keeps them while the vCPU is unbound: others go on to post here. True: one waits there that
+ * the PPR does not hold back; of those here vlapic_highest() tells. */
+bool vlapic_unbinding(struct vlapic *lapic, struct arch_vcpu *vcpu);
+void vlapic_bound(struct vlapic *lapic, struct arch_vcpu *vcpu);
+/* All vectors come back. Bound or not; then on any pCPU. */
 void vlapic_store(struct vlapic *lapic, struct arch_vcpu *vcpu);
 /* Takes back what was posted and not taken. Any pCPU. */
 void vlapic_collect(struct vlapic *lapic, struct arch_vcpu *vcpu);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Vectors that the hardware takes by itself: it gets them, and gives back what is left. Others go
- * on to post into the IRR here meanwhile. The PPR here is 0 then, also to who looks for the lowest
- * priority.
+ * Vectors that the hardware takes by itself: it gets them, and gives back what is left when that is
+ * asked for. Others go on to post into the IRR here meanwhile. The PPR here is 0 while the vCPU is
+ * bound, also to who looks for the lowest priority.
  */
 #include "vcpu/arch_vcpu.h"
 #include "vcpu/irqchip/vlapic_impl.h"
@@ -74,6 +74,27 @@ bool vlapic_load(struct vlapic *lapic, struct arch_vcpu *vcpu, uint64_t now)
     return true;
 }
 
+bool vlapic_unbinding(struct vlapic *lapic, struct arch_vcpu *vcpu)
+{
+    uint32_t ppr;
+    bool waits;
+
+    if (virt_caps.apic_posted)
+        atomic_store(&lapic->posting, false); /* Who has not seen it yet is seen below, */
+    waits = arch_apic_pending(vcpu, &ppr);
+    vlapic_set(&lapic->state.ppr, ppr);
+    return waits;
+}
+
+void vlapic_bound(struct vlapic *lapic, struct arch_vcpu *vcpu)
+{
+    vlapic_set(&lapic->state.ppr, 0);
+    if (!virt_caps.apic_posted)
+        return;
+    atomic_store(&lapic->posting, true);
+    arch_apic_sync(vcpu); /* or here: nobody tells the hardware of it. */
+}
+
 bool vlapic_is_loaded(uint32_t msr)
 {
     return msr == VLAPIC_MSR_X2APIC + 0x0a || (msr & ~7u) == VLAPIC_MSR_X2APIC + 0x10 ||
@@ -98,5 +119,4 @@ void vlapic_store(struct vlapic *lapic, struct arch_vcpu *vcpu)
         s->isr_words |= (uint32_t)(apic.isr[w] != 0) << w;
     }
     vlapic_write_tpr(lapic, apic.tpr);
-    arch_virq_write(vcpu, VIRQ_SLOT_TPR, apic.tpr);
 }
