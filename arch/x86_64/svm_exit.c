@@ -10,29 +10,34 @@
 
 /* --- Lengths. --- */
 
-/* Where it is not known. */
-[[gnu::noinline]] static bool exit_length_read(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                                               enum insn_known known)
+/* False: there is no such instruction any more. */
+static inline bool exit_find_length(struct arch_vcpu *vcpu, const struct vmcb *vmcb,
+                                    enum insn_known known, unsigned *length)
 {
-    vcpu->insn_length = (uint8_t)code_length(vcpu, known);
-    return vcpu->insn_length != 0 || vcpu_exit_gone(exit);
-}
-
-/* Finds out insn_length. False: there is no such instruction any more, and *exit says so. */
-static inline bool exit_length(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
-                               enum insn_known known)
-{
-    const struct vmcb *vmcb = svm_vmcb(vcpu);
     const struct arch_code_insn *insn;
 
     if (svm_host.features & SVM_NEXT_RIP) {
-        vcpu->insn_length = (uint8_t)(vmcb->control.next_rip - vcpu->rip);
+        *length = (uint8_t)(vmcb->control.next_rip - vcpu->rip);
         return true;
     }
     insn = code_known(vcpu, vmcb->save.cr0, vmcb->save.cr3);
-    if (unlikely(!insn || insn->known != known))
-        return exit_length_read(vcpu, exit, known);
-    vcpu->insn_length = insn->length;
+    if (unlikely(!insn || insn->known != known)) {
+        *length = code_length(vcpu, known);
+        return *length != 0;
+    }
+    *length = insn->length;
+    return true;
+}
+
+/* Finds out insn_length. False: there is none, and *exit says so. */
+static inline bool exit_length(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                               enum insn_known known)
+{
+    unsigned length;
+
+    if (unlikely(!exit_find_length(vcpu, svm_vmcb(vcpu), known, &length)))
+        return vcpu_exit_gone(exit);
+    vcpu->insn_length = (uint8_t)length;
     return true;
 }
 
@@ -54,15 +59,23 @@ void svm_step_flags(struct vmcb *vmcb)
 
 /* --- The frequent ones. --- */
 
-static inline void exit_call(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+/* It is stepped over at once. */
+static inline void exit_call(struct arch_vcpu *vcpu, const struct vmcb *vmcb,
+                             struct vcpu_exit *exit)
 {
-    if (unlikely(svm_vmcb(vcpu)->save.cpl != 0)) {
+    unsigned length;
+
+    if (unlikely(vmcb->save.cpl != 0)) {
         vcpu_exit_gone(exit);
         vcpu_inject(vcpu, VECTOR_UD);
-    } else if (exit_length(vcpu, exit, INSN_KNOWN_VMMCALL)) {
-        vcpu_exit_call(vcpu, exit, false);
-        svm_step_over(vcpu, vcpu->insn_length);
+        return;
     }
+    if (unlikely(!exit_find_length(vcpu, vmcb, INSN_KNOWN_VMMCALL, &length))) {
+        vcpu_exit_gone(exit);
+        return;
+    }
+    vcpu_exit_call(vcpu, exit, false);
+    svm_step_over(vcpu, length);
 }
 
 static bool exit_in_long_code(const struct vmcb *vmcb)
@@ -362,10 +375,9 @@ static inline struct vmcb *svm_enter(struct arch_vcpu *vcpu)
     return after;
 }
 
-/* Until #VMEXIT, whose code it gives back. */
-static inline uint32_t svm_round(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+/* Until #VMEXIT, whose code is the cause. */
+static inline const struct vmcb *svm_round(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    uint64_t interrupted;
     struct vmcb *vmcb;
 
     if (unlikely(vcpu->flushes != virt_flushes(vcpu))) {
@@ -373,25 +385,26 @@ static inline uint32_t svm_round(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
         svm_renew_asid(vcpu);
     }
     vmcb = svm_enter(vcpu);
-    interrupted = vmcb->control.exit_int_info;
     vmcb->control.clean = VMCB_CLEAN_ALL;
     vmcb->control.tlb_control = VMCB_TLB_KEEP;
-    vmcb->control.event_inj =
-        unlikely(interrupted & VMCB_EVENT_VALID) ? svm_event_again(interrupted) : 0;
+    vmcb->control.event_inj = 0;
+    if (unlikely(vmcb->control.exit_int_info & VMCB_EVENT_VALID))
+        vmcb->control.event_inj = svm_event_again(vmcb->control.exit_int_info);
     exit->cause[0] = vmcb->control.exit_code;
-    return vmcb->control.exit_code;
+    return vmcb;
 }
 
 /* In one place called, it becomes part of that. */
 inline void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    uint32_t code = svm_round(vcpu, exit);
+    const struct vmcb *vmcb = svm_round(vcpu, exit);
+    uint32_t code = (uint32_t)exit->cause[0];
 
     if (code == VMEXIT_VMMCALL) {
-        exit_call(vcpu, exit);
+        exit_call(vcpu, vmcb, exit);
         return;
     }
-    exit->cause[1] = svm_vmcb(vcpu)->control.exit_info[0];
+    exit->cause[1] = vmcb->control.exit_info[0];
     if (code == VMEXIT_NPF)
         exit_npf(vcpu, exit);
     else if (code == VMEXIT_MSR)
@@ -404,9 +417,10 @@ inline void svm_run(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 
 [[gnu::cold]] void svm_run_iret(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
-    uint32_t code = svm_round(vcpu, exit);
+    const struct vmcb *vmcb = svm_round(vcpu, exit);
+    uint32_t code = (uint32_t)exit->cause[0];
 
-    exit->cause[1] = svm_vmcb(vcpu)->control.exit_info[0];
+    exit->cause[1] = vmcb->control.exit_info[0];
     if (code == VMEXIT_NPF)
         exit_fault(vcpu, exit);
     else
