@@ -4,9 +4,11 @@
  * touch guest memory. RAM regions own their host memory: guestmap_clear() zeroes it before the
  * guest gets it, and what a guest had is zeroed before it goes back.
  *
- * Locking: RANK_GUESTMAP inside. Accessors never fault the hypervisor, whatever address a guest
- * names; they are safe against running vCPUs (the contents may change under the reader: read once
- * into a local).
+ * Addresses and sizes are in bytes. Locking: RANK_GUESTMAP inside, so any pCPU and any context that
+ * may take that; guestmap_find() and guestmap_nearest() take none, and what they give is good as
+ * long as nobody adds or removes regions. Accessors never fault the hypervisor, whatever address a
+ * guest names; they are safe against running vCPUs (the contents may change under the reader: read
+ * once into a local). The lock is held while they copy: large copies make others wait.
  */
 #pragma once
 
@@ -50,38 +52,62 @@ struct guestmap {
     struct guest_region regions[GUEST_REGIONS_MAX]; /* Sorted by base. */
 };
 
-/* format: arch_stage2_format(). */
+/* Without regions. format: arch_stage2_format(); vmid: nobody else's. E_NOMEM. */
 enum err guestmap_init(struct guestmap *map, const struct pt_format *format, uint16_t vmid);
-/* Frees RAM, zeroed where it was used. No vCPU runs. */
+/* Frees RAM, zeroed where it was used, and the tables. No vCPU runs, or will. */
 void guestmap_destroy(struct guestmap *map);
 
 /*
  * Adds a region; RAM is allocated in the largest blocks there are and mapped, ROM zeroed as well.
  * With host != 0 it is pinned to that host address (claimed from the page allocator for RAM and
- * ROM). E_EXISTS: overlaps another region; E_NOMEM; E_BUSY: the pinned range is in use; E_RANGE;
- * nothing is changed then.
+ * ROM); regions of the other kinds are always. E_EXISTS: overlaps another region; E_NOMEM, also of
+ * regions; E_BUSY: the pinned range is in use; E_RANGE: empty, misaligned (pages of 4 KiB), beyond
+ * the guest's address space, or not pinned; nothing is changed then. vCPUs may run.
  */
 enum err guestmap_add(struct guestmap *map, gpa_t base, uint64_t size, enum guest_region_kind kind,
                       hpa_t host);
-/* E_ABSENT: no region begins there. vCPUs may run. */
+/*
+ * Takes a region from the guest; its RAM is zeroed and goes back. After the return no vCPU reaches
+ * it, whatever its TLB has kept. E_ABSENT: no region begins there. vCPUs may run.
+ */
 enum err guestmap_remove(struct guestmap *map, gpa_t base);
+/*
+ * The guest may only read and execute these pages of RAM; or write them again. Whole pages, of RAM
+ * regions alone, else E_RANGE; E_NOMEM: a large leaf could not be split; nothing has changed then.
+ * After the return no vCPU writes there, whatever its TLB has kept. Its stores go nowhere, as in
+ * ROM; by hand they come as exits. It lasts until it is taken back or the region goes: over stops,
+ * starts and restores, and it is in no snapshot. We ourselves write there as ever, also what the
+ * guest has asked us to (stolen time, its clock). With dirty tracking on, the pages count as
+ * written.
+ */
+enum err guestmap_protect(struct guestmap *map, gpa_t base, uint64_t size, bool writable);
+/* The region that addr is in; NULL: none. */
 const struct guest_region *guestmap_find(const struct guestmap *map, gpa_t addr);
 /* The region that is nearest to addr (for reports); NULL when there is none at all. */
 const struct guest_region *guestmap_nearest(const struct guestmap *map, gpa_t addr);
 
-/* All or nothing; the range must lie in RAM or ROM regions (writing ROM is allowed: it is us). */
+/*
+ * All or nothing; the range must lie in RAM or ROM regions (writing ROM is allowed: it is us), else
+ * E_RANGE, also where it wraps. Size 0: nothing happens. Over borders of pages and regions; not in
+ * one piece as other processors see it.
+ */
 enum err guest_read(struct guestmap *map, gpa_t addr, void *to, size_t size);
 enum err guest_write(struct guestmap *map, gpa_t addr, const void *from, size_t size);
 enum err guest_fill(struct guestmap *map, gpa_t addr, int byte, size_t size);
+/* Whether a guest may write there: RAM, as far as guestmap_protect() leaves it. */
+bool guest_may_write(struct guestmap *map, gpa_t addr);
 /* Whether the range lies in RAM or ROM regions. */
 bool guest_has(struct guestmap *map, gpa_t addr, uint64_t size);
 /*
- * Host address of guest memory at addr, and how many bytes from there are contiguous; NULL when it
- * is no memory. Who writes there calls guest_wrote() after each write.
+ * Host address of guest memory at addr, and how many bytes from there are contiguous (may be NULL);
+ * NULL when it is no memory. Good until the region is removed. Who writes there calls guest_wrote()
+ * after each write.
  */
 void *guest_ptr(struct guestmap *map, gpa_t addr, uint64_t *contiguous);
-/* Make what was written through the accessors visible to a guest with caches off. */
+/* Make what was written through the accessors visible to a guest with caches off. Its range is one
+ * that was written. */
 void guest_sync(struct guestmap *map, gpa_t addr, size_t size);
+/* Bytes of all RAM regions, without ROM. As guestmap_find(). */
 uint64_t guestmap_ram_size(const struct guestmap *map);
 /*
  * Zeroes RAM from *at on, so many bytes (whole pages) or up to its end, and moves *at behind them.
@@ -108,7 +134,7 @@ enum err guestmap_dump(struct guestmap *map, void *to, uint64_t size);
  * A page is in a set that is taken only if it was written. With three exceptions: on x86 the tables
  * of the guest's own paging count as written when hardware walks them [AMD APM 2, 15.25.6; SDM 3,
  * 29.3.5]; where first writes fault, a page that is about to be written is in the set, and in the
- * next again; and a region that is added while tracking is on counts as written in whole.
+ * next again; and what is added or protected while tracking is on counts as written in whole.
  *
  * One user at a time (start, takes, stop): callers see to that. vCPUs may run, or be paused, on any
  * pCPU; the VM's life (pause, reset, stop) does not end it, guestmap_destroy() does. Any context
@@ -146,6 +172,6 @@ void guest_wrote(struct guestmap *map, gpa_t addr, size_t size);
 /*
  * A vCPU's own access to addr was stopped by stage 2; write: it may have been one. True: it is RAM,
  * and a second try will not be stopped by what stopped this one: a leaf waited for its first write,
- * or was being split or merged. False: it has another cause.
+ * or was being split or merged. False: it has another cause, or may not be written.
  */
 bool guestmap_retry(struct guestmap *map, gpa_t addr, bool write);

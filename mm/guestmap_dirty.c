@@ -281,7 +281,7 @@ bool guestmap_retry(struct guestmap *map, gpa_t addr, bool write)
     region = guestmap_find(map, addr);
     ram = region && region->kind == REGION_RAM;
     if (ram && write)
-        pt_wrote(&map->pt, addr.v);
+        ram = pt_wrote(&map->pt, addr.v);
     lock_drop(&map->lock);
     return ram;
 }

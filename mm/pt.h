@@ -37,6 +37,8 @@ struct pt_format {
      * or the first write faults and pt_wrote() does. Set in all others. 0: not to be known.
      */
     uint64_t dirty;
+    /* Where dirty is not 0: a bit of all leaves that may be written, whatever the former say. */
+    uint64_t writable;
     /* A valid entry must be made a hole and flushed before it becomes another translation. */
     bool break_before_make;
     uint64_t (*leaf_bits)(unsigned level, struct pt_attr attr);
@@ -112,9 +114,9 @@ enum err pt_visit(const struct pt *pt, uint64_t va, uint64_t size,
                   enum err (*visit)(const struct pt_leaf *leaf, void *arg), void *arg);
 
 /*
- * Dirty tracking (pt_dirty.c), of a range without holes that may be written: first pt_shatter(),
- * then pt_harvest() as often as wanted, at last pt_merge(). Hardware may walk the tables, and set
- * dirty bits in them, all the while.
+ * Dirty tracking (pt_dirty.c), of a range without holes: first pt_shatter(), then pt_harvest() as
+ * often as wanted, at last pt_merge(). What may not be written stays so. Hardware may walk the
+ * tables, and set dirty bits in them, all the while.
  */
 /* Leaves are all of level 0 after it. E_NOMEM: some may be. Changes no translation. */
 enum err pt_shatter(struct pt *pt, uint64_t va, uint64_t size);
@@ -125,7 +127,7 @@ enum err pt_shatter(struct pt *pt, uint64_t va, uint64_t size);
  */
 void pt_harvest(struct pt *pt, uint64_t va, uint64_t size, void (*visit)(uint64_t va, void *arg),
                 void *arg);
-/* A page's leaf counts as written; refreshes it. */
-void pt_wrote(struct pt *pt, uint64_t va);
+/* A page's leaf counts as written; refreshes it. False: it may not be written. */
+bool pt_wrote(struct pt *pt, uint64_t va);
 /* Counts as written, by the largest leaves that fit and lie in the range. */
 void pt_merge(struct pt *pt, uint64_t va, uint64_t size);

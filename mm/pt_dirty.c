@@ -52,10 +52,11 @@ static void pt_harvest_leaves(struct pt_harvester *harvester, uint64_t *slot, ui
                               uint64_t end)
 {
     const uint64_t dirty = harvester->pt->format->dirty;
+    const uint64_t written = dirty | harvester->pt->format->writable;
     uint64_t *first = slot, changed = harvester->changed;
 
     for (; va < end; va += PAGE_SIZE, slot++) {
-        if (!(__atomic_load_n(slot, __ATOMIC_RELAXED) & dirty))
+        if ((__atomic_load_n(slot, __ATOMIC_RELAXED) & written) != written)
             continue;
         __atomic_fetch_and(slot, ~dirty, __ATOMIC_RELAXED);
         harvester->changed++;
@@ -94,7 +95,7 @@ void pt_harvest(struct pt *pt, uint64_t va, uint64_t size, void (*visit)(uint64_
         pt->ops->flush(pt, va, size);
 }
 
-void pt_wrote(struct pt *pt, uint64_t va)
+bool pt_wrote(struct pt *pt, uint64_t va)
 {
     const struct pt_format *format = pt->format;
     unsigned level = pt_root_level(format);
@@ -103,9 +104,12 @@ void pt_wrote(struct pt *pt, uint64_t va)
     for (; format->kind(*slot, level) == PTE_TABLE; level--)
         slot = &pt_table(format, *slot)[pt_index(format, level - 1, va)];
     assert(format->kind(*slot, level) == PTE_LEAF);
+    if (!(*slot & format->writable))
+        return false;
     __atomic_fetch_or(slot, format->dirty, __ATOMIC_RELEASE);
     pt_publish(pt, slot, sizeof(*slot));
     pt->ops->refresh(pt, ALIGN_DOWN(va, PAGE_SIZE));
+    return true;
 }
 
 /* --- Large leaves again --- */
@@ -154,7 +158,8 @@ static void pt_merge_table(struct pt *pt, uint64_t *table, unsigned level, uint6
     for (uint64_t next; va < end; va = next, slot++) {
         next = pt_span_end(level, va, end);
         if (level == 0) {
-            __atomic_fetch_or(slot, format->dirty, __ATOMIC_RELAXED);
+            if (*slot & format->writable)
+                __atomic_fetch_or(slot, format->dirty, __ATOMIC_RELAXED);
         } else if (format->kind(*slot, level) == PTE_TABLE) {
             pt_merge_table(pt, pt_table(format, *slot), level - 1, va, next);
             if (next - va == pt_leaf_size(level))

@@ -119,18 +119,26 @@ static bool run_retry(struct vcpu *vcpu, const struct vcpu_exit *exit)
            guestmap_retry(map, exit->mmio.gpa, exit->kind == EXIT_MMIO_WRITE);
 }
 
+/* Its first or its last byte is in ROM, or in RAM that is protected. */
+static bool run_is_read_only(struct guestmap *map, const struct vcpu_exit *exit)
+{
+    gpa_t first = exit->mmio.gpa, last = gpa(first.v + exit->mmio.width - 1);
+
+    return (guest_has(map, first, 1) && !guest_may_write(map, first)) ||
+           (guest_has(map, last, 1) && !guest_may_write(map, last));
+}
+
 /*
- * An access that no device answers. ROM ignores writes; a device refuses what is misaligned or
- * reaches beyond it; where nothing is, but in a PC's hole, it is the guest's end.
+ * An access that no device answers. What is read-only ignores writes; a device refuses what is
+ * misaligned or reaches beyond it; where nothing is, but in a PC's hole, it is the guest's end.
  */
 static void run_no_device(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
-    const struct guest_region *region = guestmap_find(&vcpu->vm->map, exit->mmio.gpa);
     struct bus_hint hint = {};
 
     if (run_retry(vcpu, exit))
         return;
-    if (region && region->kind == REGION_ROM && exit->kind == EXIT_MMIO_WRITE)
+    if (exit->kind == EXIT_MMIO_WRITE && run_is_read_only(&vcpu->vm->map, exit))
         arch_vcpu_finish(&vcpu->arch, exit);
     else if (bus_find(&vcpu->vm->bus, exit->mmio.gpa.v, 1, &hint))
         arch_vcpu_inject_fault(&vcpu->arch, FAULT_DATA_ABORT, exit);

@@ -142,16 +142,15 @@ static enum err vcpu_read_entry(void *arg, gpa_t addr, uint64_t *entry)
     return guest_read(arg, addr, entry, sizeof(*entry)) == OK ? OK : E_ABSENT;
 }
 
-/* Nothing happens in ROM, as on a real machine. */
+/* Nothing happens in what is read-only, as on a real machine. */
 static enum err vcpu_update_entry(void *arg, gpa_t addr, uint64_t old, uint64_t new)
 {
-    const struct guest_region *region = guestmap_find(arg, addr);
     uint64_t contiguous;
     _Atomic uint64_t *entry = guest_ptr(arg, addr, &contiguous);
 
-    if (!region || !entry || contiguous < sizeof(*entry))
+    if (!entry || contiguous < sizeof(*entry))
         return E_ABSENT;
-    if (region->kind == REGION_ROM)
+    if (!guest_may_write(arg, addr))
         return OK;
     if (!atomic_compare_exchange_strong(entry, &old, new))
         return E_BUSY;

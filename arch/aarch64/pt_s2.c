@@ -17,6 +17,7 @@
 #define S2_AF            BIT(10)    /* Accessed; 0 would fault. */
 #define S2_XN            BIT(54)    /* With bit 53 at 0: no execution, FEAT_XNX or not. */
 #define S2_DBM           BIT(51)    /* FEAT_HAFDBS: the first write sets S2AP[1], no fault. */
+#define S2_WRITABLE      BIT(55)    /* Ours: hardware ignores it. */
 #define S2_ADDR          BITS(47, 12)
 
 #define S2_SH_INNER      3u
@@ -48,7 +49,7 @@ static uint64_t s2_leaf_bits(unsigned level, struct pt_attr attr)
     if (attr.read)
         bits |= S2_READ;
     if (attr.write)
-        bits |= S2_WRITE;
+        bits |= S2_WRITE | S2_WRITABLE;
     if (!attr.execute)
         bits |= S2_XN;
     return bits;
@@ -93,6 +94,7 @@ static enum pte_kind s2_kind(uint64_t pte, unsigned level)
         .addr_mask = S2_ADDR,                                                                      \
         .table_bits = S2_VALID | S2_TABLE,                                                         \
         .dirty = S2_WRITE,                                                                         \
+        .writable = S2_WRITABLE,                                                                   \
         .break_before_make = true,                                                                 \
         .leaf_bits = (leaf_bits_),                                                                 \
         .leaf_attr = s2_leaf_attr,                                                                 \

@@ -53,6 +53,7 @@ static enum pte_kind gstage_kind(uint64_t pte, unsigned level)
         .addr_mask = PTE_PPN,                                                                      \
         .table_bits = PTE_V,                                                                       \
         .dirty = PTE_D,                                                                            \
+        .writable = PTE_W,                                                                         \
         .leaf_bits = gstage_leaf_bits,                                                             \
         .leaf_attr = gstage_leaf_attr,                                                             \
         .kind = gstage_kind,                                                                       \

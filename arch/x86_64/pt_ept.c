@@ -22,6 +22,7 @@
 #define EPT_ACCESSED   BIT(8)
 #define EPT_DIRTY      BIT(9)
 #define EPT_ADDR       BITS(51, 12)
+#define EPT_WRITABLE   BIT(52) /* Ours: hardware ignores it. */
 
 #define EPT_UNCACHED   0u /* Of EPT_MEMORY. */
 #define EPT_COMBINING  1u
@@ -38,7 +39,7 @@ static uint64_t ept_leaf_bits(unsigned level, struct pt_attr attr)
     if (attr.read || attr.write || attr.execute)
         bits |= EPT_READ;
     if (attr.write)
-        bits |= EPT_WRITE;
+        bits |= EPT_WRITE | EPT_WRITABLE;
     if (attr.execute)
         bits |= EPT_EXECUTE;
     return bits;
@@ -74,6 +75,7 @@ static enum pte_kind ept_kind(uint64_t pte, unsigned level)
         .addr_mask = EPT_ADDR,                                                                     \
         .table_bits = EPT_RIGHTS | EPT_ACCESSED,                                                   \
         .dirty = (dirty_),                                                                         \
+        .writable = EPT_WRITABLE,                                                                  \
         .leaf_bits = ept_leaf_bits,                                                                \
         .leaf_attr = ept_leaf_attr,                                                                \
         .kind = ept_kind,                                                                          \

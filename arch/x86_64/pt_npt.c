@@ -54,6 +54,7 @@ static enum pte_kind npt_kind(uint64_t pte, unsigned level)
         .addr_mask = LONG_ADDR,                                                                    \
         .table_bits = LONG_P | LONG_W | LONG_U | LONG_A,                                           \
         .dirty = LONG_D,                                                                           \
+        .writable = LONG_W,                                                                        \
         .leaf_bits = npt_leaf_bits,                                                                \
         .leaf_attr = npt_leaf_attr,                                                                \
         .kind = npt_kind,                                                                          \

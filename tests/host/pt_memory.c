@@ -18,7 +18,7 @@
 /* Shaped as EPT: no valid bit but the rights, bit 7 makes a leaf above level 0, five levels. */
 static uint64_t ept_leaf_bits(unsigned level, struct pt_attr attr)
 {
-    return (attr.read ? 1u : 0) | (attr.write ? 2u : 0) | (attr.execute ? 4u : 0) |
+    return (attr.read ? 1u : 0) | (attr.write ? 2u | BIT(52) : 0) | (attr.execute ? 4u : 0) |
            (level > 0 ? BIT(7) : 0) | (attr.memory == PT_NORMAL ? 6u << 3 : 0) |
            (attr.memory == PT_UNCACHED ? 1u << 3 : 0);
 }
@@ -48,6 +48,7 @@ static const struct pt_format format_ept5 = {
     .addr_mask = BITS(51, 12),
     .table_bits = 7,
     .dirty = 2,
+    .writable = BIT(52),
     .leaf_bits = ept_leaf_bits,
     .leaf_attr = ept_leaf_attr,
     .kind = ept_kind,

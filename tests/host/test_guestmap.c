@@ -144,6 +144,41 @@ TEST(an_access_across_a_regions_border_does_nothing_at_all)
     guestmap_destroy(&map);
 }
 
+TEST(ram_is_made_read_only_and_writable_again_page_by_page)
+{
+    const uint64_t base = 0x40000000;
+    uint64_t flushes;
+
+    start();
+    ASSERT_OK(guestmap_add(&map, gpa(base), 4 * MIB, REGION_RAM, hpa(0)));
+    ASSERT_OK(guestmap_add(&map, gpa(base + 4 * MIB), PAGE_SIZE, REGION_ROM, hpa(0)));
+    ASSERT_OK(guestmap_add(&map, gpa(0), PAGE_SIZE, REGION_DEVICE, hpa(0x9000000)));
+    ASSERT_ERR(E_RANGE, guestmap_protect(&map, gpa(base + 1), PAGE_SIZE, false));
+    ASSERT_ERR(E_RANGE, guestmap_protect(&map, gpa(base), PAGE_SIZE - 1, false));
+    ASSERT_ERR(E_RANGE, guestmap_protect(&map, gpa(base), 0, false));
+    ASSERT_ERR(E_RANGE, guestmap_protect(&map, gpa(base), 4 * MIB + PAGE_SIZE, false));
+    ASSERT_ERR(E_RANGE, guestmap_protect(&map, gpa(base), 0 - PAGE_SIZE, false));
+    ASSERT_ERR(E_RANGE, guestmap_protect(&map, gpa(base - PAGE_SIZE), 2 * PAGE_SIZE, false));
+    ASSERT_ERR(E_RANGE, guestmap_protect(&map, gpa(base + 4 * MIB), PAGE_SIZE, true));
+    ASSERT_ERR(E_RANGE, guestmap_protect(&map, gpa(0), PAGE_SIZE, false));
+    ASSERT_ERR(E_RANGE, guestmap_protect(&map, gpa(~0xfffull), PAGE_SIZE, false));
+    ASSERT(leaf_at(base).attr.write);
+    flushes = fake.stage2_flushes;
+    ASSERT_OK(guestmap_protect(&map, gpa(base + MIB), MIB, false));
+    ASSERT(fake.stage2_flushes > flushes); /* No TLB lets writes through after the return. */
+    ASSERT(leaf_at(base + MIB - PAGE_SIZE).attr.write);
+    ASSERT(!leaf_at(base + MIB).attr.write && leaf_at(base + MIB).attr.execute);
+    ASSERT(!guest_may_write(&map, gpa(base + 2 * MIB - 1)));
+    ASSERT(guest_may_write(&map, gpa(base + 2 * MIB)));
+    ASSERT(!guest_may_write(&map, gpa(base + 4 * MIB)) && !guest_may_write(&map, gpa(0)));
+    ASSERT_OK(guestmap_protect(&map, gpa(base), 2 * MIB, false));
+    ASSERT_EQ(leaf_at(base).size, 2 * MIB); /* All of one kind: large again. */
+    ASSERT_OK(guest_fill(&map, gpa(base), 7, 2 * MIB));
+    ASSERT_OK(guestmap_protect(&map, gpa(base), 4 * MIB, true));
+    ASSERT(leaf_at(base).attr.write);
+    guestmap_destroy(&map);
+}
+
 TEST(overlapping_regions_are_refused)
 {
     uint64_t free_pages;

@@ -115,6 +115,41 @@ TEST(a_start_keeps_what_was_written_and_a_stop_gives_large_leaves_back)
     guestmap_destroy(&map);
 }
 
+TEST(protected_pages_are_not_written_and_count_as_written_when_that_changes)
+{
+    const uint64_t page = RAM_GPA + 2 * MIB + 7 * PAGE_SIZE;
+
+    start();
+    ASSERT_OK(guestmap_dirty_start(&map));
+    ASSERT_OK(guestmap_protect(&map, gpa(page), 2 * PAGE_SIZE, false));
+    take();
+    EXPECT({page, 2});
+    ASSERT(!guestmap_retry(&map, gpa(page + 8), true)); /* A vCPU's write: not so. */
+    ASSERT(guestmap_retry(&map, gpa(page + 8), false));
+    ASSERT(!guest_may_write(&map, gpa(page + PAGE_SIZE)));
+    ASSERT(guest_may_write(&map, gpa(page + 2 * PAGE_SIZE))); /* Though it faults at first. */
+    take();
+    expect(NULL, 0);
+    ASSERT_OK(guest_fill(&map, gpa(page), 1, 1)); /* We do. */
+    take();
+    EXPECT({page, 1});
+    guestmap_dirty_stop(&map);
+    ASSERT_EQ(leaf(page).size, PAGE_SIZE);
+    ASSERT(!leaf(page).attr.write);
+    ASSERT(leaf(page + 2 * PAGE_SIZE).attr.write);
+    ASSERT_OK(guestmap_dirty_start(&map));
+    ASSERT_OK(guestmap_protect(&map, gpa(page), 2 * PAGE_SIZE, true));
+    take();
+    EXPECT({page, 2});
+    ASSERT(guestmap_retry(&map, gpa(page), true));
+    take();
+    EXPECT({page, 1});
+    guestmap_dirty_stop(&map);
+    ASSERT_EQ(leaf(page).size, 2 * MIB);
+    ASSERT_EQ(page_free_count(), free_at_start);
+    guestmap_destroy(&map);
+}
+
 TEST(a_set_that_is_put_back_comes_again_with_the_next)
 {
     start();

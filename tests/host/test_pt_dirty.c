@@ -141,6 +141,38 @@ TEST(a_harvest_tells_each_page_that_was_written_and_no_other)
     }
 }
 
+TEST(what_may_not_be_written_stays_so)
+{
+    const struct pt_attr RX = {.read = true, .execute = true};
+
+    FOR_ALL_DIRTY_FORMATS(f)
+    {
+        uint64_t tables;
+
+        start(f);
+        tables = mem.pt.table_count;
+        ASSERT_EQ(leaf(BASE).entry & f->writable, f->writable);
+        ASSERT_OK(pt_protect(&mem.pt, BASE + GIB, 2 * MIB + PAGE_SIZE, RX));
+        ASSERT_EQ(leaf(BASE + GIB).entry & f->writable, 0);
+        ASSERT_OK(pt_shatter(&mem.pt, BASE, SIZE));
+        pt_harvest(&mem.pt, BASE, SIZE, NULL, NULL);
+        ASSERT_EQ(leaf(BASE).entry & f->writable, f->writable); /* It waits for its first write. */
+        ASSERT(!pt_wrote(&mem.pt, BASE + GIB));
+        ASSERT(!pt_wrote(&mem.pt, BASE + GIB + 2 * MIB));
+        ASSERT(pt_wrote(&mem.pt, BASE + GIB + 2 * MIB + PAGE_SIZE));
+        harvest(BASE, SIZE);
+        ASSERT_EQ(visit_count, 1);
+        pt_merge(&mem.pt, BASE, SIZE);
+        for (unsigned i = 0; i < 4; i++)
+            ASSERT_EQ(leaf(BASE + GIB + i * MIB).attr.write, i * MIB > 2 * MIB);
+        ASSERT_EQ(leaf(BASE + GIB).size, f->leaf_level_max ? 2 * MIB : PAGE_SIZE);
+        ASSERT_OK(pt_protect(&mem.pt, BASE + GIB, 2 * MIB + PAGE_SIZE, RWX));
+        pt_merge(&mem.pt, BASE, SIZE);
+        ASSERT_EQ(mem.pt.table_count, tables);
+        pt_memory_end(&mem);
+    }
+}
+
 TEST(a_fault_that_was_answered_already_is_refreshed_for_who_still_has_it)
 {
     FOR_ALL_DIRTY_FORMATS(f)

@@ -268,6 +268,29 @@ TEST(ram_that_waits_for_its_first_write_is_written_by_the_guest_itself)
     rig_end();
 }
 
+TEST(ram_that_is_protected_ignores_the_guests_writes)
+{
+    struct vm *vm = rig_running(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+    uint64_t page = vm->layout->ram_base + 16 * PAGE_SIZE, value = 5;
+
+    ASSERT_OK(guest_write(&vm->map, gpa(page), &value, sizeof(value)));
+    ASSERT_OK(guestmap_protect(&vm->map, gpa(page), PAGE_SIZE, false));
+    RIG_SCRIPT(vcpu, mmio(true, page, 8, 1), mmio(true, page + PAGE_SIZE - 4, 8, ~0ull));
+    rig_turn(0);
+    ASSERT_EQ(vcpu->arch.finishes, 2); /* Also what ends in it, or begins in it and goes on. */
+    ASSERT_OK(guest_read(&vm->map, gpa(page), &value, sizeof(value)));
+    ASSERT_EQ(value, 5);
+    ASSERT_OK(guest_read(&vm->map, gpa(page + PAGE_SIZE), &value, sizeof(value)));
+    ASSERT_EQ(value, 0);
+    ASSERT_OK(guestmap_protect(&vm->map, gpa(page), PAGE_SIZE, true));
+    RIG_SCRIPT(vcpu, mmio(true, page, 8, 1)); /* A fault of before, that comes late. */
+    rig_turn(0);
+    ASSERT_EQ(vcpu->arch.finishes, 2); /* The guest does it itself. */
+    ASSERT_EQ(vm->state, VM_RUNNING);
+    rig_end();
+}
+
 TEST(a_system_register_is_answered_or_undefined)
 {
     struct vm *vm = rig_running(1);
