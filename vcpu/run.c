@@ -369,7 +369,7 @@ static void run_step(struct vcpu *vcpu)
 
 enum err vcpu_step(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
-    TRY(vcpu_set_state(vcpu, VCPU_RUNNING));
+    TRY(vcpu_leave_ready(vcpu, VCPU_RUNNING));
     run_step(vcpu);
     *exit = vcpu->stepped;
     vcpu->vm->machine->intent(vcpu, exit);
@@ -380,7 +380,8 @@ enum err vcpu_step_until(struct vcpu *vcpu, uint64_t deadline, struct vcpu_exit 
 {
     enum err err;
 
-    if (vcpu->state == VCPU_READY) /* It fires as a host interrupt, and has nothing else to do. */
+    /* It fires as a host interrupt, and has nothing else to do. */
+    if (vcpu_current() == vcpu && vcpu->state == VCPU_READY)
         timer_arm(&vcpu->wake, deadline);
     err = vcpu_step(vcpu, exit);
     if (err != OK)
@@ -393,7 +394,7 @@ enum err vcpu_step_until(struct vcpu *vcpu, uint64_t deadline, struct vcpu_exit 
 
 enum err vcpu_answer(struct vcpu *vcpu, bool *runs)
 {
-    TRY(vcpu_set_state(vcpu, VCPU_RUNNING));
+    TRY(vcpu_leave_ready(vcpu, VCPU_RUNNING));
     *runs = vcpu->stepped.kind == EXIT_CANCELLED || run_exit(vcpu, &vcpu->stepped);
     vcpu->stepped = (struct vcpu_exit){.kind = EXIT_NOTHING};
     return vcpu_set_state(vcpu, VCPU_READY);

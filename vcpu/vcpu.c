@@ -74,7 +74,8 @@ static void vcpu_must_become(struct vcpu *vcpu, enum vcpu_state to)
     arch_vcpu_unbind(&vcpu->arch);
 }
 
-/* By hand is only what nobody manages, on its own pCPU. vm->lock held. */
+/* By hand is only what nobody manages, on its own pCPU, and begun with when it is free. vm->lock
+ * held. */
 static enum err vcpu_by_hand(const struct vcpu *vcpu)
 {
     const char *name = vcpu->vm->config->name;
@@ -90,6 +91,10 @@ static enum err vcpu_by_hand(const struct vcpu *vcpu)
         log_debug("%s: is %s, and vCPU %u cannot be run by hand", name,
                   vm_state_text(vcpu->vm->state), vcpu->index);
         err = E_STATE;
+    } else if (vcpu->state != VCPU_FREE) {
+        log_debug("%s: vCPU %u is %s, and cannot be bound or given an entry", name, vcpu->index,
+                  vcpu_state_text(vcpu->state));
+        err = E_STATE;
     } else {
         err = OK;
     }
@@ -102,11 +107,6 @@ enum err vcpu_set_entry(struct vcpu *vcpu, struct arch_entry entry)
 
     lock_take(&vcpu->vm->lock);
     err = vcpu_by_hand(vcpu);
-    if (err == OK && vcpu->state != VCPU_FREE) {
-        log_debug("%s: vCPU %u is %s, and its entry cannot be set", vcpu->vm->config->name,
-                  vcpu->index, vcpu_state_text(vcpu->state));
-        err = E_STATE;
-    }
     if (err == OK) {
         arch_vcpu_start(&vcpu->arch, entry);
         vcpu->power = VCPU_ON;
@@ -129,10 +129,21 @@ enum err vcpu_bind(struct vcpu *vcpu)
     return err;
 }
 
+enum err vcpu_leave_ready(struct vcpu *vcpu, enum vcpu_state to)
+{
+    enum vcpu_state state = atomic_load_explicit(&vcpu->state, memory_order_relaxed);
+
+    if (vcpu_current() == vcpu)
+        return vcpu_set_state(vcpu, to);
+    log_debug("%s: vCPU %u is %s, not bound to cpu%u, and cannot become %s here",
+              vcpu->vm->config->name, vcpu->index, vcpu_state_text(state), this_cpu()->id,
+              vcpu_state_text(to));
+    return state == VCPU_READY ? E_BUSY : E_STATE;
+}
+
 enum err vcpu_unbind(struct vcpu *vcpu)
 {
-    TRY(vcpu_set_state(vcpu, VCPU_FREE));
-    assert(vcpu_current() == vcpu);
+    TRY(vcpu_leave_ready(vcpu, VCPU_FREE));
     vcpu_unload(vcpu);
     return OK;
 }
@@ -342,6 +353,8 @@ void vcpu_reset(struct vcpu *vcpu)
     vcpu->suspended = false;
     vcpu->resume = false;
     vcpu->steal = (struct vsteal){};
+    if (vcpu->state == VCPU_BLOCKED)
+        vcpu_must_become(vcpu, VCPU_FREE); /* What it waited for is over. */
 }
 
 /* Unbound, and woken for whatever reason. True: it stays out, and has blocked. */

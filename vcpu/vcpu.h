@@ -97,8 +97,18 @@ const char *vcpu_state_text(enum vcpu_state state);
 bool vcpu_may_become(enum vcpu_state from, enum vcpu_state to);
 /* Own pCPU. E_STATE, and nothing changed, where it may not; the log names both states. */
 enum err vcpu_set_state(struct vcpu *vcpu, enum vcpu_state to);
+/*
+ * The same for what is bound to this pCPU alone. Else E_BUSY: it is bound to another; E_STATE: to
+ * none, or runs there. Any pCPU.
+ */
+enum err vcpu_leave_ready(struct vcpu *vcpu, enum vcpu_state to);
 
-/* Off, held, on the pCPU given. stage-2 root and VMID come from vm->map. */
+/*
+ * Off, held, FREE, on the pCPU given, which need not be this one; in its scheduler from here on.
+ * index: in vm->vcpus. priority: of the scheduler, 0 the least urgent. trap_wait: WFI, HLT exit.
+ * Stage-2 root and VMID come from vm->map. E_NOMEM: what the backend wants; nothing is to be given
+ * back. The context of vm_create().
+ */
 enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpu, uint8_t priority,
                    bool trap_wait);
 
@@ -176,8 +186,8 @@ bool vcpu_turn(struct vcpu *vcpu);
 enum err vcpu_set_entry(struct vcpu *vcpu, struct arch_entry entry);
 
 /*
- * Load on, unload from this pCPU. E_STATE: as vcpu_set_state(), or its VM is managed; E_BUSY: this
- * is another pCPU than its own, or has another vCPU loaded.
+ * Load on this pCPU. E_STATE: it is not FREE, or its VM is managed; E_BUSY: this is another pCPU
+ * than its own, or has another vCPU loaded. Unload: E_STATE, E_BUSY as vcpu_leave_ready().
  */
 enum err vcpu_bind(struct vcpu *vcpu);
 enum err vcpu_unbind(struct vcpu *vcpu);
@@ -187,7 +197,7 @@ enum err vcpu_unbind(struct vcpu *vcpu);
  * EXIT_PREEMPTION_TIMER, arch_vcpu_finish() for what is to be finished (reads with their result),
  * arch_vcpu_set_return() for calls; or vcpu_answer() for any of them. What the guest asks for by a
  * call or a register comes as the kind that says so (vcpu/intent.h). EXIT_CANCELLED: see
- * vcpu_cancel(). E_STATE unless READY. run.c
+ * vcpu_cancel(). E_STATE, E_BUSY as vcpu_leave_ready(), and *exit is untouched. run.c
  */
 enum err vcpu_step(struct vcpu *vcpu, struct vcpu_exit *exit);
 /*
@@ -198,6 +208,6 @@ enum err vcpu_step_until(struct vcpu *vcpu, uint64_t deadline, struct vcpu_exit 
 /*
  * What the managed way would do for the exit of the last step, once: devices, interrupt controller
  * and firmware of the VM's machine. *runs: the guest can go on; false: it waits for an interrupt,
- * or went off. E_STATE unless READY. run.c
+ * or went off. E_STATE, E_BUSY as vcpu_leave_ready(). run.c
  */
 enum err vcpu_answer(struct vcpu *vcpu, bool *runs);

@@ -30,6 +30,20 @@ TEST(a_vcpu_goes_through_its_states)
     rig_end();
 }
 
+TEST(a_wait_ends_with_the_vm_too)
+{
+    struct vm *vm = rig_running(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+
+    RIG_SCRIPT(vcpu, wfi);
+    rig_turns(2);
+    ASSERT_EQ(vcpu->state, VCPU_BLOCKED);
+    ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
+    rig_turns(2);
+    ASSERT_EQ(vcpu->state, VCPU_FREE);
+    rig_end();
+}
+
 TEST(each_step_of_a_vcpus_state_is_allowed_or_refused_by_name)
 {
     static const char *const next[] = {"1", "20", "350", "24", "3", "230"};
@@ -103,7 +117,7 @@ TEST(what_is_run_by_hand_is_not_started_loaded_or_destroyed)
     log_set_level(LOG_DEBUG);
     ASSERT_OK(vcpu_bind(vcpu));
     ASSERT_ERR(E_STATE, vcpu_set_entry(vcpu, arch_entry(gpa(RIG_ENTRY), 0)));
-    ASSERT(rig_logged("web: vCPU 0 is ready, and its entry cannot be set"));
+    ASSERT(rig_logged("web: vCPU 0 is ready, and cannot be bound or given an entry"));
     ASSERT_ERR(E_STATE, vm_load(vm, &entry));
     ASSERT_ERR(E_STATE, vm_start(vm));
     ASSERT_ERR(E_STATE, vm_destroy(vm));
@@ -130,6 +144,34 @@ TEST(a_vcpu_is_run_by_hand_on_its_own_pcpu_only_and_alone)
     ASSERT_ERR(E_STATE, vcpu_bind(&vm->vcpus[0]));
     ASSERT_OK(vcpu_unbind(&vm->vcpus[0]));
     ASSERT_ERR(E_STATE, vcpu_unbind(&vm->vcpus[0]));
+    rig_end();
+}
+
+TEST(a_vcpu_that_is_bound_elsewhere_is_not_stepped_answered_or_unbound)
+{
+    struct vm *vm = by_hand(1);
+    struct vcpu *vcpu = &vm->vcpus[0];
+    struct vcpu_exit exit;
+    bool runs;
+
+    log_set_level(LOG_DEBUG);
+    ASSERT_OK(vcpu_bind(vcpu));
+    fake_be_cpu(1);
+    ASSERT_ERR(E_BUSY, vcpu_step(vcpu, &exit));
+    ASSERT(rig_logged("web: vCPU 0 is ready, not bound to cpu1, and cannot become running here"));
+    ASSERT_ERR(E_BUSY, vcpu_step_until(vcpu, arch_ticks() + 1, &exit));
+    ASSERT(!vcpu->wake.armed); /* On this pCPU. */
+    ASSERT_ERR(E_BUSY, vcpu_answer(vcpu, &runs));
+    ASSERT_ERR(E_BUSY, vcpu_unbind(vcpu));
+    ASSERT_EQ(vcpu->state, VCPU_READY);
+    ASSERT_EQ(vcpu->arch.runs, 0);
+    fake_be_cpu(0);
+    ASSERT_OK(vcpu_unbind(vcpu));
+    vcpu->state = VCPU_BLOCKED; /* May become free, but not so. */
+    ASSERT_ERR(E_STATE, vcpu_unbind(vcpu));
+    ASSERT_EQ(vcpu->state, VCPU_BLOCKED);
+    vcpu->state = VCPU_FREE;
+    log_set_level(LOG_INFO);
     rig_end();
 }
 
