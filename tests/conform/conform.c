@@ -28,6 +28,11 @@ static const struct {
 /* The image begins by going to where its word at 8 says: so each action is an image. */
 static char image[8192];
 
+static uint32_t conform_offset(enum action action)
+{
+    return (uint32_t)(actions[action].code - actions_start);
+}
+
 const struct config_vm *conform_config(enum action action, unsigned vcpus, unsigned cpu)
 {
     size_t size = (size_t)(actions_end - actions_start);
@@ -47,9 +52,9 @@ const struct config_vm *conform_config(enum action action, unsigned vcpus, unsig
         c.config.affinity[i] = BIT(cpu);
     c.config.load_address = 0;
     if (actions[action].code) { /* The first instructions go to where this says. */
-        uint32_t offset = (uint32_t)(actions[action].code - actions_start);
+        uint32_t words[] = {conform_offset(action), c.config.irqchip == CONFIG_AIA};
 
-        memcpy(image + 8, &offset, sizeof(offset));
+        memcpy(image + 8, words, sizeof(words));
     }
     return &c.config;
 }
@@ -68,15 +73,17 @@ enum err conform_by_hand(enum action action)
 
     TRY(conform_create(action, 1, this_cpu()->id));
     TRY(vm_load(c.vm, &entry));
-    if (actions[action].entry)
-        entry.pc.v = actions[action].entry;
+    if (actions[action].mode != ARCH_MODE_NATIVE) {
+        entry.mode = actions[action].mode;
+        entry.pc.v += conform_offset(action);
+    }
     TRY(vcpu_set_entry(c.vcpu, entry));
     return vcpu_bind(c.vcpu);
 }
 
-enum err conform_step(struct vcpu_exit *exit)
+static enum err conform_step_for(unsigned ms, struct vcpu_exit *exit)
 {
-    uint64_t deadline = arch_ticks() + ticks_from_ns(STEP_MS * 1000000ull);
+    uint64_t deadline = arch_ticks() + ticks_from_ns(ms * 1000000ull);
 
     for (;;) {
         TRY(vcpu_step_until(c.vcpu, deadline, exit));
@@ -88,6 +95,22 @@ enum err conform_step(struct vcpu_exit *exit)
     if (exit->kind == EXIT_PREEMPTION_TIMER)
         irq_handle();
     return OK;
+}
+
+enum err conform_step(struct vcpu_exit *exit)
+{
+    return conform_step_for(STEP_MS, exit);
+}
+
+bool conform_runs_on(void)
+{
+    struct vcpu_exit exit;
+
+    do
+        if (conform_step_for(SPIN_MS, &exit) != OK)
+            return false;
+    while (exit.kind == EXIT_NOTHING);
+    return exit.kind == EXIT_PREEMPTION_TIMER;
 }
 
 bool conform_resumes(struct vcpu_exit *exit, uint64_t *result)
@@ -143,13 +166,90 @@ bool conform_wait_count(uint64_t count)
     return true;
 }
 
+static uint64_t conform_word(uint64_t offset)
+{
+    uint64_t word = 0;
+
+    err_ignore(guest_read(&c.vm->map, gpa(c.vm->layout->ram_base + offset), &word,
+                          sizeof(word))); /* It is RAM. */
+    return word;
+}
+
 uint64_t conform_counter(void)
 {
-    uint64_t count = 0;
+    return conform_word(COUNTER);
+}
 
-    err_ignore(guest_read(&c.vm->map, gpa(c.vm->layout->ram_base + COUNTER), &count,
-                          sizeof(count))); /* It is RAM. */
-    return count;
+uint64_t conform_taken(void)
+{
+    return conform_word(TAKEN);
+}
+
+bool conform_serve(bool (*until)(void))
+{
+    uint64_t end = arch_ticks() + ticks_from_ns(WAIT_MS * 1000000ull);
+    struct vcpu_exit exit;
+    bool runs;
+
+    while (!until()) {
+        if (arch_ticks() >= end ||
+            vcpu_step_until(c.vcpu, arch_ticks() + ticks_from_ns(1000000), &exit) != OK ||
+            vcpu_answer(c.vcpu, &runs) != OK)
+            return false;
+        ipi_run_work();
+    }
+    return true;
+}
+
+/* --- What lies below --- */
+
+uint64_t *conform_slot(uint64_t addr, unsigned level)
+{
+    const struct pt_format *format = c.vm->map.pt.format;
+    uint64_t *table = c.vm->map.pt.root, *slot;
+
+    for (unsigned at = format->levels - 1u, bits = format->root_bits;; at--, bits = 9) {
+        slot = &table[addr >> (PAGE_SHIFT + 9 * at) & BITS(bits - 1, 0)];
+        if (at == level)
+            return slot;
+        table = phys_to_ptr(hpa((*slot & format->addr_mask) << format->addr_shift));
+    }
+}
+
+static struct {
+    struct fmt_sink sink;
+    char line[160];
+    size_t length;
+    bool ended;
+} said;
+
+static void said_put(struct fmt_sink *, const char *text, size_t size)
+{
+    for (; size > 0; text++, size--) {
+        if (said.ended)
+            said.length = 0;
+        said.ended = *text == '\n';
+        if (!said.ended && said.length < sizeof(said.line))
+            said.line[said.length++] = *text;
+    }
+}
+
+static bool said_has(const char *word)
+{
+    size_t length = strlen(word);
+
+    for (size_t i = 0; i + length <= said.length; i++)
+        if (memcmp(said.line + i, word, length) == 0)
+            return true;
+    return false;
+}
+
+bool conform_said(const char *one, const char *other)
+{
+    said.sink.put = said_put;
+    said.ended = true;
+    log_replay(&said.sink);
+    return said_has(one) && said_has(other);
 }
 
 /* --- The cases --- */

@@ -39,6 +39,11 @@ enum action {
     ACT_END,    /* Ends an interrupt. */
     ACT_FAIL,   /* Cannot be entered. */
     ACT_NOTHING,
+    ACT_INTERNAL, /* Meets a mistake of ours, which before() makes. */
+    ACT_UNKNOWN,  /* Does what exits since before() has told the hardware so, and nobody asked. */
+    ACT_UNKNOWN_BY_GUEST, /* Does what nobody knows, by itself. */
+    ACT_INTERRUPTS,       /* Takes INJECT, counts it behind COUNTER, and counts on, for ever. */
+    ACT_WAIT,             /* The same, but waits before each count. */
     ACT_SPIN,
     ACT_COUNT, /* Counts in its memory, at COUNTER behind its RAM's base, for ever. */
     ACT_BREAK, /* A crash: touches where nothing is. */
@@ -46,15 +51,18 @@ enum action {
 };
 
 struct action_info {
-    const char *code;    /* In actions.S; NULL: see why. */
-    const char *why;     /* Why it cannot be. */
-    const char *unseen;  /* Why the machine may do it without an exit. */
-    enum exit_kind kind; /* If not the one that the case is about. */
+    const char *code; /* In actions.S; NULL: see why. */
+    const char *why;  /* Why the architecture cannot. */
+    /* Why this processor cannot, by what it says of itself; NULL: it can, and must. */
+    const char *(*lacks)(void);
+    /* Why an emulator does it without an exit, though asked() finds it asked for. Bound. */
+    const char *unseen;
+    bool (*asked)(const struct arch_vcpu *vcpu);
     bool resumes;        /* It goes on when it is finished, and calls with CALL_DONE. */
     uint64_t expect;     /* Of the exit: address, number, vector; see exits.c. */
     uint64_t result;     /* What it tells with CALL_DONE, ANSWER having been given. */
-    uint64_t entry;      /* ACT_FAIL: where it begins. */
-    /* ACT_WINDOW, ACT_END: what the hypervisor does first, and afterwards. Bound. */
+    enum arch_mode mode; /* Another than the machine's: it begins at its code. */
+    /* What the hypervisor does before it runs, or goes on, and afterwards. Bound. */
     void (*before)(struct arch_vcpu *vcpu), (*after)(struct arch_vcpu *vcpu);
 };
 
@@ -66,16 +74,19 @@ extern const char act_hypercall[], act_mmio_read[], act_mmio_write[], act_pio_in
     act_sysreg_read[], act_sysreg_write[], act_fetch[], act_halt[], act_wfi[], act_wfe[],
     act_idle[], act_cpu_up[], act_cpu_down[], act_send_ipi[], act_system_down[], act_system_reset[],
     act_shutdown[], act_debug[], act_window[], act_timer[], act_end[], act_nothing[], act_spin[],
-    act_count[], act_break[];
+    act_count[], act_break[], act_undefined[], act_task_switch[], act_interrupts[], act_wait[];
 
 #define HOLE      0x10001000u /* Where nothing is, on all machines. */
 #define VALUE     0x11223344u /* What is written. */
 #define ANSWER    0xfffeu     /* What is read. */
 #define COUNTER   0x20000u
+#define TAKEN     (COUNTER + 8) /* How often it took this: */
+#define INJECT    40u
 #define CALL_DONE 0x77u
 #define CALL_TEST 0x1234u
 
 #define STEP_MS   100u /* A guest that has not exited by then does not. */
+#define SPIN_MS   20u  /* One that shall not exit is watched for so long. */
 #define WAIT_MS   3000u
 
 /* The case under way. */
@@ -121,13 +132,24 @@ enum err conform_create(enum action action, unsigned vcpus, unsigned cpu);
 enum err conform_by_hand(enum action action);
 /* Until an exit that is not a host interrupt's; EXIT_PREEMPTION_TIMER: none came in STEP_MS. */
 enum err conform_step(struct vcpu_exit *exit);
+/* By hand: it does not exit in SPIN_MS, but for what the backend answers. */
+bool conform_runs_on(void);
 /* It is finished, and the guest goes on until it calls with CALL_DONE; what it tells. False: not
  * so. */
 bool conform_resumes(struct vcpu_exit *exit, uint64_t *result);
+/* before(): breakpoints are exits. */
+void conform_trap_breakpoints(struct arch_vcpu *vcpu);
 /* Waits, as the scheduler would on this pCPU. False: WAIT_MS are over. */
 bool conform_wait_state(enum vm_state state);
 void conform_pass_time(unsigned ms);
 /* Waits until the guest's counter is above that. */
 bool conform_wait_count(uint64_t count);
-/* The guest's counter. */
+/* The guest's counters: COUNTER, TAKEN. */
 uint64_t conform_counter(void);
+uint64_t conform_taken(void);
+/* By hand: runs, answered as in the managed way, until this holds; false: WAIT_MS are over. */
+bool conform_serve(bool (*until)(void));
+/* The entry for an address in the VM's stage-2 tables, where tables go down to this level. */
+uint64_t *conform_slot(uint64_t addr, unsigned level);
+/* Whether the last line of the log has both words. */
+bool conform_said(const char *one, const char *other);

@@ -5,29 +5,39 @@
 #include "kernel/ipi.h"
 #include "kernel/string.h"
 
+/* By the architecture, and by this processor. */
+static bool possible(enum action action)
+{
+    const struct action_info *info = &actions[action];
+
+    c.impossible = !info->code ? info->why : info->lacks ? info->lacks() : NULL;
+    return !c.impossible;
+}
+
 /* The guest does it; its exit is of this kind, or the case has its outcome. */
 static bool caused(enum action action, enum exit_kind kind, struct vcpu_exit *exit)
 {
     const struct action_info *info = &actions[action];
 
-    if (!info->code) {
-        c.impossible = info->why;
+    if (!possible(action))
+        return false;
+    if (conform_by_hand(action) != OK) {
+        c.failed = "a guest is made for it";
         return false;
     }
-    if (conform_by_hand(action) != OK || conform_step(exit) != OK) {
-        c.failed = "a guest is run by hand";
-        return false;
-    }
-    while (exit->kind == EXIT_NOTHING && kind != EXIT_NOTHING)
+    if (info->before)
+        info->before(&c.vcpu->arch);
+    do
         if (conform_step(exit) != OK)
-            return false;
-    if (exit->kind != kind && info->unseen) {
+            c.failed = "a guest is run by hand";
+    while (!c.failed && exit->kind == EXIT_NOTHING && kind != EXIT_NOTHING);
+    if (exit->kind != kind && info->unseen && info->asked(&c.vcpu->arch))
         c.impossible = info->unseen;
-        return false;
-    }
-    if (exit->kind != kind)
+    else if (exit->kind != kind && !c.failed)
         c.failed = exit_kind_text(exit->kind);
-    return exit->kind == kind;
+    if (info->after)
+        info->after(&c.vcpu->arch);
+    return exit->kind == kind && !c.failed;
 }
 
 /* It is finished with what was answered; the guest tells what it got. */
@@ -63,14 +73,10 @@ void case_exit_nothing(void)
 }
 
 /* Spins already: what it did to come there is over. */
-static bool spins(struct vcpu_exit *exit)
+static bool spins(void)
 {
-    if (conform_by_hand(ACT_SPIN) == OK && conform_step(exit) == OK) {
-        while (exit->kind == EXIT_NOTHING && conform_step(exit) == OK)
-            ;
-        if (exit->kind == EXIT_PREEMPTION_TIMER)
-            return true;
-    }
+    if (conform_by_hand(ACT_SPIN) == OK && conform_runs_on())
+        return true;
     c.failed = "a guest spins";
     return false;
 }
@@ -88,7 +94,7 @@ void case_exit_interrupt(void)
     struct vcpu_exit exit;
 
     timer_fired = false;
-    if (!spins(&exit))
+    if (!spins())
         return;
     timer_init(&timer, fired);
     timer_arm(&timer, arch_ticks() + ticks_from_ns(20000000));
@@ -221,20 +227,20 @@ void case_exit_shutdown(void)
     simple(ACT_SHUTDOWN, EXIT_SHUTDOWN);
 }
 
+void conform_trap_breakpoints(struct arch_vcpu *vcpu)
+{
+    arch_vcpu_trap_breakpoints(vcpu, true);
+}
+
 void case_exit_debug(void)
 {
     struct vcpu_exit exit;
     uint64_t pc, result;
 
-    CHECK_OK(conform_by_hand(ACT_DEBUG));
-    arch_vcpu_trap_breakpoints(&c.vcpu->arch, true);
-    do
-        CHECK_OK(conform_step(&exit));
-    while (exit.kind == EXIT_NOTHING);
-    if (exit.kind != EXIT_DEBUG && actions[ACT_DEBUG].unseen)
-        IMPOSSIBLE(actions[ACT_DEBUG].unseen);
+    if (!caused(ACT_DEBUG, EXIT_DEBUG, &exit))
+        return;
     pc = arch_vcpu_pc(&c.vcpu->arch);
-    CHECK(exit.kind == EXIT_DEBUG && exit.debug.pc == pc && !exit.advance);
+    CHECK(exit.debug.pc == pc && !exit.advance);
     CHECK(exit.debug.imm == actions[ACT_DEBUG].expect);
     exit.advance = true;
     CHECK(conform_resumes(&exit, &result));
@@ -245,11 +251,10 @@ void case_exit_interrupt_window(void)
 {
     struct vcpu_exit exit;
 
-    if (!caused(ACT_WINDOW, EXIT_HYPERCALL, &exit))
+    if (!caused(ACT_WINDOW, EXIT_HYPERCALL, &exit)) /* After which it is asked for. */
         return;
     if (exit.advance)
         arch_vcpu_finish(&c.vcpu->arch, &exit);
-    actions[ACT_WINDOW].before(&c.vcpu->arch);
     CHECK_OK(conform_step(&exit));
     CHECK(exit.kind == EXIT_INTERRUPT_WINDOW);
 }
@@ -259,7 +264,7 @@ void case_exit_preemption_timer(void)
     struct vcpu_exit exit;
     uint64_t deadline;
 
-    if (!spins(&exit))
+    if (!spins())
         return;
     deadline = arch_ticks() + ticks_from_ns(20000000);
     do {
@@ -275,8 +280,8 @@ void case_exit_guest_timer(void)
     uint64_t deadline = arch_ticks() + ticks_from_ns(STEP_MS * 1000000ull);
     struct vcpu_exit exit;
 
-    if (!actions[ACT_TIMER].code)
-        IMPOSSIBLE(actions[ACT_TIMER].why);
+    if (!possible(ACT_TIMER))
+        return;
     CHECK_OK(conform_by_hand(ACT_TIMER));
     do {
         CHECK_OK(vcpu_step(c.vcpu, &exit));
@@ -286,9 +291,15 @@ void case_exit_guest_timer(void)
     CHECK(exit.kind == EXIT_PREEMPTION_TIMER && arch_ticks() < deadline);
 }
 
+/* No guest can cause it: so the vCPU is given a register that hardware refuses. */
 void case_exit_fail_entry(void)
 {
-    simple(ACT_FAIL, EXIT_FAIL_ENTRY);
+    struct vcpu_exit exit;
+
+    if (!caused(ACT_FAIL, EXIT_FAIL_ENTRY, &exit))
+        return;
+    CHECK(exit.code != 0 && !exit.advance);
+    CHECK(conform_runs_on()); /* Mended. */
 }
 
 void case_exit_cancelled(void)
@@ -303,12 +314,19 @@ void case_exit_cancelled(void)
 
 void case_exit_internal_error(void)
 {
-    IMPOSSIBLE("no guest can cause it: a SError or a mistake in our own tables");
+    struct vcpu_exit exit;
+
+    if (caused(ACT_INTERNAL, EXIT_INTERNAL_ERROR, &exit))
+        CHECK(exit.code != 0 && !exit.advance);
 }
 
 void case_exit_unknown(void)
 {
-    IMPOSSIBLE("each cause that a guest can reach here is known");
+    bool by_guest = possible(ACT_UNKNOWN_BY_GUEST);
+    struct vcpu_exit exit;
+
+    if (caused(by_guest ? ACT_UNKNOWN_BY_GUEST : ACT_UNKNOWN, EXIT_UNKNOWN, &exit))
+        CHECK(exit.code != 0 && exit.code == exit.cause[0] && !exit.advance);
 }
 
 /* --- What the guest asks for --- */
@@ -369,23 +387,14 @@ void case_exit_system_reset(void)
 
 void case_exit_interrupt_end(void)
 {
-    const struct action_info *end = &actions[ACT_END];
     struct vcpu_exit exit;
 
     if (virt_caps.gic_version == 2)
         IMPOSSIBLE("by hand a guest has no way to a GICv2's CPU interface");
-    if (!has_sysregs())
+    if (!has_sysregs() || !caused(ACT_END, EXIT_INTERRUPT_END, &exit))
         return;
-    CHECK_OK(conform_by_hand(ACT_END));
-    if (end->before)
-        end->before(&c.vcpu->arch);
-    do
-        CHECK_OK(conform_step(&exit));
-    while (exit.kind == EXIT_NOTHING);
-    CHECK(exit.kind == EXIT_INTERRUPT_END && exit.end.vector == (uint32_t)end->expect);
+    CHECK(exit.end.vector == (uint32_t)actions[ACT_END].expect);
     finish(ACT_END, &exit);
-    if (end->after)
-        end->after(&c.vcpu->arch);
 }
 
 void case_exits_have_names(void)
@@ -433,8 +442,8 @@ void case_cancel_after(void)
 {
     struct vcpu_exit exit;
 
-    CHECK_OK(conform_by_hand(ACT_SPIN));
-    CHECK_OK(conform_step(&exit));
+    if (!spins())
+        return;
     vcpu_cancel(c.vcpu);
     CHECK_OK(vcpu_unbind(c.vcpu));
     CHECK_OK(vcpu_bind(c.vcpu));
@@ -461,7 +470,7 @@ void case_cancel_during(void)
 
     if (pcpu_count < 2)
         IMPOSSIBLE("this machine has one processor");
-    if (!spins(&exit))
+    if (!spins())
         return;
     ipi_work(1, &work);
     do { /* The kick is a host interrupt; what it brings is seen before the next run. */

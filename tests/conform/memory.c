@@ -91,6 +91,84 @@ void case_memory_regions(void)
     CHECK(!guestmap_find(map, gpa(at)));
 }
 
+/* Its store stops there, and goes nowhere; any number of times, for it may take two accesses. */
+static void store_is_stopped(uint64_t page)
+{
+    uint64_t count = conform_counter();
+    struct vcpu_exit exit;
+    unsigned stopped = 0;
+    bool runs;
+
+    for (unsigned i = 0; i < 20; i++) {
+        CHECK_OK(conform_step(&exit));
+        CHECK(exit.kind != EXIT_PREEMPTION_TIMER);
+        if (exit.kind == EXIT_STAGE2_FAULT)
+            stopped += exit.fault.write && exit.fault.gpa.v == page;
+        if (exit.kind == EXIT_MMIO_WRITE)
+            stopped += exit.mmio.gpa.v == page;
+        CHECK_OK(vcpu_answer(c.vcpu, &runs));
+        CHECK(runs && conform_counter() == count);
+    }
+    CHECK(stopped >= 2);
+}
+
+/* By hand: each store to it is an exit; also while dirty tracking is on. */
+static void protect_by_hand(void)
+{
+    uint64_t page, size, count;
+    gpa_t at;
+    bool runs;
+
+    CHECK_OK(conform_by_hand(ACT_COUNT));
+    page = base() + COUNTER;
+    CHECK_ERR(E_RANGE,
+              guestmap_protect(&c.vm->map, gpa(HOLE & ~(PAGE_SIZE - 1)), PAGE_SIZE, false));
+    CHECK_ERR(E_RANGE, guestmap_protect(&c.vm->map, gpa(page + 8), PAGE_SIZE, false));
+    CHECK_ERR(E_RANGE, guestmap_protect(&c.vm->map, gpa(base()), 4 * MIB, false));
+    CHECK_OK(guestmap_protect(&c.vm->map, gpa(page), PAGE_SIZE, false));
+    CHECK(!guest_may_write(&c.vm->map, gpa(page)));
+    CHECK(guest_may_write(&c.vm->map, gpa(page + PAGE_SIZE)));
+    store_is_stopped(page);
+    CHECK(!c.failed);
+    CHECK_OK(guestmap_dirty_start(&c.vm->map));
+    store_is_stopped(page);
+    CHECK(!c.failed);
+    CHECK_OK(guestmap_dirty_take(&c.vm->map));
+    CHECK(!guestmap_dirty_next(&c.vm->map, gpa(page), &at, &size) || at.v != page);
+    CHECK_OK(guestmap_protect(&c.vm->map, gpa(page), PAGE_SIZE, true));
+    count = conform_counter();
+    while (!conform_runs_on()) /* A store that was begun ends as it may. */
+        CHECK_OK(vcpu_answer(c.vcpu, &runs));
+    CHECK(conform_counter() > count);
+    CHECK_OK(guestmap_dirty_take(&c.vm->map));
+    CHECK(guestmap_dirty_next(&c.vm->map, gpa(page), &at, &size) && at.v == page);
+    CHECK_OK(vcpu_unbind(c.vcpu));
+    CHECK_OK(vm_destroy(c.vm));
+    c.vm = NULL;
+}
+
+/* And managed, while it runs on another pCPU: from the return on nothing is written. */
+void case_memory_protect(void)
+{
+    uint64_t page, count;
+
+    protect_by_hand();
+    if (c.failed || pcpu_count < 2)
+        return;
+    CHECK_OK(conform_create(ACT_COUNT, 1, 1));
+    CHECK_OK(vm_start(c.vm));
+    CHECK(conform_wait_state(VM_RUNNING) && conform_wait_count(0));
+    page = base() + COUNTER;
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_OK(guestmap_protect(&c.vm->map, gpa(page), PAGE_SIZE, false));
+        count = conform_counter();
+        conform_pass_time(5);
+        CHECK(conform_counter() == count && c.vm->state == VM_RUNNING);
+        CHECK_OK(guestmap_protect(&c.vm->map, gpa(page), PAGE_SIZE, true));
+        CHECK(conform_wait_count(count));
+    }
+}
+
 void case_memory_dump(void)
 {
     uint64_t size, at = 3 * PAGE_SIZE + 5;
@@ -148,12 +226,8 @@ void case_dirty_guest(void)
     CHECK_OK(guestmap_dirty_start(&c.vm->map));
     for (unsigned i = 0; i < 2; i++) {
         uint64_t count = conform_counter();
-        struct vcpu_exit exit;
 
-        do
-            CHECK_OK(conform_step(&exit));
-        while (exit.kind == EXIT_NOTHING);
-        CHECK(exit.kind == EXIT_PREEMPTION_TIMER && conform_counter() > count);
+        CHECK(conform_runs_on() && conform_counter() > count);
         CHECK_OK(guestmap_dirty_take(&c.vm->map));
         CHECK(guestmap_dirty_next(&c.vm->map, gpa(page), &start, &size));
         CHECK(start.v == page && size == PAGE_SIZE);

@@ -2,6 +2,7 @@
 /* States of a vCPU, who may run it from where, and its registers. */
 #include "tests/conform/conform.h"
 
+#include "kernel/ipi.h"
 #include "kernel/string.h"
 #include "mm/page.h"
 
@@ -33,7 +34,9 @@ void case_vcpu_states(void)
 
             atomic_store(&copy->state, (enum vcpu_state)from);
             if (vcpu_set_state(copy, (enum vcpu_state)to) != (legal ? OK : E_STATE) ||
-                copy->state != (enum vcpu_state)(legal ? to : from))
+                copy->state != (enum vcpu_state)(legal ? to : from) ||
+                (!legal && !conform_said(vcpu_state_text((enum vcpu_state)from),
+                                         vcpu_state_text((enum vcpu_state)to))))
                 wrong = vcpu_state_text((enum vcpu_state)from);
         }
     page_free(copy, 4);
@@ -64,23 +67,24 @@ static bool becomes(enum vcpu_state state)
     return atomic_load(&c.vcpu->state) == state;
 }
 
-/* Managed, on the other pCPU: WFI or HLT with nothing to wake it, until something does. */
-void case_vcpu_blocked(void)
+/* All that is refused to a vCPU in this state that is bound nowhere. READY: as if it were. */
+static void refused_in(enum vcpu_state state)
 {
-    enum action wait = actions[ACT_WFI].code ? ACT_WFI : ACT_HALT;
+    const struct arch_entry entry = arch_entry(gpa(c.vm->layout->ram_base), 0);
+    enum err unbound = state == VCPU_READY ? E_BUSY : E_STATE;
+    struct vcpu_exit exit;
+    bool runs;
 
-    if (pcpu_count < 2)
-        IMPOSSIBLE("this machine has one processor");
-    CHECK_OK(conform_create(wait, 1, 1));
-    CHECK_OK(vm_start(c.vm));
-    CHECK(becomes(VCPU_BLOCKED));
-    CHECK(c.vm->state == VM_RUNNING);
-    CHECK_OK(vm_pause(c.vm)); /* A pause does not end the wait. */
-    CHECK(conform_wait_state(VM_PAUSED));
-    CHECK(atomic_load(&c.vcpu->state) == VCPU_BLOCKED);
-    CHECK_OK(vm_resume(c.vm));
-    conform_pass_time(20);
-    CHECK(atomic_load(&c.vcpu->state) == VCPU_BLOCKED);
+    atomic_store(&c.vcpu->state, state);
+    CHECK_ERR(unbound, vcpu_step(c.vcpu, &exit));
+    CHECK_ERR(unbound, vcpu_step_until(c.vcpu, arch_ticks(), &exit));
+    CHECK_ERR(unbound, vcpu_answer(c.vcpu, &runs));
+    CHECK_ERR(unbound, vcpu_unbind(c.vcpu));
+    if (state != VCPU_FREE) {
+        CHECK_ERR(E_STATE, vcpu_bind(c.vcpu));
+        CHECK_ERR(E_STATE, vcpu_set_entry(c.vcpu, entry));
+    }
+    CHECK(atomic_load(&c.vcpu->state) == state && !vcpu_current());
 }
 
 void case_vcpu_wrong_state(void)
@@ -100,16 +104,53 @@ void case_vcpu_wrong_state(void)
     CHECK(c.vcpu->state == VCPU_READY);
     CHECK_OK(vcpu_unbind(c.vcpu));
     CHECK_ERR(E_STATE, vcpu_unbind(c.vcpu));
+    for (unsigned state = VCPU_INVALID; state <= VCPU_BLOCKED && !c.failed; state++)
+        refused_in((enum vcpu_state)state);
+    atomic_store(&c.vcpu->state, VCPU_FREE);
+}
+
+/* What another pCPU is told that tries to run what is bound here. */
+static struct {
+    enum err errs[5];
+    _Atomic bool done;
+} foreign;
+
+static void run_elsewhere(struct work *)
+{
+    struct vcpu_exit exit;
+    bool runs;
+
+    foreign.errs[0] = vcpu_step(c.vcpu, &exit);
+    foreign.errs[1] = vcpu_step_until(c.vcpu, arch_ticks(), &exit);
+    foreign.errs[2] = vcpu_answer(c.vcpu, &runs);
+    foreign.errs[3] = vcpu_unbind(c.vcpu);
+    foreign.errs[4] = vcpu_bind(c.vcpu);
+    atomic_store(&foreign.done, true);
 }
 
 void case_vcpu_wrong_cpu(void)
 {
+    static struct work work = {.fn = run_elsewhere};
+
     if (pcpu_count < 2)
         IMPOSSIBLE("this machine has one processor");
     CHECK_OK(conform_create(ACT_SPIN, 1, 1));
     CHECK_ERR(E_BUSY, vcpu_bind(c.vcpu));
     CHECK_ERR(E_BUSY, vcpu_set_entry(c.vcpu, arch_entry(gpa(0), 0)));
     CHECK(c.vcpu->state == VCPU_FREE && !vcpu_current());
+    CHECK_OK(vm_destroy(c.vm));
+    c.vm = NULL;
+    CHECK_OK(conform_by_hand(ACT_SPIN));
+    foreign.done = false;
+    ipi_work(1, &work);
+    for (unsigned i = 0; i < WAIT_MS && !atomic_load(&foreign.done); i++)
+        conform_pass_time(1);
+    CHECK(atomic_load(&foreign.done));
+    for (unsigned i = 0; i < ARRAY_SIZE(foreign.errs); i++)
+        CHECK_ERR(E_BUSY, foreign.errs[i]);
+    CHECK(c.vcpu->state == VCPU_READY && vcpu_current() == c.vcpu);
+    CHECK(conform_runs_on()); /* It is as it was. */
+    CHECK_OK(vcpu_unbind(c.vcpu));
 }
 
 void case_vcpu_two_bound(void)

@@ -25,7 +25,7 @@ act_\name:
 actions_start:
         b       start
         .org    actions_start + 8
-        .long   0                       /* Where to go. */
+        .long   0, 0                    /* Where to go; RISC-V's. */
 start:  adr     x9, actions_start
         ldr     w10, [x9, #8]
         add     x9, x9, x10
@@ -113,6 +113,10 @@ start:  adr     x9, actions_start
         isb
         b       .
         act nothing
+        mov     x3, #3 << 16            /* Its own to enable, if it were there. */
+        orr     x3, x3, #3 << 20
+        msr     cpacr_el1, x3
+        isb
         .inst   0x04e0e3e3              /* cntd x3: of SVE, which is hidden. */
         b       .
         act spin
@@ -120,6 +124,37 @@ start:  adr     x9, actions_start
         act count
         movz    x3, #0x4002, lsl #16    /* RAM's base + COUNTER */
 0:      ldr     x4, [x3]
+        add     x4, x4, #1
+        str     x4, [x3]
+        b       0b
+        /* An edge of an SPI to this processor, and what counts. */
+        .macro interrupts
+        movz    x5, #0x0800, lsl #16    /* The distributor: GICD_CTLR: groups, affinity routing. */
+        mov     w6, #0x12
+        str     w6, [x5]
+        mov     w6, #1 << (40 - 32)     /* INJECT */
+        str     w6, [x5, #0x84]         /* GICD_IGROUPR1 */
+        str     w6, [x5, #0x104]        /* GICD_ISENABLER1 */
+        mov     w6, #1 << (40 - 32) * 2 + 1
+        str     w6, [x5, #0xc08]        /* GICD_ICFGR2: an edge. */
+        mov     x6, #0xff
+        msr     s3_0_c4_c6_0, x6        /* ICC_PMR_EL1 */
+        mov     x6, #1
+        msr     s3_0_c12_c12_7, x6      /* ICC_IGRPEN1_EL1 */
+        movz    x3, #0x4002, lsl #16    /* RAM's base + COUNTER */
+        isb
+        msr     daifclr, #2
+        .endm
+        act interrupts
+        interrupts
+0:      ldr     x4, [x3]
+        add     x4, x4, #1
+        str     x4, [x3]
+        b       0b
+        act wait
+        interrupts
+0:      wfi
+        ldr     x4, [x3]
         add     x4, x4, #1
         str     x4, [x3]
         b       0b
@@ -131,7 +166,18 @@ start:  adr     x9, actions_start
         /* Any exception of its own: what it was is told. */
         .balign 2048
 vectors:
-        .rept 16
+        .rept 5
+        b       trap
+        .balign 128
+        .endr
+        mrs     x7, s3_0_c12_c12_0      /* An IRQ: ICC_IAR1_EL1 */
+        ldr     x8, [x3, #8]            /* TAKEN */
+        add     x8, x8, #1
+        str     x8, [x3, #8]
+        msr     s3_0_c12_c12_1, x7      /* ICC_EOIR1_EL1 */
+        eret
+        .balign 128
+        .rept 10
         b       trap
         .balign 128
         .endr

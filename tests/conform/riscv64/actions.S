@@ -27,7 +27,7 @@ act_\name:
 actions_start:
         j       start
         .org    actions_start + 8
-        .long   0                       /* Where to go. */
+        .long   0, 0                    /* Where to go; whether there is an AIA. */
 start:  lla     t0, actions_start
         lwu     t1, 8(t0)
         add     t0, t0, t1
@@ -109,6 +109,52 @@ start:  lla     t0, actions_start
         addi    t4, t4, 1
         sd      t4, 0(t3)
         j       0b
+        act undefined
+        .long   0                       /* An instruction that is none. */
+        j       .
+        /* INJECT of an AIA's interrupt file, or of a PLIC, and what counts. t2: an AIA? */
+        .macro interrupts
+        lla     t0, actions_start
+        lwu     t2, 12(t0)
+        beqz    t2, 7f
+        li      t0, 0x70                /* eidelivery */
+        csrw    0x150, t0
+        li      t0, 1
+        csrw    0x151, t0
+        li      t0, 0x72                /* eithreshold */
+        csrw    0x150, t0
+        csrw    0x151, zero
+        li      t0, 0xc0                /* eie0 */
+        csrw    0x150, t0
+        li      t0, 1 << 40
+        csrw    0x151, t0
+        j       8f
+7:      li      t0, 0x0c000000          /* Priority, enable and threshold of context 1. */
+        li      t1, 1
+        sw      t1, 4 * 40(t0)
+        li      t0, 0x0c002080
+        li      t1, 1 << (40 - 32)
+        sw      t1, 4(t0)
+        li      t0, 0x0c201000
+        sw      zero, 0(t0)
+8:      li      t3, 0x80020000          /* RAM's base + COUNTER */
+        li      t0, 1 << 9
+        csrs    sie, t0
+        csrsi   sstatus, 2
+        .endm
+        act interrupts
+        interrupts
+0:      ld      t4, 0(t3)
+        addi    t4, t4, 1
+        sd      t4, 0(t3)
+        j       0b
+        act wait
+        interrupts
+0:      wfi
+        ld      t4, 0(t3)
+        addi    t4, t4, 1
+        sd      t4, 0(t3)
+        j       0b
         act break
         li      t3, 0x20000000
         lw      t4, 0(t3)
@@ -116,7 +162,19 @@ start:  lla     t0, actions_start
 
         /* Any exception of its own: what it was is told. */
         .balign 4
-trap:   csrr    t3, scause
+trap:   csrr    t5, scause
+        bltz    t5, 0f
+        mv      t3, t5
         done    t3
+0:      beqz    t2, 1f
+        csrrw   t5, 0x15c, zero         /* stopei: claims. */
+        j       2f
+1:      li      t6, 0x0c201004          /* Claims, and completes. */
+        lw      t5, 0(t6)
+        sw      t5, 0(t6)
+2:      ld      t5, 8(t3)               /* TAKEN */
+        addi    t5, t5, 1
+        sd      t5, 8(t3)
+        sret
         .balign 8
 actions_end:

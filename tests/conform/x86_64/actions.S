@@ -34,7 +34,7 @@ act_\name:
 actions_start:
         jmp     start
         .org    actions_start + 8
-        .long   0                       /* Where to go. */
+        .long   0, 0                    /* Where to go; RISC-V's. */
 start:  xor     %eax, %eax
         cpuid
         mov     %ebx, %r13d
@@ -132,6 +132,70 @@ start:  xor     %eax, %eax
         act count
 0:      incq    0x20000                 /* RAM's base + COUNTER */
         jmp     0b
+        /* INJECT of the local APIC in x2APIC mode, and what counts. */
+        .macro interrupts
+        mov     $0x28000, %esp
+        lea     interrupt(%rip), %rax
+        mov     %ax, 0x30000 + 40 * 16  /* A gate of the IDT. */
+        movl    $0x8e000010, %ebx
+        mov     %bx, 0x30002 + 40 * 16
+        shr     $16, %ebx
+        mov     %bx, 0x30004 + 40 * 16
+        shr     $16, %rax
+        mov     %ax, 0x30006 + 40 * 16
+        movq    $0, 0x30008 + 40 * 16
+        movw    $0xfff, 0x27000
+        movq    $0x30000, 0x27002
+        lidt    0x27000
+        mov     $0x1b, %ecx             /* IA32_APIC_BASE: on, x2APIC. */
+        rdmsr
+        or      $0xc00, %eax
+        wrmsr
+        mov     $0x80f, %ecx            /* SVR: on. */
+        xor     %edx, %edx
+        mov     $0x1ff, %eax
+        wrmsr
+        sti
+        .endm
+        act interrupts
+        interrupts
+0:      incq    0x20000                 /* RAM's base + COUNTER */
+        jmp     0b
+        act wait
+        interrupts
+0:      hlt
+        incq    0x20000
+        jmp     0b
+        .balign 8
+interrupt:
+        incq    0x20008                 /* TAKEN */
+        mov     $0x80b, %ecx            /* EOI */
+        xor     %eax, %eax
+        xor     %edx, %edx
+        wrmsr
+        iretq
+        /* A task gate's like, from 32-bit code. */
+        .code32
+        act task_switch
+        mov     $0x28000, %esp
+        call    1f
+1:      pop     %ebp
+        lea     (tss - 1b)(%ebp), %eax
+        mov     %ax, (gdt_tss + 2 - 1b)(%ebp)
+        shr     $16, %eax
+        mov     %al, (gdt_tss + 4 - 1b)(%ebp)
+        lea     (gdt - 1b)(%ebp), %eax
+        mov     %eax, (gdtr + 2 - 1b)(%ebp)
+        lgdt    (gdtr - 1b)(%ebp)
+        ljmp    $0x18, $0
+        .code64
+        .balign 8
+gdt:    .quad   0, 0x00cf9b000000ffff, 0x00cf93000000ffff
+gdt_tss: .quad  0x0000890000000067
+gdtr:   .word   31
+        .long   0
+        .balign 8
+tss:    .zero   104
         act break
         mov     $0x10000000, %edx       /* Between RAM and the hole of a PC. */
         mov     (%rdx), %eax
