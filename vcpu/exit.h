@@ -5,6 +5,10 @@
  * Those marked (i) are not a cause of the hardware's: they are what the guest asks for by a call or
  * a register, which machine_ops.call finds out in the managed way, and machine_ops.intent in the
  * manual one. ARCHITECTURE.md has a table of what a guest does to cause each.
+ *
+ * An exit is a value of its caller's: it may be kept, copied and looked at anywhere. It is good for
+ * arch_vcpu_finish() until the vCPU runs again. Widths are in bytes; values are zero-extended from
+ * their width unless sign_extend says otherwise; registers have the architecture's numbers.
  */
 #pragma once
 
@@ -63,33 +67,35 @@ struct vcpu_exit {
             gpa_t gpa;
             uint64_t
                 data; /* Read: the result, set by the handler. Write: the value, cut to width. */
-            uint8_t width; /* Bytes: 1, 2, 4, 8. */
-            uint8_t reg, reg_width;
+            uint8_t width;          /* Bytes: 1, 2, 4, 8. */
+            uint8_t reg, reg_width; /* Where a read goes, and how much of it is written. */
             bool sign_extend;
         } mmio;
         struct {
             uint16_t port;
-            uint8_t width;
-            uint64_t data;
+            uint8_t width; /* 1, 2, 4. */
+            uint64_t data; /* As mmio's. */
         } pio;
         struct {
-            uint32_t addr; /* MSR or CSR number; on Arm ESR's ISS without Rt and direction. */
-            uint8_t reg;
-            uint64_t value;
+            uint32_t addr;   /* MSR or CSR number; on Arm ESR's ISS without Rt and direction. */
+            uint8_t reg;     /* Where a read goes; x86: edx:eax, whatever this says. */
+            uint64_t value;  /* What is written; of a read, to be set. */
             uint32_t select; /* RISC-V: siselect, which sireg goes to. */
             bool both;       /* RISC-V: reads and writes: a read exit, then a write exit; but none
                                 when who answers the read has cleared it. */
         } sysreg;
         struct {
-            gpa_t gpa;
-            gva_t gva;
+            gpa_t gpa; /* Of the access; of the table's entry where table_walk is set. */
+            gva_t gva; /* If it is valid: what the guest tried to reach. */
             bool gva_valid;
-            bool write, execute;
-            bool table_walk; /* By the guest's own page-table walk. */
-            bool delivery;   /* x86: while it took an event; no instruction's. */
+            bool write, execute; /* Neither: a read. */
+            bool table_walk;     /* By the guest's own page-table walk. */
+            bool delivery;       /* x86: while it took an event; no instruction's. */
         } fault;
         struct {
-            uint64_t target, entry, arg;
+            uint64_t target; /* As its firmware names it: MPIDR, hart id, APIC id. */
+            uint64_t entry;  /* Guest-physical. */
+            uint64_t arg;    /* For x0; for a1; x86: none. */
         } cpu;
         struct {
             uint64_t targets; /* Bits of Aff0 on Arm, hart mask on RISC-V; x86: the destination. */
@@ -104,10 +110,10 @@ struct vcpu_exit {
         struct {
             uint64_t pc, syndrome; /* ESR; scause; vector. */
             uint16_t imm;          /* Arm: of BRK. */
-        } debug; /* With advance set, arch_vcpu_finish() steps over the breakpoint. */
-        uint64_t code;
+        } debug;       /* With advance set, arch_vcpu_finish() steps over the breakpoint. */
+        uint64_t code; /* The hardware's: as cause[0], or the reason why an entry was refused. */
     };
 };
 
-/* "mmio-read": for messages and traces. */
+/* "mmio-read": for messages and traces. Any context. */
 const char *exit_kind_text(enum exit_kind kind);

@@ -15,6 +15,9 @@
  * snapshot.c: names, refusals, the stream. snapshot_parts.c: header and parts. snapshot_vm.c: what
  * a VM consists of. snapshot_pages.c: its memory. snapshot_job.c: when it is done.
  * snapshot_clone.c: new VMs. snapshot_cmd.c: the prompt.
+ *
+ * Context, unless said: any that holds no lock. Checksums and streams take long, and this pCPU does
+ * nothing else meanwhile.
  */
 #pragma once
 
@@ -74,7 +77,7 @@ enum err snapshot_write(const struct snapshot *snapshot,
 enum err snapshot_read(enum err (*get)(void *arg, void *bytes, size_t size), void *arg,
                        struct snapshot **snapshot);
 
-/* Forgets all, without giving anything back: for tests. */
+/* Forgets all, without giving anything back: for tests. Nothing of them is in use. */
 void snapshot_reset(void);
-/* A table of all of them, for the prompt. */
+/* A table of all of them, for the prompt: name, VM, size, pages, parent. */
 void snapshot_list(struct fmt_sink *out);

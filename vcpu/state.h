@@ -57,6 +57,7 @@ struct state {
     const char *part; /* the section that it was in. */
 };
 
+/* For who makes the ops: snapshot_bytes.h. The rest is for models; the VM's vCPUs are held. */
 void state_init(struct state *s, const struct state_ops *ops, bool loading, uint64_t now);
 
 static inline bool state_loading(const struct state *s)
@@ -79,8 +80,9 @@ void state_refuse(struct state *s, enum err err, const char *why);
 /* When loading: refused unless ok. */
 void state_require(struct state *s, bool ok, const char *why);
 
-/* A number of 1, 2, 4 or 8 bytes. What it gives is *value as it was unless it was loaded. */
+/* For STATE(): a number of 1, 2, 4 or 8 bytes. What was loaded; else, or refused, value. */
 uint64_t state_number(struct state *s, uint64_t value, size_t size);
+/* As they are, without a byte order. After a refusal nothing happens. */
 void state_bytes(struct state *s, void *bytes, size_t size);
 /* A moment in host ticks: kept relative to the clock of the guest. TICKS_NEVER stays. */
 void state_ticks(struct state *s, uint64_t *ticks);

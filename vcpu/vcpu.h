@@ -3,6 +3,10 @@
  * A virtual processor: the backend's state, its place in the scheduler, its IRQ queue, and what
  * others ask of it. Only the pCPU that it is assigned to touches arch and runs it; others set bits
  * in `requests` and kick.
+ *
+ * Interrupts are masked in all of these, as everywhere. "Bound": its state is loaded on this pCPU.
+ * "Own pCPU": the one that the scheduler has it on, sched.cpu; it changes there only.
+ * Guest-physical addresses are of the VM's map, times are host ticks unless a name says ns.
  */
 #pragma once
 
@@ -86,12 +90,13 @@ struct vcpu {
     struct vcpu_trace trace[VCPU_TRACE];
 };
 
-/* The vCPU whose state is loaded on this pCPU, or NULL. */
+/* The vCPU whose state is loaded on this pCPU, or NULL. Any context. */
 static inline struct vcpu *vcpu_current(void)
 {
     return this_cpu()->guest;
 }
 
+/* "running": for messages. Any context, as the next. */
 const char *vcpu_state_text(enum vcpu_state state);
 /* Whether the state may follow the other. */
 bool vcpu_may_become(enum vcpu_state from, enum vcpu_state to);
@@ -116,20 +121,33 @@ enum err vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cp
  * before any pCPU runs guests. */
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* For sched_set_affinity(). */
+/*
+ * For sched_set_affinity(): the scheduler is about to give it to another pCPU. On the pCPU that it
+ * leaves, unbound: its timers stop, to be armed where it arrives.
+ */
 void vcpu_moving(struct sched_entity *entity);
 
-/* Ask something of the vCPU, and make it look soon. Any pCPU, any context, also with locks above
- * RANK_SCHED. */
+/*
+ * Ask something of the vCPU (bits of enum vcpu_request), and make it look soon: woken if it is
+ * blocked, kicked if it runs elsewhere. Any pCPU, any context that may take RANK_SCHED. What was
+ * written before is visible to who sees the bits.
+ */
 void vcpu_request(struct vcpu *vcpu, uint32_t requests);
-/* Post an interrupt and make the vCPU look. Any pCPU, in every state of the vCPU. */
+/*
+ * Post an interrupt and make the vCPU look. Any pCPU, in every state of the vCPU; context as
+ * vcpu_request(). Never lost while the VM lives; a start forgets what came before it. irq, below
+ * VIRQ_MAX: Arm, an INTID, of a SPI on whichever vCPU it is routed to; RISC-V, a source of the PLIC
+ * or, with an AIA, an identity of this vCPU's interrupt file; x86, a vector of its local APIC, 16
+ * to 255. edge: one has come; two before the vCPU looks are one. Else, on Arm, its line has a new
+ * level, which the model asks for: devices do that, by vdev->set_irq().
+ */
 void vcpu_interrupt(struct vcpu *vcpu, uint32_t irq, bool edge);
 /*
  * Power on at entry: E_EXISTS when it is on, E_BUSY when it is about to be, E_STATE unless the VM
  * is running. Takes vm->lock.
  */
 enum err vcpu_power_on(struct vcpu *vcpu, struct arch_entry entry);
-/* The same of one that is off, with vm->lock held. */
+/* The same of one that is off, of a VM that is up, with vm->lock held. Any pCPU. */
 void vcpu_start(struct vcpu *vcpu, struct arch_entry entry);
 
 /*
@@ -140,10 +158,13 @@ void vcpu_start(struct vcpu *vcpu, struct arch_entry entry);
 void vcpu_init_signal(struct vcpu *vcpu);
 void vcpu_startup_signal(struct vcpu *vcpu, struct arch_entry entry);
 
-/* Where a guest-virtual address is, by the guest's own tables; E_ABSENT: nowhere. Bound. */
+/*
+ * Where a guest-virtual address is, by the guest's own tables, for such an access; E_ABSENT:
+ * nowhere, or not so. Bound; no lock as inner as RANK_GUESTMAP is held.
+ */
 enum err vcpu_translate(const struct vcpu *vcpu, gva_t addr, enum arch_access access,
                         gpa_t *result);
-/* The guest's memory, for its page tables. */
+/* The guest's memory, as a walk of its page tables wants it. Good as long as the VM. */
 struct arch_guest_memory vcpu_memory(const struct vcpu *vcpu);
 
 /*
@@ -163,14 +184,18 @@ void vcpu_steal_tell(struct vcpu *vcpu);
 void vcpu_cancel(struct vcpu *vcpu);
 
 /*
- * With vm->lock held: make it leave the guest and stay out, acknowledged by vm_vcpu_held() on its
- * pCPU; let it go on; and, held, as it was before its first start.
+ * With vm->lock held, any pCPU: make it leave the guest and stay out, acknowledged by
+ * vm_vcpu_held() on its pCPU; let it go on. And held, the lock being held or not: as it was before
+ * its first start.
  */
 void vcpu_hold(struct vcpu *vcpu);
 void vcpu_let_go(struct vcpu *vcpu);
 void vcpu_reset(struct vcpu *vcpu);
 
-/* Enter the guest once and handle its exit; false: leave the loop. Bound. run.c */
+/*
+ * Enter the guest once and handle its exit; false: leave the loop, for the scheduler, a request, or
+ * because the guest waits. Bound, managed, no locks held. run.c
+ */
 bool vcpu_turn(struct vcpu *vcpu);
 
 /*
@@ -181,7 +206,7 @@ bool vcpu_turn(struct vcpu *vcpu);
 
 /*
  * The guest begins at entry when it runs next, in the state that the architecture's firmware gives;
- * its power is on. E_STATE: bound, or its VM is managed.
+ * its power is on. E_STATE: it is not FREE, or its VM is managed; E_BUSY: as vcpu_bind().
  */
 enum err vcpu_set_entry(struct vcpu *vcpu, struct arch_entry entry);
 
@@ -201,8 +226,8 @@ enum err vcpu_unbind(struct vcpu *vcpu);
  */
 enum err vcpu_step(struct vcpu *vcpu, struct vcpu_exit *exit);
 /*
- * The same, until EXIT_PREEMPTION_TIMER when the guest still runs at this time (host ticks). Other
- * exits may come before. run.c
+ * The same, until EXIT_PREEMPTION_TIMER when the guest still runs at this time (host ticks; in the
+ * past: at once). Other exits may come before, host interrupts among them: call it again. run.c
  */
 enum err vcpu_step_until(struct vcpu *vcpu, uint64_t deadline, struct vcpu_exit *exit);
 /*

@@ -123,21 +123,27 @@ extern unsigned vm_count; /* All are below. */
  */
 
 /*
- * Memory, devices, vCPUs on their pCPUs; state CREATED, listed in vms[]. Errors are logged with the
- * VM's node; E_EXISTS: it is there. vm_create.c
+ * Memory, devices, vCPUs on their pCPUs; state CREATED, listed in vms[]. The configuration is
+ * looked at for as long as the VM is there. E_EXISTS: a VM of its index is there; E_RANGE,
+ * E_UNSUPPORTED, E_NOMEM: as caps_check(), or less was to be had; E_BUSY: a pinned range is in use;
+ * E_ABSENT: no pCPU of its affinity runs. Logged with the VM's node; nothing is left. vm_create.c
  */
 enum err vm_create(const struct config_vm *config, struct vm **vm);
-/* One more, configured as the other but for its name. E_EXISTS: there is a VM of that name, or may
- * be. vm_create.c */
+/*
+ * One more, configured as the other but for its name, in a configuration of its own. E_EXISTS:
+ * there is a VM of that name, or may be; E_NOMEM; and as vm_create(). vm_create.c
+ */
 enum err vm_create_like(const struct config_vm *like, const char *name, struct vm **vm);
 /*
- * All that it has goes back, the memory zeroed. CREATED, STOPPED (also one that waits for its
- * restart) or FAILED, no vCPU being bound by hand; E_BUSY: a snapshot of it is being finished.
- * vm_create.c
+ * All that it has goes back, the memory zeroed, and vm is no more. CREATED, STOPPED (also one that
+ * waits for its restart) or FAILED, no vCPU being bound by hand; else E_STATE. E_BUSY: a snapshot
+ * of it is being finished. Waits for other pCPUs to be done with it. vm_create.c
  */
 enum err vm_destroy(struct vm *vm);
+/* NULL: none has this name now. Boot pCPU. vm_create.c */
 struct vm *vm_find(const char *name);
-/* The configuration that VMs are made from; NULL: it has none of this name. vm_create.c */
+/* Before the first vm_create(), which does not need it; then any context. The configuration that
+ * VMs are made from; NULL: it has none of this name. vm_create.c */
 void vm_configure(const struct config *config);
 const struct config_vm *vm_configured(const char *name);
 
@@ -145,37 +151,42 @@ const struct config_vm *vm_configured(const char *name);
  * The manual way: devices reset, memory cleared where that is due, images loaded, vCPUs off and as
  * before their first start, the guest's clock at zero; *entry is where vCPU 0 is to begin, for
  * vcpu_set_entry(). The VM stays as it is, CREATED, STOPPED or FAILED, while its vCPUs are run by
- * hand; else E_STATE, as when one is bound. Other errors are logged. Context as vm_start().
+ * hand; else E_STATE, as when one is bound. Others are those of the loader (E_INVALID, E_RANGE,
+ * E_NOMEM), logged. In one piece: 512 MiB to be cleared keep this pCPU so long. Context as
+ * vm_start().
  */
 enum err vm_load(struct vm *vm, struct arch_entry *entry);
 /*
  * STARTING: clears the memory where that is due, loads the images; RUNNING: vCPU 0 starts. From
- * CREATED, STOPPED, FAILED, no vCPU being bound by hand; other errors than E_STATE make it FAILED,
- * and are logged. OK: it is started, or will be; what large memory and images take is done in
- * pieces, later.
+ * CREATED, STOPPED, FAILED, no vCPU being bound by hand; other errors than E_STATE, the loader's,
+ * make it FAILED, and are logged. OK: it is started, or will be; what large memory and images take
+ * is done in pieces, later.
  */
 enum err vm_start(struct vm *vm);
 /*
- * PAUSING, and PAUSED when all vCPUs have acknowledged. From RUNNING. When one has not after
- * VM_PAUSE_LIMIT_MS, the log says which, and the VM runs on.
+ * PAUSING, and PAUSED when all vCPUs have acknowledged: nothing of the guest runs then. From
+ * RUNNING, else E_STATE. When one has not after VM_PAUSE_LIMIT_MS, the log says which, and the VM
+ * runs on.
  */
 enum err vm_pause(struct vm *vm);
 /*
  * From PAUSED to RUNNING. Interrupts that came meanwhile are delivered; the guest's clock goes on
  * from where it was, unless it is configured to run on. A VM that paused because the guest wanted
- * off or a reset does that now; one that crashed tries again what it crashed at.
+ * off or a reset does that now; one that crashed tries again what it crashed at. E_STATE: it is not
+ * PAUSED; E_BUSY, logged: a snapshot of it is being taken.
  */
 enum err vm_resume(struct vm *vm);
 /*
  * STOPPING, and STOPPED when all vCPUs are out of the guest and the memory is cleared; then what
  * the configuration says for the reason is done, which may also be to pause in place of all that.
- * From RUNNING, PAUSING, PAUSED. Asked, it also keeps a VM stopped that waits for its restart.
+ * From RUNNING, PAUSING, PAUSED, else E_STATE. Asked, it also keeps a VM stopped that waits for its
+ * restart, or was about to stop only to start again.
  */
 enum err vm_stop(struct vm *vm, enum vm_stop_reason reason);
-/* For a guest's own wish. When a stop is under way, that sees to its vCPUs. */
+/* For a guest's own wish, bound or not. When a stop is under way, that sees to its vCPUs. */
 void vm_stop_by_guest(struct vm *vm, enum vm_stop_reason reason);
-/* Its watchdog fires ms from now, 0: as the configuration says, or never. From a guest that runs.
- */
+/* Its watchdog fires ms from now, 0: as the configuration says, or never. From a guest that runs;
+ * of a VM that is not up nothing happens. */
 void vm_feed_watchdog(struct vm *vm, uint32_t ms);
 /* A vCPU acknowledges. vm->lock held, the vCPU's pCPU. */
 struct vcpu;
@@ -202,7 +213,7 @@ static inline bool vm_is_by_hand(const struct vm *vm)
            (vm->state == VM_CREATED || vm->state == VM_STOPPED || vm->state == VM_FAILED);
 }
 
-/* Whether the state may follow the other. */
+/* Whether the state may follow the other. Any context. */
 bool vm_may_become(enum vm_state from, enum vm_state to);
 
 /* The guest did what no hardware would survive: a report on the log, then a stop as a crash. Bound.
@@ -220,6 +231,7 @@ void vm_share_tables(const struct config *config);
 void vm_share_slots(struct vm *vm, bool owned);
 
 struct console_port;
-/* The VM's console. */
+/* The VM's console, for as long as the VM is there. Boot pCPU. */
 struct console_port *vm_console(struct vm *vm);
+/* "running": for messages. Any context. */
 const char *vm_state_text(enum vm_state state);
