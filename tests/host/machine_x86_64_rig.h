@@ -6,14 +6,12 @@
 #include "kernel/ipi.h"
 #include "kernel/percpu.h"
 #include "kernel/string.h"
-#include "mm/page.h"
+#include "tests/host/hand_rig.h"
 #include "tests/host/state_rig.h"
 #include "tests/host/test.h"
-#include "tests/host/vm_rig.h"
 #include "vcpu/console.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
-#include "vcpu/vm_impl.h"
 
 #define VCPUS    3u
 #define LAPIC    0xfee00000u
@@ -48,48 +46,15 @@ static bool run_guest(struct arch_vcpu *, struct vcpu_exit *exit)
     return true;
 }
 
-static inline void make_guest(void)
-{
-    memset(&vm, 0, sizeof(vm));
-    memset(vcpus, 0, sizeof(vcpus));
-    vm.config = &config;
-    vm.machine = &machine_x86_64;
-    vm.layout = machine_find("x86_64");
-    vm.state = VM_RUNNING;
-    vm.vcpus = vcpus;
-    vm.vcpu_count = VCPUS;
-    lock_init(&vm.lock, RANK_VM, "vm");
-    ASSERT_OK(guestmap_init(&vm.map, arch_stage2_format(), 1));
-    ASSERT_OK(guestmap_add(&vm.map, gpa(0), 2 * MIB, REGION_RAM, hpa(0)));
-    for (unsigned i = 0; i < VCPUS; i++) {
-        ASSERT_OK(vcpu_init(&vcpus[i], &vm, i, i, 16, true));
-        vcpus[i].arch.on_run = run_guest;
-        vcpus[i].held = false;
-        atomic_store(&vcpus[i].requests, 0);
-    }
-    vm_life_init(&vm);
-    vcpus[0].power = VCPU_ON;
-    vm.machine_state = page_alloc_zeroed(6);
-    ASSERT(machine_x86_64.state_size <= PAGE_SIZE << 6);
-    ASSERT_OK(machine_x86_64.create(&vm));
-    machine_x86_64.reset(&vm);
-}
-
 static inline void start_as(bool firmware)
 {
-    fake_ram(16 * MIB);
-    console_init(NULL);
-    for (unsigned i = 0; i < 4; i++) {
-        fake_be_cpu(i);
-        timer_init_cpu();
-        sched_init_cpu();
-        pcpus[i].online = true;
-    }
-    fake_be_cpu(0);
+    hand_rig_start();
     config = (struct config_vm){.name = "a", .cpu_count = VCPUS, .firmware = firmware};
     fake_advance(5000000);
-    make_guest();
-    state_rig_has_all(&vm);
+    hand_rig_make(&vm, vcpus, &config, &machine_x86_64);
+    for (unsigned i = 0; i < VCPUS; i++)
+        vcpus[i].arch.on_run = run_guest;
+    vcpus[0].power = VCPU_ON;
     vm.started_ticks = arch_ticks();
     ASSERT_OK(rig_bind(&vcpus[0]));
 }
@@ -101,10 +66,7 @@ static inline void start(void)
 
 static inline void finish(void)
 {
-    if (vcpu_current())
-        ASSERT_OK(vcpu_unbind(vcpu_current()));
-    machine_x86_64.destroy(&vm);
-    guestmap_destroy(&vm.map);
+    hand_rig_end(&vm);
 }
 
 static inline bool write_msr(uint32_t msr, uint64_t value)

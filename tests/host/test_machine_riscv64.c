@@ -3,15 +3,13 @@
 #include "kernel/percpu.h"
 #include "kernel/platform.h"
 #include "kernel/string.h"
-#include "mm/page.h"
+#include "tests/host/hand_rig.h"
 #include "tests/host/state_rig.h"
 #include "tests/host/storm.h"
-#include "tests/host/vm_rig.h"
 #include "vcpu/chips/vns16550.h"
 #include "vcpu/machine.h"
 #include "vcpu/machine_ops.h"
 #include "vcpu/machine_riscv64.h"
-#include "vcpu/vm_impl.h"
 
 #define VCPUS    3u
 #define RAM      0x80000000u
@@ -34,57 +32,24 @@ static void never_run(struct sched_entity *)
 {
 }
 
-static void make_guest(void)
-{
-    memset(&vm, 0, sizeof(vm));
-    memset(vcpus, 0, sizeof(vcpus));
-    vm.config = &config;
-    vm.machine = &machine_riscv64;
-    vm.layout = machine_find("riscv64");
-    vm.state = VM_RUNNING;
-    vm.vcpus = vcpus;
-    vm.vcpu_count = VCPUS;
-    lock_init(&vm.lock, RANK_VM, "vm");
-    ASSERT_OK(guestmap_init(&vm.map, arch_stage2_format(), 1));
-    ASSERT_OK(guestmap_add(&vm.map, gpa(RAM), 2 * MIB, REGION_RAM, hpa(0)));
-    for (unsigned i = 0; i < VCPUS; i++) {
-        ASSERT_OK(vcpu_init(&vcpus[i], &vm, i, i, 16, true));
-        vcpus[i].held = false;
-        atomic_store(&vcpus[i].requests, 0);
-        vcpus[i].power = i == 2 ? VCPU_OFF : VCPU_ON;
-        vcpus[i].sched.run = never_run;
-    }
-    vm_life_init(&vm);
-    vm.machine_state = page_alloc_zeroed(4);
-    ASSERT(machine_riscv64.state_size <= PAGE_SIZE << 4);
-    ASSERT_OK(machine_riscv64.create(&vm));
-    machine_riscv64.reset(&vm);
-}
-
 static void start(enum config_irqchip irqchip)
 {
-    fake_ram(16 * MIB);
-    console_init(NULL);
-    for (unsigned i = 0; i < 4; i++) {
-        fake_be_cpu(i);
-        timer_init_cpu();
-        sched_init_cpu();
-        pcpus[i].online = true;
-    }
-    fake_be_cpu(0);
+    hand_rig_start();
     config = (struct config_vm){.name = "a", .irqchip = irqchip, .cpu_count = VCPUS};
     virt_caps.guest_msi = true;
     virt_caps.guest_files = 0;
-    make_guest();
-    state_rig_has_all(&vm);
+    hand_rig_make(&vm, vcpus, &config, &machine_riscv64);
+    for (unsigned i = 0; i < VCPUS; i++) {
+        vcpus[i].power = i == 2 ? VCPU_OFF : VCPU_ON;
+        vcpus[i].sched.run = never_run;
+    }
     ASSERT_OK(rig_bind(&vcpus[0]));
 }
 
 static void finish(void)
 {
-    ASSERT_OK(vcpu_unbind(&vcpus[0]));
-    machine_riscv64.destroy(&vm);
-    guestmap_destroy(&vm.map);
+    ASSERT(vcpu_current() == &vcpus[0]);
+    hand_rig_end(&vm);
 }
 
 static uint64_t line(unsigned vcpu, enum arch_virq_line which)
