@@ -6,45 +6,15 @@
  */
 #include "guest.h"
 
-#define TICK_MS 10u
-#define PLACES  2000u
+#define PLACES 2000u
 
-static unsigned ticks, early;
-static uint64_t deadline;
-static volatile bool end;
 static uint64_t places[PLACES]; /* Of several pages: each knows how far we have counted. */
-
-static void tick_taken(unsigned irq)
-{
-    uint64_t now = clock_read();
-
-    if (irq != TIMER_IRQ || !timer_due())
-        return;
-    early += now < deadline;
-    ticks++;
-    deadline += clock_hz() / 1000 * TICK_MS;
-    timer_set(deadline);
-}
-
-static void sleep_from_tick_to_tick(void)
-{
-    irq_line_enable(TIMER_IRQ);
-    deadline = clock_read() + clock_hz() / 1000 * TICK_MS;
-    timer_set(deadline);
-    while (!end) {
-        cpu_wait();
-        irq_enable();
-        irq_disable();
-    }
-    timer_off();
-    irq_line_disable(TIMER_IRQ);
-}
 
 static bool ticks_go_on(void)
 {
-    unsigned before = LOAD(ticks);
+    unsigned before = LOAD(ticker.count);
 
-    return WAIT_FOR(LOAD(ticks) > before + 1, LATE_MS);
+    return WAIT_FOR(LOAD(ticker.count) > before + 1, LATE_MS);
 }
 
 static void count(unsigned number)
@@ -69,9 +39,9 @@ void guest_main(void)
     uint64_t last = clock_read(), now;
     bool back = false;
 
-    irq_handler = tick_taken;
+    irq_handler = ticks_take;
     check_eq(cpus_start(2), 2, "both CPUs run");
-    cpu_call(1, sleep_from_tick_to_tick);
+    cpu_call(1, ticks_sleep);
     fp_enable();
     fp_fill(42);
     print("again: remembers\n");
@@ -89,8 +59,8 @@ void guest_main(void)
     check(is_remembered(number), "memory is as it was");
     check_eq(fp_compare(42), 0, "the FP registers are as they were");
     check(ticks_go_on(), "the other CPU's timer goes on");
-    end = true;
+    ticker.end = true;
     check(cpu_join(1), "the other CPU ends");
-    check_eq(early, 0, "no tick came early");
+    check_eq(ticker.early, 0, "no tick came early");
     check(!back, "the clock never went back");
 }

@@ -208,6 +208,21 @@ static inline uint64_t bench_read(uint64_t address)
     return bench_stop() - start;
 }
 
+/* --- lib.c: a CPU that sleeps from tick to tick of its timer. --- */
+
+#define TICK_MS 10u
+
+struct ticks {
+    unsigned count, early;
+    uint64_t start, last; /* When it began, and took the last one. */
+    volatile bool end;    /* To be set by another CPU. */
+};
+extern struct ticks ticker;
+/* For irq_handler: takes a tick if that is what came. */
+void ticks_take(unsigned irq);
+/* Until ticker.end. */
+void ticks_sleep(void);
+
 /* --- <arch>/hostile_attacks.c: for the guest hostile. --- */
 
 struct hostile_attack {

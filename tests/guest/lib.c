@@ -131,3 +131,36 @@ void *memcpy(void *to, const void *from, size_t size)
         ((volatile uint8_t *)to)[i] = ((const uint8_t *)from)[i];
     return to;
 }
+
+/* --- Ticks --- */
+
+struct ticks ticker;
+static uint64_t tick_deadline;
+
+void ticks_take(unsigned irq)
+{
+    uint64_t now = clock_read();
+
+    if (irq != TIMER_IRQ || !timer_due())
+        return;
+    ticker.early += now < tick_deadline;
+    ticker.count++;
+    ticker.last = now;
+    tick_deadline += clock_hz() / 1000 * TICK_MS;
+    timer_set(tick_deadline);
+}
+
+void ticks_sleep(void)
+{
+    irq_line_enable(TIMER_IRQ);
+    ticker.start = clock_read();
+    tick_deadline = ticker.start + clock_hz() / 1000 * TICK_MS;
+    timer_set(tick_deadline);
+    while (!ticker.end) {
+        cpu_wait();
+        irq_enable();
+        irq_disable();
+    }
+    timer_off();
+    irq_line_disable(TIMER_IRQ);
+}

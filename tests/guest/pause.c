@@ -6,41 +6,13 @@
  */
 #include "guest.h"
 
-#define TICK_MS 10u
-
-static unsigned ticks, early;
-static uint64_t deadline, ticks_start, ticks_end;
-static volatile bool end;
 static volatile int typed = -1;
 
 static void irq_taken(unsigned irq)
 {
-    uint64_t now = clock_read();
-
     if (irq == UART_IRQ)
         typed = uart_get();
-    if (irq != TIMER_IRQ || !timer_due())
-        return;
-    early += now < deadline;
-    ticks++;
-    deadline += clock_hz() / 1000 * TICK_MS;
-    ticks_end = now;
-    timer_set(deadline);
-}
-
-static void sleep_from_tick_to_tick(void)
-{
-    irq_line_enable(TIMER_IRQ);
-    ticks_start = clock_read();
-    deadline = ticks_start + clock_hz() / 1000 * TICK_MS;
-    timer_set(deadline);
-    while (!end) {
-        cpu_wait();
-        irq_enable();
-        irq_disable();
-    }
-    timer_off();
-    irq_line_disable(TIMER_IRQ);
+    ticks_take(irq);
 }
 
 /* What was typed, less than 0 for nothing. */
@@ -84,12 +56,12 @@ void guest_main(void)
     irq_handler = irq_taken;
     if (idle)
         uart_irq_enable();
-    cpu_call(1, sleep_from_tick_to_tick);
+    cpu_call(1, ticks_sleep);
     print("pause: %u CPUs watch\n", cpus);
     watch(idle);
-    end = true;
+    ticker.end = true;
     check(cpu_join(1), "the other CPU still gets its ticks");
-    check_eq(early, 0, "no tick comes early");
-    check_eq(ticks, (ticks_end - ticks_start) / (clock_hz() / 1000 * TICK_MS),
+    check_eq(ticker.early, 0, "no tick comes early");
+    check_eq(ticker.count, (ticker.last - ticker.start) / (clock_hz() / 1000 * TICK_MS),
              "no tick is lost or comes twice");
 }
