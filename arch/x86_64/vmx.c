@@ -545,6 +545,13 @@ static void vmx_bind(struct arch_vcpu *vcpu)
     vmx_flush_vpid(vcpu);
 }
 
+void vmx_not_entered(struct arch_vcpu *vcpu)
+{
+    vmclear(vcpu->block);
+    vmptrld(vcpu->block);
+    vcpu->launched = false;
+}
+
 static void vmx_unbind(struct arch_vcpu *vcpu)
 {
     vmx_store_live(vcpu);

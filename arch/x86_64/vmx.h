@@ -62,6 +62,9 @@ void vmx_give_back(const struct arch_vcpu *vcpu);
 void vmx_flush_stage2(struct arch_vcpu *vcpu);
 /* The guest's own translations may be others now. */
 void vmx_flush_linear(struct arch_vcpu *vcpu);
+/* After an entry that failed: whether the block counts as launched depends on what it was. Bound.
+ */
+void vmx_not_entered(struct arch_vcpu *vcpu);
 void vmx_set_cpu_controls(struct arch_vcpu *vcpu, uint32_t value);
 
 /* vmx_msr.c: what all guests do without an exit, and with the local APIC in hardware. */

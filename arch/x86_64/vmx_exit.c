@@ -395,6 +395,7 @@ static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, unsigned 
     if (reason & VMX_REASON_ENTRY) {
         exit->kind = EXIT_FAIL_ENTRY;
         exit->code = reason;
+        vmx_not_entered(vcpu);
         if (field_get(VMX_REASON, reason) == VMX_REASON_MACHINE_CHECK)
             __asm__ volatile("int $18");
         return;
