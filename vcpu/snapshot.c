@@ -59,6 +59,18 @@ struct snapshot *snapshot_find(const char *name)
     return s;
 }
 
+struct snapshot *snapshot_find_id(uint64_t id)
+{
+    struct snapshot *s;
+
+    lock_take(&all_lock);
+    s = find_id(id);
+    if (s)
+        s->users++;
+    lock_drop(&all_lock);
+    return s;
+}
+
 void snapshot_use(struct snapshot *snapshot)
 {
     lock_take(&all_lock);

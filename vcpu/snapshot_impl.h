@@ -76,6 +76,8 @@ void snapshot_free(struct snapshot *snapshot); /* It is not listed, or not any m
 bool snapshot_add(struct snapshot *snapshot);
 /* Another user. */
 void snapshot_use(struct snapshot *snapshot);
+/* As snapshot_find(). */
+struct snapshot *snapshot_find_id(uint64_t id);
 /* NULL: it, and those that it needs, fit the VM. Else logged, and what is wrong. */
 enum err snapshot_fits_all(struct snapshot *snapshot, struct vm *vm);
 
@@ -116,10 +118,11 @@ void snapshot_vm_state(struct vm *vm, struct state *s);
 const char *snapshot_fits(const struct snapshot *snapshot, struct vm *vm);
 
 /* snapshot_pages.c */
-#define SNAPSHOT_PIECE 64u /* Pages at a call: some 100 microseconds. */
+#define SNAPSHOT_PIECE 64u /* Pages that are copied at a call: some 100 microseconds. */
 
 struct snapshot_cursor {
     bool changed;               /* Only what guestmap_dirty_take() gave last; else all. */
+    bool cleared;               /* Restoring: RAM is zeros. */
     uint64_t next;              /* Guest-physical: where to go on. */
     uint64_t copied, zeroed;    /* Pages. */
     struct snapshot_bytes runs; /* Taking: what was taken, so far. */
@@ -132,6 +135,12 @@ void snapshot_take_runs(struct snapshot_cursor *c, struct state *s);
 /* False: no more. The caller flushes caches of translations. */
 bool snapshot_restore_pages(struct vm *vm, struct snapshot_cursor *c,
                             const struct snapshot *snapshot);
+/*
+ * The pages in which the two may differ count as written: those in which one has what the other,
+ * and what that builds on, has not.
+ */
+void snapshot_mark_differences(struct vm *vm, const struct snapshot *one,
+                               const struct snapshot *other);
 /* Whether all of its pages, without its parents', are memory of the VM: NULL, or why not. */
 const char *snapshot_pages_fit(const struct snapshot *snapshot, struct vm *vm);
 

@@ -149,20 +149,37 @@ static enum err take_seal(struct snapshot_job *job)
 
 /* --- Restoring --- */
 
+/*
+ * Where memory is what it was at a snapshot, but for pages that are known, what differs is known,
+ * too. vm->lock held.
+ */
+static bool restore_track(struct snapshot_job *job)
+{
+    struct vm *vm = job->vm;
+    struct snapshot *last = vm->snapshot_id ? snapshot_find_id(vm->snapshot_id) : NULL;
+    bool known = last && !job->cursor.cleared;
+
+    if (known)
+        snapshot_mark_differences(vm, last, job->snapshot);
+    known = known && guestmap_dirty_take(&vm->map) == OK;
+    if (last)
+        snapshot_put(last);
+    return known;
+}
+
 /* As after vm_start(), but nothing is loaded: the machine is to be filled from the snapshot. */
 static void restore_begin(struct snapshot_job *job)
 {
     struct vm *vm = job->vm;
 
+    job->cursor.cleared = vm->map.ram == GUESTMAP_ZERO;
     vm_restore_prepare(vm);
     snapshot_reader_init(&job->reader, job->snapshot, vm->paused_at);
     snapshot_vm_state(vm, &job->reader.state);
     state_end(&job->reader.state);
     lock_take(&vm->lock);
-    job->cursor.changed =
-        vm->snapshot_id == job->snapshot->id && guestmap_dirty_take(&vm->map) == OK;
-    if (!job->cursor.changed)
-        vm->snapshot_id = 0; /* Until it is all there. */
+    job->cursor.changed = restore_track(job);
+    vm->snapshot_id = 0; /* Until it is all there. */
     lock_drop(&vm->lock);
     job->stage = JOB_PAGES;
 }
@@ -180,6 +197,8 @@ static void restore_end(struct snapshot_job *job)
     lock_take(&vm->lock);
     if (good && guestmap_dirty_start(&vm->map) == OK && guestmap_dirty_take(&vm->map) == OK)
         vm->snapshot_id = snapshot->id;
+    else
+        guestmap_dirty_stop(&vm->map);
     job_end(job);
     lock_drop(&vm->lock);
     if (good)

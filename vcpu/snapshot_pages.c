@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A VM's memory, RAM and ROM, on its way to a snapshot and back, some pages at a time: all of it,
- * or what was written since. Pages of zeros are not kept. All vCPUs are held meanwhile, and nobody
- * else writes to the memory.
+ * or what was written since. Pages of zeros are not kept, and not written where there are zeros.
+ * All vCPUs are held meanwhile, and nobody else writes to the memory.
  *
- * Invariant of tracking: where vm->snapshot is a snapshot, memory is what it was there, but for
- * pages that guestmap_dirty_take() gives.
+ * Invariant of tracking: where vm->snapshot_id is a snapshot's, memory is what it was there, but
+ * for pages that guestmap_dirty_take() gives.
  */
 #include "kernel/arch.h"
 #include "kernel/assert.h"
@@ -41,18 +41,14 @@ static bool extent_next(const struct guestmap *map, bool changed, uint64_t from,
     return false;
 }
 
-/* The next piece of at most so many pages that is contiguous in the host's memory, too. */
-static void *piece_next(struct vm *vm, struct snapshot_cursor *c, uint64_t max, uint64_t *size)
+/* The memory at the address, and how much of *size is contiguous in the host's, too. */
+static void *piece_at(struct vm *vm, uint64_t start, uint64_t *size)
 {
-    uint64_t start, contiguous;
-    void *host;
+    uint64_t contiguous;
+    void *host = guest_ptr(&vm->map, gpa(start), &contiguous);
 
-    if (!extent_next(&vm->map, c->changed, c->next, &start, size))
-        return NULL;
-    host = guest_ptr(&vm->map, gpa(start), &contiguous);
     assert(host); /* RAM and ROM are mapped. */
-    *size = MIN(MIN(*size, contiguous), max * PAGE_SIZE);
-    c->next = start;
+    *size = MIN(MIN(*size, contiguous), SNAPSHOT_PIECE * PAGE_SIZE);
     return host;
 }
 
@@ -60,16 +56,13 @@ static void *piece_next(struct vm *vm, struct snapshot_cursor *c, uint64_t max, 
 
 static bool page_is_zero(const void *page)
 {
-    const uint64_t *words = page;
+    const uint64_t *w = page, *end = w + PAGE_SIZE / sizeof(*w);
+    uint64_t any = 0;
 
-    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*words); i += 8) {
-        uint64_t any = words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] |
-                       words[i + 5] | words[i + 6] | words[i + 7];
-
-        if (any != 0)
-            return false;
-    }
-    return true;
+    for (; any == 0 && w < end; w += 16)
+        any = w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7] | w[8] | w[9] | w[10] | w[11] |
+              w[12] | w[13] | w[14] | w[15];
+    return any == 0;
 }
 
 /* The page at c->next is told of: by the last run, if that can be made longer. */
@@ -109,11 +102,14 @@ static void page_take(struct snapshot_cursor *c, struct state *s, void *page)
 bool snapshot_take_pages(struct vm *vm, struct snapshot_cursor *c, struct state *s)
 {
     uint64_t size;
-    char *host = piece_next(vm, c, SNAPSHOT_PIECE, &size);
+    char *host;
 
-    for (uint64_t at = 0; host && at < size && state_ok(s); at += PAGE_SIZE)
+    if (!extent_next(&vm->map, c->changed, c->next, &c->next, &size))
+        return false;
+    host = piece_at(vm, c->next, &size);
+    for (uint64_t at = 0; at < size && state_ok(s); at += PAGE_SIZE)
         page_take(c, s, host + at);
-    return host && state_ok(s);
+    return state_ok(s);
 }
 
 void snapshot_take_runs(struct snapshot_cursor *c, struct state *s)
@@ -184,24 +180,58 @@ static const void *snapshot_content(const struct snapshot *s, uint64_t addr, uin
     return NULL;
 }
 
+static bool is_ram(const struct vm *vm, uint64_t addr)
+{
+    return guestmap_find(&vm->map, gpa(addr))->kind == REGION_RAM;
+}
+
 bool snapshot_restore_pages(struct vm *vm, struct snapshot_cursor *c,
                             const struct snapshot *snapshot)
 {
-    uint64_t size;
-    void *host = piece_next(vm, c, SNAPSHOT_PIECE, &size);
     const void *content;
+    uint64_t size;
+    void *host;
 
-    if (!host)
+    if (!extent_next(&vm->map, c->changed, c->next, &c->next, &size))
         return false;
     content = snapshot_content(snapshot, c->next, &size);
-    if (content)
-        memcpy(host, content, size);
-    else
-        arch_zero_pages(host, size);
-    arch_cache_clean(host, size);
-    *(content ? &c->copied : &c->zeroed) += size / PAGE_SIZE;
+    if (content || !c->cleared || !is_ram(vm, c->next)) {
+        host = piece_at(vm, c->next, &size);
+        if (content)
+            memcpy(host, content, size);
+        else
+            arch_zero_pages(host, size);
+        arch_cache_clean(host, size);
+        *(content ? &c->copied : &c->zeroed) += size / PAGE_SIZE;
+    }
     c->next += size;
     return true;
+}
+
+static bool descends_from(const struct snapshot *snapshot, const struct snapshot *from)
+{
+    while (snapshot && snapshot != from)
+        snapshot = snapshot->parent;
+    return snapshot;
+}
+
+/* What `one` and those before it have, that the other does not build on. */
+static void differences_mark(struct vm *vm, const struct snapshot *one,
+                             const struct snapshot *other)
+{
+    for (; one && !descends_from(other, one); one = one->parent)
+        for (uint64_t i = 0; i < one->run_count; i++) {
+            const struct snapshot_run *run = run_at(one, i);
+
+            guest_wrote(&vm->map, gpa(run->base), run->count * PAGE_SIZE);
+        }
+}
+
+void snapshot_mark_differences(struct vm *vm, const struct snapshot *one,
+                               const struct snapshot *other)
+{
+    differences_mark(vm, one, other);
+    differences_mark(vm, other, one);
 }
 
 /* The end of the memory that is kept and goes on without a hole from addr; addr: there is none. */

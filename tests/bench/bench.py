@@ -48,6 +48,7 @@ SHARING_S = 10
 SHARES = "CPU shares of 3 busy vCPUs, worst deviation from their weights"
 BUDGET = "budget of a busy vCPU, deviation"
 SLOTS = "time table, worst deviation of a slot"
+GOLDEN = "golden restart of 256 MiB, 32 written"
 TICKS = "exits of an exclusive vCPU that does not exit"
 
 # Of the design: what each backend may cost. None: no budget.
@@ -62,6 +63,7 @@ SHARED = {
     "yield and switch between two vCPUs": 1000,
     "entry to the guest's first instruction, 1 GiB": 1000000,
     "entry to the guest's first instruction, 8 GiB": 1000000,
+    GOLDEN: 100 * 10**6,
     "hypervisor image": 256 << 10,
     "memory beyond the guests', 2 vCPUs": (2 << 20) + 2 * (32 << 10),
     "Debian's boot to its first process, quiet": 1.01,
@@ -286,6 +288,60 @@ class Bench:
             self.row(f"writes to 1000 pages, {name}", round(sorted(values)[2]))
         self.row("take of 1000 written pages", round(sorted(takes)[2]))
 
+    def keeping(self):
+        """Snapshots of 256 MiB, of which 32 are written, and the ways back: what the guest stands
+        still for, as the log tells."""
+        memory, written = 256, 32
+
+        def write():
+            machine.focus(1)
+            machine.send("b")
+            hz = int(machine.expect(r"dirty: \d+ pages in \d+ ticks, (\d+) a second").group(1))
+            machine.prompt()
+            return hz / 10**6 if self.backend == "vmx" else 1000  # Instructions a microsecond.
+
+        def stood(command):
+            found = machine.command(command, r"writer: .*?(\d+) pages.*, (\d+) (KiB|zeroed); "
+                                    r"(?:it|the guest) stood still for (\d+) us", 200)
+            size.append(int(found.group(2)) * 1024 - int(found.group(1)) * 4096)
+            return int(found.group(4))
+
+        def row(name, microseconds, mib=1):
+            self.row(name, round(microseconds * scale / mib))
+
+        size = []
+
+        dts = config(vm("writer", "dirty.img", f"{memory}M", f"pages={written * 256}",
+                        affinity="0"))
+        with self.machine(dts) as machine:
+            machine.expect("dirty: window", 300)
+            machine.prompt()
+            empty = stood("snapshot writer empty")
+            write()
+            full = stood("snapshot writer full")
+            other = stood("restore writer empty")
+            stood("restore writer full")
+            same = stood("restore writer full")
+            write()
+            golden = stood("restore writer full")
+            scale = write()
+            more = stood("snapshot writer more full")
+            machine.command("stop writer", "writer: stopped")
+            stopped = stood("restore writer full")
+            machine.command("stop writer", "writer: stopped")
+            machine.command("destroy writer")
+            machine.command("create writer")
+            new = stood("restore writer full")
+        row("snapshot, a MiB of zeros", empty, memory)
+        row("snapshot, a MiB of contents", empty / memory + (full - empty) / written)
+        row("incremental snapshot, a MiB that was written", more, written)
+        self.row("size of a snapshot beyond its pages", size[1], "bytes")
+        row("restore to a new VM, a MiB", new, memory)
+        row("restore of another snapshot, a MiB that differs", other, written)
+        row("restore after a stop, a MiB of contents", stopped, written)
+        row("golden restart of 256 MiB, nothing written", same)
+        row(GOLDEN, golden)
+
     def boot_time(self, machine):
         """Instructions until SETTLE_S seconds after the first process's start: all, and those that
         the guest was not idle; and all that it told."""
@@ -380,6 +436,7 @@ def measure(arch, backend, quick):
         bench = Bench(arch, backend, pathlib.Path(folder))
         bench.costs()
         bench.watching()
+        bench.keeping()
         if backend == "vmx":  # The same image as svm; the firmware's start takes longer than ours.
             return bench.rows
         if arch == "riscv64":

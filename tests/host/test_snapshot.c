@@ -85,6 +85,61 @@ TEST(only_pages_written_since_the_snapshot_are_copied_back)
     end(vm, &s, 1);
 }
 
+TEST(only_what_differs_is_copied_from_one_snapshot_to_another)
+{
+    struct vm *vm = rig_running(1);
+    struct snapshot *s[3];
+
+    for (unsigned i = 0; i < 8; i++)
+        put(vm, AT + i * PAGE_SIZE, 100 + i);
+    s[0] = take(vm, "a", NULL);
+    put(vm, AT + PAGE_SIZE, 0);
+    put(vm, AT + 20 * PAGE_SIZE, 5);
+    s[1] = take(vm, "b", s[0]);
+    put(vm, AT + 2 * PAGE_SIZE, 6);
+    rig_log_clear();
+    go_back(vm, s[0]); /* Pages 1 and 20 of the one, and what was written since. */
+    ASSERT(rig_logged("2 pages copied, 1 zeroed"));
+    put(vm, AT + 30 * PAGE_SIZE, 7);
+    rig_log_clear();
+    go_back(vm, s[1]);
+    ASSERT(rig_logged("1 pages copied, 2 zeroed"));
+    ASSERT_EQ(get(vm, AT + PAGE_SIZE), 0);
+    ASSERT_EQ(get(vm, AT + 2 * PAGE_SIZE), 102);
+    ASSERT_EQ(get(vm, AT + 20 * PAGE_SIZE), 5);
+    ASSERT_EQ(get(vm, AT + 30 * PAGE_SIZE), 0);
+
+    s[2] = take(vm, "c", NULL); /* Of no kin: what either has. */
+    rig_log_clear();
+    go_back(vm, s[0]);
+    ASSERT(rig_logged("10 pages copied, 1 zeroed")); /* With the image and the tree. */
+    ASSERT_EQ(get(vm, AT + PAGE_SIZE), 101);
+    ASSERT_EQ(get(vm, AT + 20 * PAGE_SIZE), 0);
+    end(vm, s, 3);
+}
+
+TEST(zeros_are_not_written_over_zeros)
+{
+    struct vm *vm = rig_running(1);
+    struct snapshot *s;
+
+    put(vm, AT, 42);
+    s = take(vm, "a", NULL);
+    put(vm, AT + PAGE_SIZE, 43);
+    ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
+    rig_turns(4);
+    rig_log_clear();
+    go_back(vm, s);
+    ASSERT(rig_logged("3 pages copied, 1 zeroed")); /* The one is no RAM: stolen time's. */
+    ASSERT_EQ(get(vm, AT), 42);
+    ASSERT_EQ(get(vm, AT + PAGE_SIZE), 0);
+    put(vm, AT + 2 * PAGE_SIZE, 44); /* It counts from there. */
+    rig_log_clear();
+    go_back(vm, s);
+    ASSERT(rig_logged("0 pages copied, 1 zeroed"));
+    end(vm, &s, 1);
+}
+
 TEST(power_waits_and_interrupts_in_the_queue_come_back)
 {
     struct vm *vm = rig_running(2);
