@@ -436,9 +436,9 @@ def measure(arch, backend, quick):
         bench = Bench(arch, backend, pathlib.Path(folder))
         bench.costs()
         bench.watching()
-        bench.keeping()
         if backend == "vmx":  # The same image as svm; the firmware's start takes longer than ours.
             return bench.rows
+        bench.keeping()
         if arch == "riscv64":
             bench.costs_riscv64()
         bench.start()
