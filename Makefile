@@ -83,7 +83,7 @@ COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader% vcpu/re
           kernel/fdt% kernel/fmt.c kernel/log.c kernel/option.c kernel/panic.c kernel/shell.c \
           mm/memmap.c mm/hostmap.c mm/page.c vcpu/chips/vcmos.c vcpu/chips/vpit.c vcpu/console% \
           vcpu/vsteal% vcpu/%state.c vcpu/snapshot% vcpu/vkvmclock.c kernel/sched_balance.c \
-          kernel/sched_table.c \
+          kernel/sched_table.c vcpu/machine_x86_64_apic.c \
           $(addprefix arch/%/,cpu.c ioapic.c power.c smp.c trap.c) arch/%_check.c arch/%_print.c \
           arch/%_regs.c arch/%/regs.c arch/%_fields.c arch/%_msr.c vcpu/%_state.c \
           vcpu/state.c,$(SRCS))

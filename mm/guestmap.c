@@ -266,6 +266,26 @@ enum err guestmap_remove(struct guestmap *map, gpa_t base)
     return err;
 }
 
+enum err guestmap_set_page(struct guestmap *map, gpa_t base, hpa_t host)
+{
+    enum err err;
+
+    lock_take(&map->lock);
+    err = pt_map(&map->pt, base.v, host, PAGE_SIZE, guest_attrs[REGION_SHARED]);
+    lock_drop(&map->lock);
+    return err;
+}
+
+void guestmap_forget_page(struct guestmap *map, gpa_t base)
+{
+    enum err err;
+
+    lock_take(&map->lock);
+    err = pt_unmap(&map->pt, base.v, PAGE_SIZE);
+    lock_drop(&map->lock);
+    assert(err == OK); /* It was a leaf. */
+}
+
 const struct guest_region *guestmap_find(const struct guestmap *map, gpa_t addr)
 {
     unsigned at = guestmap_index(map, addr.v);

@@ -81,6 +81,12 @@ enum err guestmap_remove(struct guestmap *map, gpa_t base);
  * written.
  */
 enum err guestmap_protect(struct guestmap *map, gpa_t base, uint64_t size, bool writable);
+/*
+ * A page of the host that is no region: our own hardware is to find it in the tables and answers
+ * for it, so guests do not reach it. E_NOMEM. And it is gone again. vCPUs may run.
+ */
+enum err guestmap_set_page(struct guestmap *map, gpa_t base, hpa_t host);
+void guestmap_forget_page(struct guestmap *map, gpa_t base);
 /* The region that addr is in; NULL: none. */
 const struct guest_region *guestmap_find(const struct guestmap *map, gpa_t addr);
 /* The region that is nearest to addr (for reports); NULL when there is none at all. */

@@ -37,6 +37,7 @@ struct virt_caps {
     unsigned guest_files;    /* RISC-V: guest interrupt files of each pCPU, numbered from 1. */
     bool apic;               /* x86: there is arch_apic_load(), */
     bool apic_posted;        /* and arch_apic_send(). */
+    hpa_t apic_window;       /* x86: see struct arch_apic; 0: there is none. */
     uint32_t guest_file_irq; /* RISC-V: the host interrupt of arch_guest_file_watch(). */
 };
 
@@ -217,12 +218,18 @@ void arch_vcpu_set_apic(struct arch_vcpu *vcpu, bool enabled);
  * Where virt_caps.apic is set, the hardware takes the vectors of a local APIC in x2APIC mode, ends
  * them, holds them back by the TPR and sends them to the vCPU itself, without an exit. Then
  * VIRQ_SLOT_VECTOR and VIRQ_SLOT_TPR have no use. A bit for each vector, in words of 64.
+ *
+ * Where virt_caps.apic_window is not 0, it does so in xAPIC mode, and is best when stage 2 maps
+ * ARCH_APIC_BASE to that page. Then it is memory to vCPUs of the VM whose local APIC is in another
+ * mode, or in software.
  */
+#define ARCH_APIC_BASE       0xfee00000u
 #define ARCH_APIC_WORDS      4u
 struct arch_apic {
     uint64_t irr[ARCH_APIC_WORDS], isr[ARCH_APIC_WORDS];
     uint64_t level[ARCH_APIC_WORDS]; /* Whose end is told, by EXIT_SYSREG_WRITE. */
     uint32_t tpr;
+    bool x2apic;
 };
 /* Gives it to the hardware, which keeps it while the vCPU is unbound; NULL: software sees to it.
  * Bound. */

@@ -256,7 +256,7 @@ static void machine_let_go(struct vcpu *vcpu)
 }
 
 /* A guest compares its TSC with these. */
-static void machine_set_paused(struct vm *vm, bool paused)
+[[gnu::cold]] static void machine_set_paused(struct vm *vm, bool paused)
 {
     struct machine_x86_64 *m = machine_of(vm);
 
@@ -264,7 +264,7 @@ static void machine_set_paused(struct vm *vm, bool paused)
     vpm_set_paused(&m->pm, paused, vm->paused_ticks);
 }
 
-static void machine_cpu_reset(struct vcpu *vcpu)
+[[gnu::cold]] static void machine_cpu_reset(struct vcpu *vcpu)
 {
     x86_64_store_apic(vcpu);
     vlapic_init_reset(lapic_of(vcpu));
@@ -282,19 +282,32 @@ static void lapic_changed(struct vcpu *vcpu)
 
 static uint64_t lapic_read(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width)
 {
-    struct machine_x86_64 *m = machine_of(dev->owner);
+    struct vm *vm = dev->owner;
+    struct x86_cpu *cpu = cpu_of(&vm->vcpus[vcpu]);
+    bool loaded = x86_64_is_loaded(cpu->vcpu, offset / 16);
+    uint64_t value;
 
-    return vlapic_read(&m->lapics.cpu[vcpu], cpu_now(&m->cpus[vcpu]), offset, width);
+    if (loaded)
+        x86_64_store_apic(cpu->vcpu);
+    value = vlapic_read(cpu->lapic, cpu_now(cpu), offset, width);
+    if (loaded)
+        x86_64_load_apic(cpu->vcpu);
+    return value;
 }
 
 static void lapic_write(struct vdev *dev, unsigned vcpu, uint64_t offset, unsigned width,
                         uint64_t value)
 {
     struct vm *vm = dev->owner;
-    struct machine_x86_64 *m = machine_of(vm);
+    struct x86_cpu *cpu = cpu_of(&vm->vcpus[vcpu]);
+    bool loaded = x86_64_is_loaded(cpu->vcpu, offset / 16);
 
-    vlapic_write(&m->lapics.cpu[vcpu], cpu_now(&m->cpus[vcpu]), offset, width, value);
-    lapic_changed(&vm->vcpus[vcpu]);
+    if (loaded)
+        x86_64_store_apic(cpu->vcpu);
+    vlapic_write(cpu->lapic, cpu_now(cpu), offset, width, value);
+    if (loaded)
+        x86_64_load_apic(cpu->vcpu);
+    lapic_changed(cpu->vcpu);
 }
 
 static uint64_t ioapic_read(struct vdev *dev, [[maybe_unused]] unsigned vcpu, uint64_t offset,
@@ -328,7 +341,7 @@ static bool machine_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
 
-    if (unlikely(cpu->hardware) && vlapic_is_loaded(msr))
+    if (x86_64_is_loaded(vcpu, msr - VLAPIC_MSR_X2APIC))
         return x86_64_read_loaded(vcpu, msr, value);
     if (is_lapic_msr(msr) || msr == VLAPIC_MSR_BASE)
         return vlapic_read_msr(lapic_of(vcpu), cpu_now(cpu), msr, value);
@@ -344,7 +357,7 @@ static bool machine_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 }
 
 /* Its mode changes, perhaps: meanwhile software has the vectors. */
-static bool machine_write_base(struct vcpu *vcpu, uint64_t value)
+[[gnu::cold]] static bool machine_write_base(struct vcpu *vcpu, uint64_t value)
 {
     bool done;
 
@@ -425,8 +438,8 @@ static enum err machine_add(struct vm *vm, struct bus *bus, struct vdev *dev)
     return bus_add(bus, dev);
 }
 
-static enum err machine_add_window(struct vm *vm, struct vdev *dev, const struct vdev_ops *ops,
-                                   const char *name)
+[[gnu::cold]] static enum err machine_add_window(struct vm *vm, struct vdev *dev,
+                                                 const struct vdev_ops *ops, const char *name)
 {
     const struct machine_device *device = machine_device(vm->layout, name);
 
@@ -434,7 +447,7 @@ static enum err machine_add_window(struct vm *vm, struct vdev *dev, const struct
     return machine_add(vm, &vm->bus, dev);
 }
 
-static void machine_init_models(struct vm *vm, struct machine_x86_64 *m)
+[[gnu::cold]] static void machine_init_models(struct vm *vm, struct machine_x86_64 *m)
 {
     const struct machine_device *pit = machine_device(vm->layout, "pit");
     const struct machine_device *gate = machine_device(vm->layout, "pit-gate");
@@ -459,13 +472,14 @@ static void machine_init_models(struct vm *vm, struct machine_x86_64 *m)
     m->pci.reset_machine = machine_reset_register;
 }
 
-static enum err machine_create(struct vm *vm)
+[[gnu::cold]] static enum err machine_create(struct vm *vm)
 {
     struct machine_x86_64 *m = machine_of(vm);
     struct vdev *const ports[] = {&m->pic[0].vdev, &m->pic[1].vdev, &m->pit.vdev,  &m->pit.speaker,
                                   &m->cmos.vdev,   &m->pm.vdev,     &m->pci.ports, &m->uart.vdev};
 
     m->vm = vm;
+    lock_init(&m->apic_lock, RANK_IRQCHIP, "apic window");
     m->owner = (struct vlapic_owner){
         .kick = machine_kick,
         .post = x86_64_post,
@@ -495,7 +509,7 @@ static enum err machine_create(struct vm *vm)
     return console_add(&m->uart.port, vm->config->name);
 }
 
-static void machine_destroy(struct vm *vm)
+[[gnu::cold]] static void machine_destroy(struct vm *vm)
 {
     struct machine_x86_64 *m = machine_of(vm);
 
@@ -514,7 +528,7 @@ static void bus_reset(struct bus *bus)
 }
 
 /* Devices first: their wires are down when the controllers begin anew. */
-static void machine_reset(struct vm *vm)
+[[gnu::cold]] static void machine_reset(struct vm *vm)
 {
     struct machine_x86_64 *m = machine_of(vm);
 
@@ -523,6 +537,8 @@ static void machine_reset(struct vm *vm)
     vcmos_set_memory(&m->cmos, machine_ram(vm->layout, vm->config->memory_size, 0).size,
                      machine_ram(vm->layout, vm->config->memory_size, 1).size);
     vioapic_reset(&m->ioapic);
+    if (m->apic_window == WINDOW_CLOSED)
+        m->apic_window = WINDOW_NONE;
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         x86_64_store_apic(&vm->vcpus[i]);
         vlapic_reset(&m->lapics.cpu[i]);

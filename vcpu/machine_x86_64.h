@@ -35,11 +35,20 @@ struct x86_cpu {
     struct timer timer;
 };
 
+/* What stage 2 has where local APICs are. */
+enum x86_window {
+    WINDOW_NONE,
+    WINDOW_OPEN,   /* virt_caps.apic_window. */
+    WINDOW_CLOSED, /* Nothing, for a vCPU would find memory there; until the VM is reset. */
+};
+
 struct machine_x86_64 {
     struct vm *vm;
     struct vlapic_owner owner;
     struct vlapics lapics;
     struct vioapic ioapic;
+    struct lock apic_lock;
+    enum x86_window apic_window;
     struct vdev lapic_window, ioapic_window;
     struct vpic pic[2];
     struct vpit pit;
@@ -78,6 +87,12 @@ void x86_64_load_apic(struct vcpu *vcpu);
 /* The model has them, and all that is to be known of it. Bound: until the next entry; or unbound,
  * any pCPU. */
 void x86_64_store_apic(struct vcpu *vcpu);
+/* Whether a register of the model is to be accessed between x86_64_store_apic() and
+ * x86_64_load_apic(); as vlapic_is_loaded(). */
+static inline bool x86_64_is_loaded(const struct vcpu *vcpu, uint64_t reg)
+{
+    return unlikely(cpu_of(vcpu)->hardware) && vlapic_is_loaded(reg);
+}
 /* Of IRR, ISR, PPR, where the hardware has them and does not tell. */
 bool x86_64_read_loaded(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 /* See struct vlapic_owner. */

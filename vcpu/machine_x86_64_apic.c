@@ -7,6 +7,29 @@
 #include "kernel/percpu.h"
 #include "vcpu/machine_x86_64.h"
 
+_Static_assert(VLAPIC_BASE == ARCH_APIC_BASE, "the window is there");
+
+/*
+ * One vCPU in another mode closes the window for all: the others have their accesses by exits then,
+ * as each kernel's first processor does to those that it starts in x2APIC mode.
+ */
+static void apic_window(struct vcpu *vcpu, bool open)
+{
+    struct machine_x86_64 *m = machine_of(vcpu->vm);
+    struct guestmap *map = &vcpu->vm->map;
+
+    lock_take(&m->apic_lock);
+    if (open && m->apic_window == WINDOW_NONE &&
+        guestmap_set_page(map, gpa(VLAPIC_BASE), virt_caps.apic_window) == OK) {
+        m->apic_window = WINDOW_OPEN;
+    } else if (!open) {
+        if (m->apic_window == WINDOW_OPEN)
+            guestmap_forget_page(map, gpa(VLAPIC_BASE));
+        m->apic_window = WINDOW_CLOSED;
+    }
+    lock_drop(&m->apic_lock);
+}
+
 void x86_64_load_apic(struct vcpu *vcpu)
 {
     struct x86_cpu *cpu = cpu_of(vcpu);
@@ -20,6 +43,8 @@ void x86_64_load_apic(struct vcpu *vcpu)
         cpu->hardware = vlapic_load(cpu->lapic, &vcpu->arch, cpu_now(cpu));
     else
         arch_apic_load(&vcpu->arch, NULL);
+    if (virt_caps.apic_window.v)
+        apic_window(vcpu, cpu->hardware && vlapic_uses_window(cpu->lapic));
 }
 
 void x86_64_store_apic(struct vcpu *vcpu)

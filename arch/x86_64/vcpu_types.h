@@ -63,6 +63,9 @@ struct arch_virt_pcpu {
 #define VMX_STALE_PDPTES BIT(0) /* CR0, CR3, CR4 or EFER was set. */
 #define VMX_STALE_POSTED BIT(1) /* Other pCPUs have posted vectors. */
 
+/* Where the local APIC's vectors are: in software, or in hardware. vmx_apic.c */
+enum { VMX_APIC_MODE_OFF, VMX_APIC_MODE_XAPIC, VMX_APIC_MODE_X2APIC };
+
 struct arch_vcpu {
     uint64_t gpr[16];   /* By the encoding's number. Offsets known to assembly. */
     void *block;        /* SVM: its VMCB; VMX: its VMCS. */
@@ -99,13 +102,13 @@ struct arch_vcpu {
     bool launched;            /* Since it was bound. */
     bool interrupted;         /* The exit came while the guest was taking an event. */
     uint8_t stale;            /* VMX_STALE_*. */
-    bool apic_on;             /* Its VMCS has the local APIC in hardware; vmx_apic.c. */
+    uint8_t apic_mode;        /* As its VMCS has it: VMX_APIC_MODE_*. */
     bool apic_loaded;         /* What it is, is in apic_page, bound or not. */
     uint16_t vpid;            /* Its address space number. */
     uint32_t cpu_controls;    /* As its VMCS has them, */
     uint32_t cpu_controls2;   /* and these, but for the local APIC's. */
     void *apic_page;          /* NULL: the hardware cannot. */
-    uint64_t apic_levels[4];  /* Vectors whose end exits, as its VMCS has them while apic_on. */
+    uint64_t apic_levels[4];  /* Vectors whose end exits, as its VMCS has them in these modes. */
     uint64_t cr0_ours;        /* VMX_CR0_OURS, as the guest has written them. */
     uint64_t event;           /* To be injected at the next entry, as x86_regs.event. */
     uint64_t tpr;             /* What it reads as CR8, in TPR format. */

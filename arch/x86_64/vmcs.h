@@ -56,6 +56,7 @@ enum vmcs_width { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURA
 #define VMX_CPU_PAUSE         BIT(30)
 #define VMX_CPU_SECOND        BIT(31)
 
+#define VMX_CPU2_APIC_WINDOW  BIT(0) /* Accesses to the page at APIC_WINDOW go to APIC_PAGE. */
 #define VMX_CPU2_EPT          BIT(1)
 #define VMX_CPU2_X2APIC       BIT(4) /* Its MSRs go to APIC_PAGE. */
 #define VMX_CPU2_RDTSCP       BIT(3)
@@ -140,6 +141,7 @@ enum vmx_reason {
     VMX_REASON_MONITOR = 39,
     VMX_REASON_PAUSE = 40,
     VMX_REASON_MACHINE_CHECK = 41,
+    VMX_REASON_APIC_ACCESS = 44,
     VMX_REASON_VECTOR_END = 45,
     VMX_REASON_EPT_VIOLATION = 48,
     VMX_REASON_EPT_MISCONFIGURED = 49,
@@ -169,8 +171,13 @@ enum vmx_reason {
 #define VMX_EPT_LINEAR_VALID BIT(7)
 #define VMX_EPT_TRANSLATED   BIT(8)  /* Clear: the access was to a page table of the guest. */
 #define VMX_EPT_IRET         BIT(12) /* It was by IRET, which has opened NMIs. */
-/* of the end of a vector, and of a write to the local APIC, */
+/* of the end of a vector, and of an access or a write to the local APIC, */
 #define VMX_END_VECTOR       BITS(7, 0)
 #define VMX_APIC_OFFSET      BITS(11, 0)
+#define VMX_APIC_KIND        BITS(15, 12)
+#define VMX_APIC_READ        0u /* By linear address: a read, */
+#define VMX_APIC_STORE       1u
+#define VMX_APIC_FETCH       2u
+#define VMX_APIC_DELIVERY    3u /* or for an event. Others are by guest-physical address. */
 /* and of a debug exception: bits of DR6 that are set. */
 #define VMX_DEBUG_DR6        (BITS(3, 0) | BITS(14, 13))

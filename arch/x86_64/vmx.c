@@ -136,7 +136,7 @@ static enum err vmx_lacks(const char *what)
 }
 
 /* What must be set, what is needed, and what is wanted and can be. */
-static enum err vmx_word(const struct vmx_word *word)
+[[gnu::cold]] static enum err vmx_word(const struct vmx_word *word)
 {
     uint64_t can = msr_read(word->msr);
     uint32_t value = (uint32_t)can, may = (uint32_t)(can >> 32);
@@ -153,7 +153,7 @@ static enum err vmx_word(const struct vmx_word *word)
     return OK;
 }
 
-static enum err vmx_find_controls(struct vmx_host *host)
+[[gnu::cold]] static enum err vmx_find_controls(struct vmx_host *host)
 {
     uint32_t later;
 #define WORD(msr, field, features)                                                                 \
@@ -179,7 +179,7 @@ static enum err vmx_find_controls(struct vmx_host *host)
     return OK;
 }
 
-static enum err vmx_find_paging(struct vmx_host *host)
+[[gnu::cold]] static enum err vmx_find_paging(struct vmx_host *host)
 {
     uint64_t can = msr_read(MSR_VMX_EPT_VPID);
 
@@ -202,7 +202,7 @@ static enum err vmx_find_paging(struct vmx_host *host)
 }
 
 /* Firmware that leaves it unlocked leaves it to us. */
-static enum err vmx_unlock(void)
+[[gnu::cold]] static enum err vmx_unlock(void)
 {
     uint64_t control = msr_read(MSR_FEATURE_CONTROL);
 
@@ -218,7 +218,7 @@ static enum err vmx_unlock(void)
     return E_UNSUPPORTED;
 }
 
-static void vmx_fill_limits(struct vmx_host *host)
+[[gnu::cold]] static void vmx_fill_limits(struct vmx_host *host)
 {
     host->revision = (uint32_t)(msr_read(MSR_VMX_BASIC) & VMX_BASIC_REVISION);
     host->limits = (struct vmx_limits){
@@ -240,7 +240,7 @@ static bool vmx_same(const struct vmx_host *a, const struct vmx_host *b)
            a->leaves_1gib == b->leaves_1gib && a->dirty_bits == b->dirty_bits && a->apic == b->apic;
 }
 
-static enum err vmx_probe(void)
+[[gnu::cold]] static enum err vmx_probe(void)
 {
     struct vmx_host found = {0};
 
@@ -260,8 +260,9 @@ static enum err vmx_probe(void)
             .dirty = found.dirty_bits ? VIRT_DIRTY_BITS : VIRT_DIRTY_FAULTS,
             .apic = found.apic & VMX_APIC_VECTORS,
             .apic_posted = found.apic & VMX_APIC_POSTED,
+            .apic_window = vmx_apic_window(),
         };
-        log_info("vmx: vectors of guests %s", vmx_apic_text(found.apic));
+        vmx_apic_print(found.apic);
     } else if (!vmx_same(&found, &vmx_host)) {
         log_error("cpu%u has another VMX than cpu0", this_cpu()->id);
         return E_UNSUPPORTED;
@@ -270,7 +271,7 @@ static enum err vmx_probe(void)
 }
 
 /* In a page that says by its first word what the processor calls a VMCS. */
-static enum err vmx_enable(void)
+[[gnu::cold]] static enum err vmx_enable(void)
 {
     struct arch_virt_pcpu *cpu = &this_cpu()->arch.virt;
     uint32_t *page = page_alloc_zeroed(0);
@@ -346,7 +347,7 @@ void vmx_give_back(const struct arch_vcpu *vcpu)
         vmptrld(bound->block);
 }
 
-static void vmx_init_host(void)
+[[gnu::cold]] static void vmx_init_host(void)
 {
     vmwrite(VMCS_HOST_CS_SELECTOR, SEL_CODE);
     vmwrite(VMCS_HOST_SS_SELECTOR, SEL_DATA);
@@ -363,7 +364,7 @@ static void vmx_init_host(void)
     vmwrite(VMCS_HOST_RIP, (uintptr_t)vmx_exit_point);
 }
 
-static void vmx_init_guest(struct arch_vcpu *vcpu)
+[[gnu::cold]] static void vmx_init_guest(struct arch_vcpu *vcpu)
 {
     uint64_t cr4 = guest_cpuid_cr4(&virt_guest_cpuid);
 
@@ -414,7 +415,7 @@ static uint16_t vmx_vpid(const struct arch_vcpu *vcpu)
     return (uint16_t)(1 + vcpu->vmid * virt_caps.vcpus_max + vcpu->index);
 }
 
-static enum err vmx_init(struct arch_vcpu *vcpu)
+[[gnu::cold]] static enum err vmx_init(struct arch_vcpu *vcpu)
 {
     uint32_t *block = page_alloc_zeroed(0);
     uint32_t cpu = vmx_host.cpu;
@@ -440,7 +441,7 @@ static enum err vmx_init(struct arch_vcpu *vcpu)
     return OK;
 }
 
-static void vmx_reset(struct arch_vcpu *vcpu)
+[[gnu::cold]] static void vmx_reset(struct arch_vcpu *vcpu)
 {
     vmx_virq_set_control(vcpu, 0);
     vcpu->event = 0;

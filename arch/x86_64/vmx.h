@@ -21,7 +21,8 @@ struct vmx_host {
 
 #define VMX_APIC_VECTORS BIT(0) /* Takes and ends vectors, */
 #define VMX_APIC_READS   BIT(1) /* answers reads of what that changes, */
-#define VMX_APIC_POSTED  BIT(2) /* and takes those of other pCPUs while the guest runs. */
+#define VMX_APIC_POSTED  BIT(2) /* and takes those of other pCPUs while the guest runs; */
+#define VMX_APIC_WINDOW  BIT(3) /* and all but the reads in xAPIC mode as well. */
 
 extern struct vmx_host vmx_host;
 
@@ -99,7 +100,9 @@ void vmx_inject(struct arch_vcpu *vcpu, unsigned vector, bool has_error, uint32_
 /* vmx_apic.c: see arch_apic_*(). */
 /* What this pCPU can and boot options leave of it: VMX_APIC_*. */
 uint8_t vmx_apic_find(void);
-const char *vmx_apic_text(uint8_t features);
+void vmx_apic_print(uint8_t features);
+/* What is at the address of guests' local APICs; 0: nothing. */
+hpa_t vmx_apic_window(void);
 enum err vmx_apic_init(struct arch_vcpu *vcpu);
 void vmx_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic);
 void vmx_apic_store(struct arch_vcpu *vcpu, struct arch_apic *apic);

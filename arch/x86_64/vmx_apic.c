@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vectors of a guest's local APIC in the hardware, while it is in x2APIC mode: IRR, ISR, TPR
- * and PPR are in a page of their own. The processor takes the most urgent vector when the guest
- * can, ends it, and sends it to the guest itself, all without an exit. Ends of level-triggered
- * vectors exit. In xAPIC mode software does it. [SDM 3, chapter 30]
+ * The vectors of a guest's local APIC in the hardware: IRR, ISR, TPR and PPR are in a page of their
+ * own. The processor takes the most urgent vector when the guest can, ends it, and sends it to the
+ * guest itself, all without an exit. Ends of level-triggered vectors exit. In xAPIC mode what the
+ * guest writes to TPR and EOI, and its reads of TPR, are taken to that page where stage 2 has the
+ * window's at the local APIC's address; its other accesses there exit. [SDM 3, chapter 30]
  */
 #include "arch/x86_64/backend.h"
 #include "arch/x86_64/trap.h"
 #include "kernel/bits.h"
+#include "kernel/log.h"
 #include "kernel/option.h"
 #include "mm/page.h"
 
@@ -17,7 +19,7 @@
 #define MSR_VMX_TRUE_EXIT 0x48fu
 
 #define CPU2_VECTORS      ((uint32_t)(VMX_CPU2_X2APIC | VMX_CPU2_VECTORS))
-#define CPU2_APIC         (CPU2_VECTORS | (uint32_t)VMX_CPU2_APIC_READS)
+#define CPU2_WINDOW       ((uint32_t)(VMX_CPU2_APIC_WINDOW | VMX_CPU2_VECTORS))
 #define CPU_CR8           ((uint32_t)(VMX_CPU_CR8_LOAD | VMX_CPU_CR8_STORE))
 
 /* Registers in the page. Arrays have 32 bits in each 16 bytes. */
@@ -41,25 +43,27 @@ _Static_assert(sizeof(struct posted) == 64, "as the manual has it");
 #define VECTORS_WAITING BITS(7, 0)
 #define VECTORS_SERVED  BITS(15, 8)
 
-/* In the order in which each needs those before it; of the reads nothing else has need. */
-static bool want_tpr = true, want_accesses = true, want_vectors = true, want_reads = true;
+/* Vectors need the TPR, the others need vectors. */
+static bool want_tpr = true, want_window = true, want_vectors = true, want_reads = true;
 static bool want_posted = true;
 BOOT_OPTION(want_tpr, "vmx.tpr-shadow", "the TPR of guests in hardware");
-BOOT_OPTION(want_accesses, "vmx.apic-access", "accesses to guests' local APICs in hardware");
+BOOT_OPTION(want_window, "vmx.apic-access", "local APICs of guests in xAPIC mode in hardware");
 BOOT_OPTION(want_vectors, "vmx.virtual-interrupts", "vectors of guests in hardware");
 BOOT_OPTION(want_posted, "vmx.posted-interrupts", "vectors of other processors without an exit");
 BOOT_OPTION(want_reads, "vmx.apic-registers", "reads of guests' local APICs in hardware");
 
-/* TPR and accesses alone are of no use here: the vectors that they hold back would be elsewhere. */
-uint8_t vmx_apic_find(void)
+/* The TPR alone is of no use here: the vectors that it holds back would be elsewhere. */
+[[gnu::cold]] uint8_t vmx_apic_find(void)
 {
     uint32_t may = (uint32_t)(msr_read(MSR_VMX_TRUE_CPU) >> 32);
     uint32_t may2 = (uint32_t)(msr_read(MSR_VMX_CPU2) >> 32);
     uint8_t found = (uint8_t)VMX_APIC_VECTORS;
 
-    if (!want_tpr || !want_accesses || !want_vectors || !(may & VMX_CPU_TPR_SHADOW) ||
+    if (!want_tpr || !want_vectors || !(may & VMX_CPU_TPR_SHADOW) ||
         (may2 & CPU2_VECTORS) != CPU2_VECTORS)
         return 0;
+    if (want_window && (may2 & VMX_CPU2_APIC_WINDOW))
+        found |= (uint8_t)VMX_APIC_WINDOW;
     if (want_reads && (may2 & VMX_CPU2_APIC_READS))
         found |= (uint8_t)VMX_APIC_READS;
     if (want_posted && (msr_read(MSR_VMX_TRUE_PIN) >> 32 & VMX_PIN_POSTED) &&
@@ -68,14 +72,24 @@ uint8_t vmx_apic_find(void)
     return found;
 }
 
-const char *vmx_apic_text(uint8_t features)
+[[gnu::cold]] void vmx_apic_print(uint8_t features)
 {
-    if (!(features & VMX_APIC_VECTORS))
-        return "by software";
-    if (features & VMX_APIC_POSTED)
-        return features & VMX_APIC_READS ? "in hardware, posted"
-                                         : "in hardware, posted, reads by software";
-    return features & VMX_APIC_READS ? "in hardware" : "in hardware, reads by software";
+    if (!(features & VMX_APIC_VECTORS)) {
+        log_info("vmx: vectors of guests by software");
+        return;
+    }
+    log_info("vmx: vectors of guests in hardware%s%s%s",
+             features & VMX_APIC_POSTED ? ", posted" : "",
+             features & VMX_APIC_READS ? "" : ", reads by software",
+             features & VMX_APIC_WINDOW ? "" : ", x2APIC alone");
+}
+
+/* All guests' alike: nobody gets to what is in it. */
+hpa_t vmx_apic_window(void)
+{
+    static alignas(PAGE_SIZE) uint8_t window[PAGE_SIZE];
+
+    return vmx_host.apic & VMX_APIC_WINDOW ? ptr_to_phys(window) : hpa(0);
 }
 
 enum err vmx_apic_init(struct arch_vcpu *vcpu)
@@ -106,7 +120,8 @@ static struct posted *page_posted(const struct arch_vcpu *vcpu)
     return (struct posted *)((char *)vcpu->apic_page + PAGE_POSTED);
 }
 
-static unsigned page_put(const struct arch_vcpu *vcpu, unsigned offset, const uint64_t *words)
+[[gnu::cold]] static unsigned page_put(const struct arch_vcpu *vcpu, unsigned offset,
+                                       const uint64_t *words)
 {
     unsigned top = 0;
 
@@ -119,7 +134,7 @@ static unsigned page_put(const struct arch_vcpu *vcpu, unsigned offset, const ui
     return top;
 }
 
-static void page_get(const struct arch_vcpu *vcpu, unsigned offset, uint64_t *words)
+[[gnu::cold]] static void page_get(const struct arch_vcpu *vcpu, unsigned offset, uint64_t *words)
 {
     for (unsigned w = 0; w < ARCH_APIC_WORDS; w++)
         words[w] = *page_reg(vcpu, offset + 32 * w) |
@@ -139,17 +154,34 @@ static void vmx_apic_levels(struct arch_vcpu *vcpu, unsigned word, uint64_t leve
     vmwrite(levels_field(word), level);
 }
 
-/* Controls, and what exits: CR8 is in the page then. */
-static void vmx_apic_switch(struct arch_vcpu *vcpu, bool on)
+/* Of the page's registers xAPIC mode would have all be read there, and they are not. */
+static uint32_t apic_controls2(unsigned mode)
+{
+    if (mode == VMX_APIC_MODE_XAPIC)
+        return CPU2_WINDOW;
+    if (mode == VMX_APIC_MODE_X2APIC)
+        return CPU2_VECTORS | (vmx_host.apic & VMX_APIC_READS ? (uint32_t)VMX_CPU2_APIC_READS : 0);
+    return 0;
+}
+
+/*
+ * Controls, and what exits: CR8 is in the page then. Translations from before the window know
+ * nothing of it. [SDM 3, 30.4.5]
+ */
+[[gnu::cold]] static void vmx_apic_switch(struct arch_vcpu *vcpu, unsigned mode)
 {
     uint32_t controls = vcpu->cpu_controls & ~(CPU_CR8 | (uint32_t)VMX_CPU_TPR_SHADOW);
-    uint32_t controls2 = vmx_host.apic & VMX_APIC_READS ? CPU2_APIC : CPU2_VECTORS;
+    bool on = mode != VMX_APIC_MODE_OFF;
 
-    if (vcpu->apic_on == on)
+    if (vcpu->apic_mode == mode)
         return;
-    vcpu->apic_on = on;
-    vmwrite(VMCS_CPU_CONTROLS2, on ? vcpu->cpu_controls2 | controls2 : vcpu->cpu_controls2);
-    vmwrite(VMCS_MSR_MAP, ptr_to_phys(vmx_msr_map(on)).v);
+    vcpu->apic_mode = (uint8_t)mode;
+    vmwrite(VMCS_CPU_CONTROLS2, vcpu->cpu_controls2 | apic_controls2(mode));
+    vmwrite(VMCS_MSR_MAP, ptr_to_phys(vmx_msr_map(mode == VMX_APIC_MODE_X2APIC)).v);
+    if (mode == VMX_APIC_MODE_XAPIC) {
+        vmwrite(VMCS_APIC_WINDOW, vmx_apic_window().v);
+        vmx_flush_stage2(vcpu);
+    }
     vmx_set_cpu_controls(vcpu, controls | (on ? (uint32_t)VMX_CPU_TPR_SHADOW : CPU_CR8));
     if (vmx_host.apic & VMX_APIC_POSTED) {
         vmwrite(VMCS_PIN_CONTROLS, vmx_host.pin | (on ? (uint32_t)VMX_PIN_POSTED : 0));
@@ -163,14 +195,16 @@ static void vmx_apic_switch(struct arch_vcpu *vcpu, bool on)
         vmwrite(levels_field(w), vcpu->apic_levels[w]);
 }
 
-void vmx_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic)
+[[gnu::cold]] void vmx_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic)
 {
     unsigned waiting, served;
 
-    vmx_apic_switch(vcpu, apic);
     vcpu->apic_loaded = apic;
-    if (!apic)
+    if (!apic) {
+        vmx_apic_switch(vcpu, VMX_APIC_MODE_OFF);
         return;
+    }
+    vmx_apic_switch(vcpu, apic->x2apic ? VMX_APIC_MODE_X2APIC : VMX_APIC_MODE_XAPIC);
     *page_reg(vcpu, PAGE_TPR) = apic->tpr;
     waiting = page_put(vcpu, PAGE_IRR, apic->irr);
     served = page_put(vcpu, PAGE_ISR, apic->isr);
@@ -180,7 +214,7 @@ void vmx_apic_load(struct arch_vcpu *vcpu, const struct arch_apic *apic)
         vmx_apic_levels(vcpu, w, apic->level[w]);
 }
 
-void vmx_apic_store(struct arch_vcpu *vcpu, struct arch_apic *apic)
+[[gnu::cold]] void vmx_apic_store(struct arch_vcpu *vcpu, struct arch_apic *apic)
 {
     page_get(vcpu, PAGE_IRR, apic->irr);
     page_get(vcpu, PAGE_ISR, apic->isr);

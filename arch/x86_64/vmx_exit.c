@@ -86,9 +86,9 @@ static void exit_block_nmi(void)
 }
 
 /* While the guest was taking an event, it is not the instruction at RIP that made the access. */
-[[gnu::noinline]] static void exit_violation_any(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+static void exit_access(struct arch_vcpu *vcpu, struct vcpu_exit *exit, uint64_t info,
+                        uint64_t addr)
 {
-    uint64_t info = exit->cause[1];
     bool delivery = vcpu->interrupted;
 
     if (unlikely(info & VMX_EPT_IRET) && !delivery)
@@ -96,13 +96,18 @@ static void exit_block_nmi(void)
     exit->advance = false;
     vcpu->port_string = false;
     exit->kind = EXIT_STAGE2_FAULT;
-    exit->fault.gpa = gpa(vmread(VMCS_GUEST_PHYSICAL));
+    exit->fault.gpa = gpa(addr);
     exit->fault.gva_valid = info & VMX_EPT_LINEAR_VALID;
     exit->fault.gva = gva(vmread(VMCS_GUEST_LINEAR));
     exit->fault.write = info & VMX_EPT_WRITE;
     exit->fault.execute = info & VMX_EPT_FETCH;
     exit->fault.table_walk = !(info & VMX_EPT_TRANSLATED);
     exit->fault.delivery = delivery;
+}
+
+[[gnu::noinline]] static void exit_violation_any(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    exit_access(vcpu, exit, exit->cause[1], vmread(VMCS_GUEST_PHYSICAL));
 }
 
 static void exit_violation(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
@@ -312,8 +317,36 @@ static void exit_apic(struct vcpu_exit *exit, uint32_t addr, uint64_t value)
 static void exit_apic_write(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
 {
     unsigned offset = (unsigned)field_get(VMX_APIC_OFFSET, exit->cause[1]);
+    uint32_t value = vmx_apic_written(vcpu, offset);
 
-    exit_apic(exit, MSR_X2APIC + offset / 16, vmx_apic_written(vcpu, offset));
+    if (vcpu->apic_mode == VMX_APIC_MODE_X2APIC) {
+        exit_apic(exit, MSR_X2APIC + offset / 16, value);
+        return;
+    }
+    exit->kind = EXIT_MMIO_WRITE;
+    exit->mmio.gpa = gpa(ARCH_APIC_BASE + (offset & ~3u));
+    exit->mmio.width = 4;
+    exit->mmio.data = value;
+}
+
+/* What a violation of EPT in the window's place would have said. This comes before it. */
+[[gnu::cold]] static void exit_apic_access(struct arch_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    static const uint8_t infos[] = {
+        [VMX_APIC_READ] = 0,
+        [VMX_APIC_STORE] = VMX_EPT_WRITE,
+        [VMX_APIC_FETCH] = VMX_EPT_FETCH,
+        [VMX_APIC_DELIVERY] = 0,
+    };
+    uint64_t kind = field_get(VMX_APIC_KIND, exit->cause[1]), info = 0;
+    uint64_t addr = ARCH_APIC_BASE + field_get(VMX_APIC_OFFSET, exit->cause[1]);
+
+    if (kind < ARRAY_SIZE(infos))
+        info = infos[kind] | VMX_EPT_LINEAR_VALID | VMX_EPT_TRANSLATED;
+    if (kind > VMX_APIC_STORE || vcpu->interrupted || !vmx_in_long_code() ||
+        !vcpu_exit_mov(vcpu, exit, vmx_cr0(vcpu), vmread(VMCS_GUEST_CR3), addr,
+                       kind == VMX_APIC_STORE))
+        exit_access(vcpu, exit, info, addr);
 }
 
 /* --- The rare ones. --- */
@@ -336,7 +369,8 @@ static bool exit_is_hidden(unsigned reason)
 }
 
 /* exit->kind is EXIT_NOTHING. */
-static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, unsigned reason)
+[[gnu::cold]] static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
+                                     unsigned reason)
 {
     switch (reason) {
     case VMX_REASON_CR:
@@ -353,6 +387,9 @@ static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit, unsigned 
         return;
     case VMX_REASON_APIC_WRITE:
         exit_apic_write(vcpu, exit);
+        return;
+    case VMX_REASON_APIC_ACCESS:
+        exit_apic_access(vcpu, exit);
         return;
     case VMX_REASON_NMI_WINDOW:
         exit_window(vcpu, exit, VIRQ_SLOT_NMI);

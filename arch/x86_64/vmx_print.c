@@ -32,6 +32,7 @@ static const char *const reasons[VMX_REASONS] = {
     [VMX_REASON_MONITOR] = "MONITOR",
     [VMX_REASON_PAUSE] = "PAUSE",
     [VMX_REASON_MACHINE_CHECK] = "machine check",
+    [VMX_REASON_APIC_ACCESS] = "access to the local APIC",
     [VMX_REASON_VECTOR_END] = "end of a level-triggered vector",
     [VMX_REASON_EPT_MISCONFIGURED] = "EPT is not configured as it must be",
     [VMX_REASON_INVEPT] = "INVEPT",

@@ -200,6 +200,8 @@ static bool field_is_there(enum vmcs_field field)
 {
     if (field == VMCS_APIC_PAGE)
         return vmx_host.apic;
+    if (field == VMCS_APIC_WINDOW)
+        return vmx_host.apic & VMX_APIC_WINDOW;
     if (field == VMCS_GUEST_VECTORS || (field >= VMCS_APIC_LEVELS0 && field <= VMCS_APIC_LEVELS3))
         return vmx_host.apic & VMX_APIC_VECTORS;
     if (field == VMCS_POSTED_VECTOR || field == VMCS_POSTED_REQUESTS)

@@ -26,11 +26,17 @@ SLOW = {"cpu": "broadwell_ult", "ips": 200000000}
 POSTS = {"cpu": "corei7_skylake_x", "ips": 200000000}  # Posted interrupts.
 READER = ("irq", 1, "rounds=20")
 MESSENGER = ("ipi", 2, "rounds=50 both=0")
+# Local APICs in xAPIC mode: in hardware, and where a boot option is against it.
+OLD = ("irq", 1, "rounds=20 x2=0 exits=0")
+OLD_MESSENGER = ("ipi", 2, "rounds=20 x2=0")
+OLD_SOFTWARE = ("irq", 1, "rounds=20 x2=0")
 # How vectors come to guests, with which boot options, on which processor.
 VECTORS = [("in hardware", "", SLOW, guest) for guest in TIMED]
 VECTORS += [("by software", "vmx.virtual-interrupts=off", SLOW, guest) for guest in TIMED]
 VECTORS += [("in hardware, reads by software", "vmx.apic-registers=off", SLOW, READER),
-            ("in hardware, posted", "", POSTS, MESSENGER)]
+            ("in hardware, posted", "", POSTS, MESSENGER),
+            ("in hardware", "", SLOW, OLD), ("in hardware, posted", "", POSTS, OLD_MESSENGER),
+            ("in hardware, x2APIC alone", "vmx.apic-access=off", SLOW, OLD_SOFTWARE)]
 # Without an instruction that is single-stepped and intercepted, at which Bochs' SVM ends.
 SVM_GUESTS = [("msr", 1, ""), ("modes", 1, ""), ("mmio", 1, "rounds=1")]
 SVM_CPU = "ryzen,add_features=svm"
@@ -65,7 +71,8 @@ def test_kilobyte_guests_on_one_processor_find_vmx_as_it_must_be(folder, count_c
 
 
 @pytest.mark.parametrize("how,options,cpu,guest", VECTORS,
-                         ids=[f"{guest[0]}, {how}" for how, _, _, guest in VECTORS])
+                         ids=[f"{guest[0]}{', xAPIC' * ('x2=0' in guest[2])}, {how}"
+                              for how, _, _, guest in VECTORS])
 def test_clocks_timers_and_messages_of_a_guest_go_right_on_vmx(folder, count_checks, how, options,
                                                               cpu, guest):
     with Bochs(config(*vms_of([guest]), options=options), folder, **cpu) as machine:

@@ -228,3 +228,72 @@ TEST(a_periodic_timer_goes_on_when_hardware_has_its_tick)
     virt_caps.apic = false;
     finish();
 }
+
+#define WINDOW 0x800000u
+
+static bool window_is_open(void)
+{
+    struct pt_leaf leaf;
+
+    return pt_lookup(&vm.map.pt, LAPIC, &leaf) == OK && leaf.pa.v == WINDOW;
+}
+
+static void start_with_window(void)
+{
+    virt_caps.apic = true;
+    virt_caps.apic_window = hpa(WINDOW);
+    start();
+}
+
+static void finish_with_window(void)
+{
+    virt_caps.apic_window = hpa(0);
+    finish_loaded();
+}
+
+static uint64_t lapic_register(unsigned offset)
+{
+    struct bus_hint hint = {};
+    struct vdev *dev = bus_find(&vm.bus, LAPIC, 4, &hint);
+
+    return dev->ops->read(dev, vcpu_current()->index, offset, 4);
+}
+
+TEST(hardware_with_a_window_has_vectors_in_xapic_mode_as_well)
+{
+    start_with_window();
+    ASSERT(vcpus[0].arch.apic_loaded && window_is_open());
+    mmio_write(LAPIC + 0xf0, 0x1ff);
+    mmio_write(LAPIC + 0x300, VECTOR | 1 << 18);
+    ASSERT(in_hardware(VECTOR));
+    /* By exits, of what the hardware has: */
+    ASSERT_EQ(lapic_register(0x200 + VECTOR / 32 * 16), 1u << VECTOR % 32);
+    mmio_write(LAPIC + 0x80, 0x60);
+    ASSERT_EQ(vcpus[0].arch.apic_tpr, 0x60);
+    vcpus[0].arch.apic_isr[VECTOR / 64] = BIT(VECTOR % 64);
+    mmio_write(LAPIC + 0xb0, 0);
+    ASSERT_EQ(vcpus[0].arch.apic_isr[VECTOR / 64], 0);
+    ASSERT(vcpus[0].arch.apic_loaded && in_hardware(VECTOR));
+    finish_with_window();
+}
+
+TEST(the_window_is_closed_by_the_first_vcpu_that_would_find_memory_there)
+{
+    start_with_window();
+    enable_lapic();
+    ASSERT(vcpus[0].arch.apic_loaded && !window_is_open());
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    vcpus[1].sched.cpu = 0;
+    ASSERT_OK(rig_bind(&vcpus[1])); /* In xAPIC mode, with an exit for each access. */
+    ASSERT(vcpus[1].arch.apic_loaded && !window_is_open());
+    ASSERT_OK(vcpu_unbind(&vcpus[1]));
+    machine_x86_64.reset(&vm);
+    ASSERT_OK(rig_bind(&vcpus[0]));
+    ASSERT(window_is_open());
+    ASSERT_OK(vcpu_unbind(&vcpus[0]));
+    vm.state = VM_FAILED; /* By hand. */
+    ASSERT_OK(rig_bind(&vcpus[0]));
+    ASSERT(!vcpus[0].arch.apic_loaded && !window_is_open());
+    vm.state = VM_RUNNING;
+    finish_with_window();
+}

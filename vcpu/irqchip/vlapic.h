@@ -173,7 +173,7 @@ void vlapic_timer_taken(struct vlapic *lapic, uint64_t now);
 
 /*
  * vlapic_hardware.c: for hardware that takes vectors by itself (virt_caps.apic). Its vCPU is bound;
- * own pCPU. False of vlapic_load(): not in x2APIC mode, so the vectors stay here.
+ * own pCPU. False of vlapic_load(): not in a mode that it can, so the vectors stay here.
  */
 bool vlapic_load(struct vlapic *lapic, struct arch_vcpu *vcpu, uint64_t now);
 /* These while the hardware has the others. Hands on those that wait here; true: as
@@ -187,7 +187,10 @@ void vlapic_bound(struct vlapic *lapic, struct arch_vcpu *vcpu);
 void vlapic_store(struct vlapic *lapic, struct arch_vcpu *vcpu);
 /* Takes back what was posted and not taken. Any pCPU. */
 void vlapic_collect(struct vlapic *lapic, struct arch_vcpu *vcpu);
-/* Whether reads of the MSR need vlapic_store() before: where the hardware does not answer them. */
-bool vlapic_is_loaded(uint32_t msr);
+/* Whether accesses to the register (an MSR less VLAPIC_MSR_X2APIC, or an offset by 16) need
+ * vlapic_store() before: those that the hardware has, and does not answer itself. */
+bool vlapic_is_loaded(uint64_t reg);
+/* In hardware it would be by virt_caps.apic_window. */
+bool vlapic_uses_window(const struct vlapic *lapic);
 /* The hardware has ended a level-triggered vector. */
 void vlapic_level_end(struct vlapic *lapic, unsigned vector);

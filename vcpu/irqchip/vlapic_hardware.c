@@ -40,7 +40,7 @@ bool vlapic_hand_on(struct vlapic *lapic, struct arch_vcpu *vcpu)
     return tick;
 }
 
-void vlapic_collect(struct vlapic *lapic, struct arch_vcpu *vcpu)
+[[gnu::cold]] void vlapic_collect(struct vlapic *lapic, struct arch_vcpu *vcpu)
 {
     for (unsigned w = 0; w < VLAPIC_WORDS; w++) {
         uint64_t bits = arch_apic_take(vcpu, w);
@@ -50,12 +50,17 @@ void vlapic_collect(struct vlapic *lapic, struct arch_vcpu *vcpu)
     }
 }
 
-bool vlapic_load(struct vlapic *lapic, struct arch_vcpu *vcpu, uint64_t now)
+bool vlapic_uses_window(const struct vlapic *lapic)
+{
+    return virt_caps.apic_window.v && vlapic_in_xapic(lapic);
+}
+
+[[gnu::cold]] bool vlapic_load(struct vlapic *lapic, struct arch_vcpu *vcpu, uint64_t now)
 {
     struct vlapic_state *s = &lapic->state;
-    struct arch_apic apic = {.tpr = s->tpr};
+    struct arch_apic apic = {.tpr = s->tpr, .x2apic = vlapic_in_x2apic(lapic)};
 
-    if (!vlapic_in_x2apic(lapic)) {
+    if (!apic.x2apic && !vlapic_uses_window(lapic)) {
         arch_apic_load(vcpu, NULL);
         return false;
     }
@@ -95,13 +100,14 @@ void vlapic_bound(struct vlapic *lapic, struct arch_vcpu *vcpu)
     arch_apic_sync(vcpu); /* or here: nobody tells the hardware of it. */
 }
 
-bool vlapic_is_loaded(uint32_t msr)
+/* TPR, PPR, EOI, ISR, IRR. */
+bool vlapic_is_loaded(uint64_t reg)
 {
-    return msr == VLAPIC_MSR_X2APIC + 0x0a || (msr & ~7u) == VLAPIC_MSR_X2APIC + 0x10 ||
-           (msr & ~7u) == VLAPIC_MSR_X2APIC + 0x20;
+    return reg == 0x08 || reg == 0x0a || reg == 0x0b || (reg & ~7ul) == 0x10 ||
+           (reg & ~7ul) == 0x20;
 }
 
-void vlapic_store(struct vlapic *lapic, struct arch_vcpu *vcpu)
+[[gnu::cold]] void vlapic_store(struct vlapic *lapic, struct arch_vcpu *vcpu)
 {
     struct vlapic_state *s = &lapic->state;
     struct arch_apic apic;

@@ -46,6 +46,12 @@ static inline bool vlapic_in_x2apic(const struct vlapic *lapic)
     return vlapic_get(&lapic->state.base) & BASE_EXTD;
 }
 
+static inline bool vlapic_in_xapic(const struct vlapic *lapic)
+{
+    return (vlapic_get(&lapic->state.base) & (VLAPIC_BASE_ENABLED | BASE_EXTD)) ==
+           VLAPIC_BASE_ENABLED;
+}
+
 /* Cluster in the upper half, bit in the lower ["Logical Destination Mode in x2APIC Mode"]. */
 static inline uint32_t vlapic_x2apic_ldr(unsigned id)
 {

@@ -236,17 +236,11 @@ static uint64_t ones(unsigned width)
     return BITS(8 * width - 1, 0);
 }
 
-static bool in_xapic(const struct vlapic *lapic)
-{
-    return (vlapic_get(&lapic->state.base) & (VLAPIC_BASE_ENABLED | BASE_EXTD)) ==
-           VLAPIC_BASE_ENABLED;
-}
-
 uint64_t vlapic_read(struct vlapic *lapic, uint64_t now, uint64_t offset, unsigned width)
 {
     uint64_t reg = offset / 16;
 
-    if (unlikely(!in_xapic(lapic)))
+    if (unlikely(!vlapic_in_xapic(lapic)))
         return ones(width); /* As if nothing were there. */
     if (!is_register(offset, width))
         return 0;
@@ -262,7 +256,7 @@ void vlapic_write(struct vlapic *lapic, uint64_t now, uint64_t offset, unsigned 
 {
     uint64_t reg = offset / 16;
 
-    if (unlikely(!in_xapic(lapic) || !is_register(offset, width)))
+    if (unlikely(!vlapic_in_xapic(lapic) || !is_register(offset, width)))
         return;
     if (reg < REGS && (regs[reg].may & X_WRITE))
         write_reg(lapic, now, (unsigned)reg, (uint32_t)(value & regs[reg].bits));

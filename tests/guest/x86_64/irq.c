@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Interrupts: priorities and what holds them back, windows, levels of the I/O APIC with their ends,
- * NMIs. Command line: rounds=N. [SDM 3, 11.8, 6.7, 6.8; 82093AA]
+ * NMIs. Command line: rounds=N; exits=0: the hardware has the task priority. [SDM
+ * 3, 11.8, 6.7, 6.8; 82093AA]
  */
 #include "x86.h"
 
@@ -109,6 +110,16 @@ static void check_task_priority(void)
     check_eq(CR_READ(8), 0, "CR8 does not show the lower half");
     CR_WRITE(8, 0);
     check_eq(lapic_read(LAPIC_TPR), 0, "but clears it");
+}
+
+/* An exit takes some hundred ticks where one is an instruction. */
+static void check_exits(void)
+{
+    uint64_t start = rdtsc();
+
+    for (unsigned i = 0; i < 100; i++)
+        lapic_write(LAPIC_TPR, 0);
+    check(rdtsc() - start < 100 * 100, "writes of the task priority make no exits");
 }
 
 /* STI lets one more instruction by. */
@@ -304,6 +315,8 @@ void guest_main(void)
     irq_handler = taken;
     uart_pin = isa_pin(4);
     check_all(lapic_x2);
+    if (machine_argument("exits", 1) == 0)
+        check_exits();
     check_levels();
     check_nmi();
     if (!both)
