@@ -182,7 +182,10 @@ void snapshot_job_restore(struct snapshot_job *job);
 
 /* PAUSED: it may go on, if it is to; or its stop does that came meanwhile. vm->lock held. */
 void vm_snapshot_taken(struct vm *vm, bool resumes);
-/* STARTING: to the state of a machine that was never started, its clock standing still. */
+/*
+ * STARTING, or STOPPING already: to the state of a machine that was never started, its clock
+ * standing still.
+ */
 void vm_restore_prepare(struct vm *vm);
-/* STARTING: it runs on; or it could not be filled, and has failed. */
+/* STARTING: it runs on; or it could not be filled, and has failed. STOPPING: it stops. */
 void vm_restored(struct vm *vm, bool good);

@@ -190,7 +190,7 @@ static void restore_end(struct snapshot_job *job)
     struct vm *vm = job->vm;
     bool good = state_ok(&job->reader.state);
 
-    if (!good)
+    if (!good && vm->state == VM_STARTING) /* Else it is to stop, and says so. */
         log_error("%s: snapshot %s cannot be restored: %s: %s", vm_name(job), snapshot->name,
                   job->reader.state.part, job->reader.state.why);
     arch_stage2_flush(vm->map.vmid, pt_root(&vm->map.pt), gpa(0), pt_size(vm->map.pt.format));
@@ -213,6 +213,8 @@ static void restore_end(struct snapshot_job *job)
 
 static enum err restore_pages(struct snapshot_job *job)
 {
+    if (job->vm->state != VM_STARTING) /* Read without the lock: vm_restored() sees it, too. */
+        state_refuse(&job->reader.state, E_STATE, "the VM was stopped");
     if (state_ok(&job->reader.state) &&
         snapshot_restore_pages(job->vm, &job->cursor, job->snapshot))
         return E_BUSY;

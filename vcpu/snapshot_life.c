@@ -267,9 +267,6 @@ void vm_snapshot_taken(struct vm *vm, bool resumes)
 
 void vm_restore_prepare(struct vm *vm)
 {
-    lock_take(&vm->lock);
-    assert(vm->state == VM_STARTING);
-    lock_drop(&vm->lock);
     vm->machine->reset(vm);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vcpu_reset(&vm->vcpus[i]);
@@ -287,27 +284,33 @@ void vm_restore_prepare(struct vm *vm)
 }
 
 /* Cleared, and without what a snapshot would have filled it with. */
-static enum err vm_not_restored(struct vm *vm, [[maybe_unused]] enum err err)
+static enum err vm_not_restored(struct vm *vm, enum err err)
 {
+    bool stops;
+
     vm->machine->reset(vm);
     lock_take(&vm->lock);
     if (vm->machine->set_paused)
         vm->machine->set_paused(vm, false);
-    vm_must_become(vm, VM_FAILED);
+    stops = vm->state == VM_STOPPING;
+    vm->keeps = false;
+    if (!stops)
+        vm_must_become(vm, VM_FAILED);
     lock_drop(&vm->lock);
-    return OK;
+    return stops ? vm_stopped(vm, err) : OK;
 }
 
 void vm_restored(struct vm *vm, bool good)
 {
-    if (!good) {
-        vm_job_clear(vm, vm_not_restored);
-        return;
-    }
     lock_take(&vm->lock);
-    vm->began_ticks = arch_ticks();
-    vm->reason = VM_STOP_ASKED; /* Of a pause: it goes on by a resume. */
-    vm_must_become(vm, VM_RUNNING);
-    vm_go_on(vm);
+    good = good && vm->state == VM_STARTING;
+    if (good) {
+        vm->began_ticks = arch_ticks();
+        vm->reason = VM_STOP_ASKED; /* Of a pause: it goes on by a resume. */
+        vm_must_become(vm, VM_RUNNING);
+        vm_go_on(vm);
+    }
     lock_drop(&vm->lock);
+    if (!good)
+        vm_job_clear(vm, vm_not_restored);
 }

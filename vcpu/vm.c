@@ -40,7 +40,7 @@ bool vm_may_become(enum vm_state from, enum vm_state to)
 {
     static const uint8_t next[] = {
         [VM_CREATED] = BIT(VM_STARTING),
-        [VM_STARTING] = BIT(VM_RUNNING) | BIT(VM_FAILED),
+        [VM_STARTING] = BIT(VM_RUNNING) | BIT(VM_STOPPING) | BIT(VM_FAILED),
         [VM_RUNNING] = BIT(VM_PAUSING) | BIT(VM_STOPPING),
         [VM_PAUSING] = BIT(VM_PAUSED) | BIT(VM_RUNNING) | BIT(VM_STOPPING),
         [VM_PAUSED] = BIT(VM_RUNNING) | BIT(VM_STOPPING),
@@ -151,13 +151,18 @@ enum err vm_load(struct vm *vm, struct arch_entry *entry)
     return OK;
 }
 
-/* STARTING, and loaded, or it could not be. */
+static void vm_clear_or_keep(struct vm *vm);
+
+/* STARTING, and loaded, or it could not be; or STOPPING, whatever there is of it. */
 static enum err vm_loaded(struct vm *vm, enum err err)
 {
+    bool stops;
+
     if (err == OK)
         vm_prepare(vm);
     lock_take(&vm->lock);
-    if (err == OK) {
+    stops = vm->state == VM_STOPPING;
+    if (!stops && err == OK) {
         const struct arch_entry entry = vm->job.boot.entry;
 
         vm_must_become(vm, VM_RUNNING);
@@ -167,13 +172,15 @@ static enum err vm_loaded(struct vm *vm, enum err err)
         alarm_set(&vm->ready,
                   vm->config->snapshot_ms ? ticks_after_ms(vm->config->snapshot_ms) : TICKS_NEVER);
         vm_let_go(vm);
-    } else {
+    } else if (!stops) {
         vm_must_become(vm, VM_FAILED);
         if (vm->restarts)
             log_error("%s: could not be restarted", vm->config->name);
     }
     lock_drop(&vm->lock);
-    return err;
+    if (stops)
+        vm_clear_or_keep(vm);
+    return stops ? OK : err;
 }
 
 /*
@@ -320,7 +327,7 @@ enum err vm_stop_locked(struct vm *vm, enum vm_stop_reason reason)
         vm->reason = reason; /* It is not to restart. */
         return OK;
     }
-    if (vm_by_guest(reason) && from == VM_STOPPING)
+    if (vm_by_guest(reason) && (from == VM_STOPPING || from == VM_STARTING))
         return E_STATE; /* Two vCPUs at once. No word about it: guests can do that often. */
     if (from == VM_RUNNING && vm_action(vm, reason) == ACTION_PAUSE)
         return vm_pause_for(vm, reason);
@@ -329,7 +336,8 @@ enum err vm_stop_locked(struct vm *vm, enum vm_stop_reason reason)
     snapshot_vm_cancel(vm);
     if (from == VM_RUNNING)
         vm_hold(vm);
-    else if (from == VM_PAUSED && !snapshot_vm_busy(vm)) /* Else that sees it, and does this. */
+    else if (from == VM_PAUSED &&
+             !snapshot_vm_busy(vm)) /* Else that, or what starts it, sees it. */
         ipi_work(vm_home(vm), &vm->held_work);
     return OK;
 }
@@ -429,8 +437,7 @@ static bool vm_goes_back(struct vm *vm)
            snapshot_vm_claim(vm, true);
 }
 
-/* STOPPING, all vCPUs are held, and the memory is cleared, or kept. On the pCPU of vCPU 0. */
-static enum err vm_stopped(struct vm *vm, [[maybe_unused]] enum err err)
+enum err vm_stopped(struct vm *vm, [[maybe_unused]] enum err err)
 {
     uint64_t delay_ms;
     bool restart, now;

@@ -9,7 +9,7 @@
  *              |  ^           |  ^--------'           |   |
  *              v  |           |  ^----- resume -------'   |
  *             FAILED          '-----> STOPPING <------'   |
- *                                (also from PAUSING) `--> STOPPED
+ *                   (also from PAUSING and STARTING) `--> STOPPED
  *
  * Both ways out of RUNNING are asynchronous: each vCPU leaves the guest and is held on its own
  * pCPU, and the last one makes the VM paused or stopped. What may be asked when is said at each
@@ -179,8 +179,9 @@ enum err vm_resume(struct vm *vm);
 /*
  * STOPPING, and STOPPED when all vCPUs are out of the guest and the memory is cleared; then what
  * the configuration says for the reason is done, which may also be to pause in place of all that.
- * From RUNNING, PAUSING, PAUSED, else E_STATE. Asked, it also keeps a VM stopped that waits for its
- * restart, or was about to stop only to start again.
+ * From RUNNING, PAUSING, PAUSED, and, asked, from STARTING, which comes to nothing then; else
+ * E_STATE. Asked, it also keeps a VM stopped that waits for its restart, or was about to stop only
+ * to start again.
  */
 enum err vm_stop(struct vm *vm, enum vm_stop_reason reason);
 /* For a guest's own wish, bound or not. When a stop is under way, that sees to its vCPUs. */

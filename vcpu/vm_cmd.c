@@ -92,7 +92,7 @@ SHELL_CMD(stop, "<vm>", "Stop a VM at once, as by pulling its plug", 1, 1)
     struct vm *vm = cmd_vm(out, argv[1]);
 
     if (vm)
-        cmd_tell(out, vm, vm_stop(vm, VM_STOP_ASKED), VM_STOPPING, "running or paused");
+        cmd_tell(out, vm, vm_stop(vm, VM_STOP_ASKED), VM_STOPPING, "starting, running or paused");
 }
 
 SHELL_CMD(reset, "<vm>", "Stop a VM at once and start it again", 1, 1)
@@ -100,7 +100,7 @@ SHELL_CMD(reset, "<vm>", "Stop a VM at once and start it again", 1, 1)
     struct vm *vm = cmd_vm(out, argv[1]);
 
     if (vm)
-        cmd_tell(out, vm, vm_stop(vm, VM_STOP_RESTART), VM_STOPPING, "running or paused");
+        cmd_tell(out, vm, vm_stop(vm, VM_STOP_RESTART), VM_STOPPING, "starting, running or paused");
 }
 
 SHELL_CMD(destroy, "<vm>", "Take a stopped VM apart and free its memory", 1, 1)

@@ -36,6 +36,11 @@ enum err vm_set_state(struct vm *vm, enum vm_state to);
 void vm_must_become(struct vm *vm, enum vm_state to);
 /* A vCPU is bound by hand. */
 bool vm_is_bound(const struct vm *vm);
+/*
+ * STOPPING, all vCPUs are held, and the memory is cleared, or kept: STOPPED, or what follows. On
+ * the pCPU of vCPU 0, no locks held.
+ */
+enum err vm_stopped(struct vm *vm, enum err err);
 /* From RUNNING. */
 enum err vm_pause_for(struct vm *vm, enum vm_stop_reason reason);
 /* What a stop that is asked for, or comes, in the present state does. */

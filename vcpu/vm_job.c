@@ -4,7 +4,8 @@
  * work of its home, where nine tenths are left to the guests that want to run there.
  *
  * There is one job at a time, and the VM is STARTING or STOPPING as long as it lasts: nobody else
- * touches its memory. The first piece is done by whoever asks for the job.
+ * touches its memory. The first piece is done by whoever asks for the job. A load whose VM is to
+ * stop ends at its next step.
  */
 #include "kernel/bits.h"
 #include "kernel/platform.h"
@@ -49,7 +50,7 @@ static enum err load_step(struct long_work *work)
 {
     struct vm *vm = container_of(work, struct vm, job.work);
 
-    if (load_more(vm))
+    if (vm->state == VM_STARTING && load_more(vm)) /* Without the lock: done() looks again. */
         return E_BUSY;
     load_end(vm);
     return vm->job.done(vm, vm->job.err);

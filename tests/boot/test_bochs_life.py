@@ -84,8 +84,8 @@ def test_guests_share_two_processors_on_vmx(folder, count_checks, soak, case):
     if soak:
         guests = [debian(f"vm{i}", "128M", "console=ttyS0 quiet", **how)
                   for i, how in enumerate(case)]
-        with Bochs(config(*guests), folder, limit=7200, ram=1024) as machine:
-            test_configurations.all_do_their_job(machine, case, 3600)
+        with Bochs(config(*guests), folder, limit=1800, ram=1024) as machine:
+            test_configurations.all_do_their_job(machine, case, 900)
         return
     (guest, cmdline), vms = case
     names = [f"vm{i}" for i in range(len(vms))]

@@ -22,7 +22,8 @@ def machine(arch, folder):
            vm("hole", "fault_hole.img", "2M", autostart="no", on_crash="pause"),
            vm("dog", "watchdog.img", "2M", autostart="no"),
            vm("mute", "spin.img", "2M", autostart="no", watchdog_ms=1500, on_crash="restart"),
-           vm("off", "memory.img", "4M", autostart="no", on_poweroff="pause")]
+           vm("off", "memory.img", "4M", autostart="no", on_poweroff="pause"),
+           debian("large", "256M", autostart="no")]
     with Machine(arch, config(*vms, console="prompt"), folder, limit=300) as started:
         started.expect("spin: started", 60)
         started.prompt()
@@ -71,6 +72,22 @@ def test_vcpus_that_spin_with_interrupts_off_are_paused_reset_and_stopped(machin
     machine.expect("spin: started")
     machine.command("pause spin", "spin: paused")
     machine.command("stop spin", "spin: stopped")
+
+
+def test_a_vm_is_stopped_or_reset_while_it_starts(machine):
+    """Both commands come together, so that the second finds a VM whose memory is being filled."""
+    for _ in range(3):
+        machine.send("start large\rstop large\r")
+        machine.expect("large: stopped")
+        machine.command("list", r"large +stopped")
+        machine.send("start large\rreset large\r")
+        machine.expect("large: stopped, restarting")
+        machine.expect("large: started")
+        machine.command("stop large", "large: stopped")
+        machine.command("destroy large", "large: destroyed")
+        machine.command("create large")
+    assert len(re.findall("large: started", machine.text)) == 3
+    machine.command("destroy large", "large: destroyed")
 
 
 def test_a_vm_that_crashes_can_be_kept_for_a_look(machine):

@@ -359,6 +359,42 @@ TEST(a_stop_in_the_middle_of_a_snapshot_ends_it_and_the_parent_still_counts)
     end(vm, &s, 1);
 }
 
+TEST(a_stop_in_the_middle_of_a_restore_ends_it_and_leaves_nothing_of_the_snapshot)
+{
+    struct vm *vm = rig_running(1);
+    struct snapshot *s;
+    unsigned pieces = 0;
+
+    put(vm, AT, 1);
+    s = take(vm, "a", NULL);
+    for (;; pieces++) {
+        vm->snapshot_id = 0; /* So that all of it is written. */
+        ASSERT_OK(vm_restore(vm, s));
+        for (unsigned i = 0; i < 8 && vm->state != VM_STARTING; i++)
+            rig_turn(0);
+        ASSERT_EQ(vm->state, VM_STARTING);
+        fake.zero_page_ns = 1000;
+        for (unsigned i = 0; i < pieces; i++) {
+            rig_turn(0);
+            rig_advance(0);
+        }
+        fake.zero_page_ns = 0;
+        if (vm->state != VM_STARTING)
+            break;
+        ASSERT_OK(vm_stop(vm, VM_STOP_ASKED));
+        rig_turns(8);
+        ASSERT_EQ(vm->state, VM_STOPPED);
+        ASSERT_EQ(get(vm, AT), 0);
+        go_back(vm, s);
+        ASSERT_EQ(get(vm, AT), 1);
+    }
+    ASSERT(pieces > 3);
+    ASSERT_EQ(vm->state, VM_RUNNING);
+    ASSERT_EQ(get(vm, AT), 1);
+    ASSERT(!rig_logged("cannot be restored"));
+    end(vm, &s, 1);
+}
+
 TEST(a_vm_is_not_taken_apart_while_its_snapshot_is_finished)
 {
     struct vm *vm = rig_running(1);

@@ -61,9 +61,8 @@ TEST(start_and_stop_do_so_quietly)
 TEST(start_and_stop_say_why_not)
 {
     start_two();
-    ASSERT_STR(
-        run("stop web"),
-        "web is created and cannot become stopping: only a VM that is running or paused can\n");
+    ASSERT_STR(run("stop web"), "web is created and cannot become stopping: only a VM that is "
+                                "starting, running or paused can\n");
     run("start web");
     ASSERT_STR(run("start web"), "web is running and cannot become starting: only a VM that is "
                                  "created, stopped or failed can\n");

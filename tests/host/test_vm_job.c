@@ -52,7 +52,7 @@ TEST(a_start_clears_in_pieces_and_a_busy_neighbour_runs_in_between)
         rig_turn(1);
         ASSERT(near->vcpus[0].arch.runs > runs);
         ASSERT_ERR(E_STATE, vm_start(vm));
-        ASSERT_ERR(E_STATE, vm_stop(vm, VM_STOP_ASKED));
+        ASSERT_ERR(E_STATE, vm_stop(vm, VM_STOP_CRASH)); /* No guest is there. */
         ASSERT_ERR(E_STATE, vm_destroy(vm));
         pause = to_next_timer(1);
         ASSERT_EQ(pause, 9 * PIECE_NS);
@@ -138,6 +138,52 @@ TEST(a_restart_clears_in_pieces_and_a_stop_meanwhile_keeps_it_stopped)
     ASSERT_EQ(vm->state, VM_STOPPED);
     ASSERT_EQ(vm->start_count, 1);
     rig_end();
+}
+
+/* Goes on until the VM rests. */
+static void to_rest(struct vm *vm)
+{
+    for (unsigned i = 0; i < 40 && vm->state != VM_RUNNING && vm->state != VM_STOPPED; i++) {
+        rig_turn(1);
+        rig_advance(0);
+    }
+}
+
+TEST(a_start_is_stopped_or_begun_anew_after_each_of_its_pieces)
+{
+    for (unsigned pieces = 0; pieces < 2 * PIECES; pieces++) {
+        bool again = pieces % 2, late = pieces / 2 >= PIECES - 1;
+        struct vm *near, *vm = beside(&near, false);
+        uint64_t pages = page_free_count();
+        uint8_t byte = 1;
+
+        ASSERT_OK(guest_write(&vm->map, gpa(RIG_RAM_BASE + RIG_GUEST_RAM - 1), &byte, 1));
+        ASSERT_OK(vm_start(vm));
+        for (unsigned i = 0; i < pieces / 2; i++) {
+            rig_turn(1);
+            rig_advance(0);
+        }
+        ASSERT_EQ(vm->state, late ? VM_RUNNING : VM_STARTING);
+        ASSERT_OK(vm_stop(vm, again ? VM_STOP_RESTART : VM_STOP_ASKED));
+        ASSERT_EQ(vm->state, VM_STOPPING);
+        ASSERT_ERR(E_STATE, vm_start(vm));
+        rig_turn(1);
+        rig_advance(0);
+        to_rest(vm);
+        ASSERT_EQ(vm->state, again ? VM_RUNNING : VM_STOPPED);
+        ASSERT_EQ(rig_logged_count("web: started"), again + late);
+        ASSERT_EQ(vm->vcpus[0].arch.runs > 0, again || late);
+        if (!again) {
+            ASSERT_EQ(page_free_count(), pages); /* The scratch memory is back. */
+            ASSERT_OK(guest_read(&vm->map, gpa(RIG_RAM_BASE + RIG_GUEST_RAM - 1), &byte, 1));
+            ASSERT_EQ(byte, 0);
+            ASSERT_OK(vm_start(vm));
+            to_rest(vm);
+            ASSERT_EQ(vm->state, VM_RUNNING);
+        }
+        fake.zero_page_ns = 0;
+        rig_end();
+    }
 }
 
 TEST(nothing_is_left_of_a_job)
