@@ -148,21 +148,20 @@ void snapshot_free(struct snapshot *s)
     vm_free(s, sizeof(*s));
 }
 
-bool snapshot_add(struct snapshot *snapshot)
+bool snapshot_add(struct snapshot *snapshot, struct snapshot **old)
 {
-    struct snapshot *old;
     bool good;
 
     lock_take(&all_lock);
-    old = find(snapshot->name);
-    good = !old || (old->users == 0 && old->children == 0);
-    if (good && old)
-        list_remove(&old->node);
+    *old = find(snapshot->name);
+    good = !*old || ((*old)->users == 0 && (*old)->children == 0);
+    if (good && *old)
+        list_remove(&(*old)->node);
     if (good)
         list_push_back(&all, &snapshot->node);
+    else
+        *old = NULL;
     lock_drop(&all_lock);
-    if (good && old)
-        snapshot_free(old);
     return good;
 }
 
@@ -299,6 +298,7 @@ static enum err read_all(struct snapshot *s, enum err (*get)(void *arg, void *by
                          void *arg)
 {
     const char *why;
+    struct snapshot *old;
     enum err err;
 
     str_copy(s->name, sizeof(s->name), "that is read");
@@ -310,7 +310,11 @@ static enum err read_all(struct snapshot *s, enum err (*get)(void *arg, void *by
     why = read_header(s);
     if (why)
         return refuse(s, why, E_INVALID);
-    return snapshot_add(s) ? OK : E_EXISTS;
+    if (!snapshot_add(s, &old))
+        return E_EXISTS;
+    if (old)
+        snapshot_free(old);
+    return OK;
 }
 
 enum err snapshot_read(enum err (*get)(void *arg, void *bytes, size_t size), void *arg,

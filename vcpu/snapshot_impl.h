@@ -71,9 +71,10 @@ enum err snapshot_new(const struct vm *vm, const char *name, struct snapshot *pa
                       struct snapshot **snapshot);
 void snapshot_free(struct snapshot *snapshot); /* It is not listed, or not any more. */
 /*
- * It is complete. Takes the place of one of the same name; false: that is in use, or has children.
+ * It is complete. Takes the place of one of the same name, *old, which is the caller's to free
+ * (NULL: there was none); false: that is in use, or has children.
  */
-bool snapshot_add(struct snapshot *snapshot);
+bool snapshot_add(struct snapshot *snapshot, struct snapshot **old);
 /* Another user. */
 void snapshot_use(struct snapshot *snapshot);
 /* As snapshot_find(). */

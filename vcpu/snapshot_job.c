@@ -112,10 +112,19 @@ static enum err take_pages(struct snapshot_job *job)
     return good ? E_BUSY : OK;
 }
 
+static void take_tell(struct snapshot *s, uint64_t copied, uint64_t stood)
+{
+    log_info("%s: snapshot %s taken: %llu pages, %llu KiB; the guest stood still for %llu us",
+             s->vm, s->name, (unsigned long long)copied, (unsigned long long)(s->bytes.size / KIB),
+             (unsigned long long)(ticks_to_ns(stood) / 1000));
+    snapshot_put(s);
+}
+
 static enum err take_seal(struct snapshot_job *job)
 {
     struct vm *vm = job->vm;
-    struct snapshot *s = job->snapshot;
+    struct snapshot *s = job->snapshot, *old;
+    uint64_t copied, stood;
     const char *why;
     enum err err;
 
@@ -126,24 +135,24 @@ static enum err take_seal(struct snapshot_job *job)
     if (!snapshot_seal(s, &job->seal_at, SEAL_PIECE))
         return E_BUSY;
     why = snapshot_parts_check(s, false, &err);
-    assert(!why);    /* It is our own. */
-    snapshot_use(s); /* From here on it can be found, and forgotten. */
-    if (!snapshot_add(s)) {
+    assert(!why); /* It is our own. */
+    copied = job->cursor.copied;
+    stood = job->stood;
+    snapshot_use(s);      /* From here on it can be found, and forgotten; */
+    lock_take(&vm->lock); /* who finds it finds the VM ready for another. */
+    if (snapshot_add(s, &old)) {
+        job_end(job);
+    } else {
         log_error("%s: snapshot %s was not taken: the one before it is in use", vm_name(job),
                   s->name);
-        lock_take(&vm->lock);
         take_fail(job);
-        lock_drop(&vm->lock);
-        return OK;
+        s = NULL;
     }
-    log_info("%s: snapshot %s taken: %llu pages, %llu KiB; the guest stood still for %llu us",
-             vm_name(job), s->name, (unsigned long long)job->cursor.copied,
-             (unsigned long long)(s->bytes.size / KIB),
-             (unsigned long long)(ticks_to_ns(job->stood) / 1000));
-    snapshot_put(s);
-    lock_take(&vm->lock);
-    job_end(job);
-    lock_drop(&vm->lock);
+    lock_drop(&vm->lock); /* The VM may be gone. */
+    if (s)
+        take_tell(s, copied, stood);
+    if (old)
+        snapshot_free(old);
     return OK;
 }
 
