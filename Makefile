@@ -262,7 +262,7 @@ boot-test: all guests programs $O/vmlinuz ## boot the guests in an emulator
 	@$(PYTEST) tests/boot --arch $(ARCH) --machine=$(MACHINE)
 
 soak: all guests $O/vmlinuz ## the boot tests that find more the longer they run: an hour or so
-	@$(PYTEST) tests/boot --arch $(ARCH) --soak -m soak
+	@$(PYTEST) tests/boot --arch $(ARCH) --machine=$(MACHINE) --soak -m soak
 	@$(PYTHON) -B tests/soak/soak.py --arch $(ARCH) --machine=$(MACHINE)
 
 bench: $(TEST_ARCHS:%=bench-%) ## measure the costs, in instructions, of all or of ARCH
