@@ -205,9 +205,13 @@ $(eval $(call host_rules,unit,$(UNIT_CFLAGS)))
 $(HOST)/caisson: $(TOOL_OBJS)
 	@$(HOST_CC) -o $@ $^
 
-$(HOST)/unit-test: $(UNIT_OBJS) $O/symtab-1.S
-	@$(HOST_CC) $(UNIT_CFLAGS) -Wl,--defsym,_image_start=0 -o $@ $(UNIT_OBJS) \
-	    $O/symtab-1.S -lZydis
+$(HOST)/symtab.S: tests/host/symbols.nm tools/mksymtab
+	@mkdir -p $(@D)
+	@tools/mksymtab <$< >$@
+
+$(HOST)/unit-test: $(UNIT_OBJS) $(HOST)/symtab.S
+	@$(HOST_CC) $(UNIT_CFLAGS) -Wl,--defsym,_image_start=0 -o $@ $(UNIT_OBJS) $(HOST)/symtab.S \
+	    -lZydis
 
 # --- Images to start. ---
 

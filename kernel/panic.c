@@ -42,11 +42,12 @@ static void panic_print_backtrace(const struct arch_trap_frame *frame)
 
     fmt_print(sink, "backtrace:\n");
     for (unsigned i = 0; i < count; i++) {
-        uintptr_t offset = 0, call = i > 0 || !frame; /* A return address is behind its call, */
-        const char *name = symbol_name(addrs[i] - call, &offset); /* maybe in the next function. */
+        char name[SYMBOL_NAME_MAX];
+        uintptr_t offset, call = i > 0 || !frame;
 
+        /* A return address is behind its call, maybe in the next function. */
         fmt_print(sink, "  #%u 0x%016lx", i, (unsigned long)addrs[i]);
-        if (name)
+        if (symbol_name(addrs[i] - call, name, &offset))
             fmt_print(sink, " %s+%#lx", name, (unsigned long)(offset + call));
         fmt_print(sink, "\n");
     }

@@ -4,8 +4,11 @@
 
 #include "kernel/types.h"
 
+enum { SYMBOL_NAME_MAX = 48 }; /* With its end. */
+
 /*
- * The function that addr lies in, and how far inside (*offset); NULL when addr is not in our text.
- * Needs no lock and touches only read-only data, so a panic may call it.
+ * The name of the function that addr lies in, cut when it is longer, and how far inside (*offset);
+ * false when addr is not in our text. Needs no lock and touches only read-only data, so a panic may
+ * call it.
  */
-const char *symbol_name(uintptr_t addr, uintptr_t *offset);
+bool symbol_name(uintptr_t addr, char name[SYMBOL_NAME_MAX], uintptr_t *offset);
