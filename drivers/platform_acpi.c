@@ -12,6 +12,7 @@
 #include "drivers/platform.h"
 
 #include "drivers/platform_acpi.h"
+#include "kernel/arch.h"
 #include "kernel/bits.h"
 #include "kernel/log.h"
 #include "mm/hostmap.h"
@@ -70,10 +71,10 @@ static const struct madt_kind {
     {0x0b, 76, take_gicc},
     {0x0c, 24, take_gicd},
     {0x0e, 16, take_gicr},
-    {0x18, 36, acpi_take_rintc},
-    {0x19, 16, acpi_take_imsic},
-    {0x1a, 36, acpi_take_aplic},
-    {0x1b, 36, acpi_take_plic},
+    {0x18, 36, ARCH_ACPI_RISCV ? acpi_take_rintc : NULL},
+    {0x19, 16, ARCH_ACPI_RISCV ? acpi_take_imsic : NULL},
+    {0x1a, 36, ARCH_ACPI_RISCV ? acpi_take_aplic : NULL},
+    {0x1b, 36, ARCH_ACPI_RISCV ? acpi_take_plic : NULL},
     {0x00, 8, acpi_take_lapic},
     {0x01, 12, acpi_take_ioapic},
     {0x02, 10, acpi_take_override},
@@ -92,8 +93,8 @@ static enum err take_madt_item(struct acpi_table *madt, const struct acpi_item *
     if (is_x86(item->type) && platform.irqchip == IRQCHIP_NONE)
         acpi_begin_x86(); /* Types of local APICs, I/O APICs and their wiring. */
     for (unsigned i = 0; i < ARRAY_SIZE(madt_kinds); i++) {
-        if (madt_kinds[i].type != item->type)
-            continue;
+        if (madt_kinds[i].type != item->type || !madt_kinds[i].take)
+            continue; /* Another architecture's take is NULL. */
         if (item->size < madt_kinds[i].size_min)
             return acpi_wrong(madt, "a structure is shorter than its type demands");
         return madt_kinds[i].take(madt, item);
@@ -110,7 +111,7 @@ static enum err take_madt(struct acpi_table *madt)
         TRY(take_madt_item(madt, &item));
     if (err != E_ABSENT)
         return err;
-    if (platform.psci == CONDUIT_SBI)
+    if (ARCH_ACPI_RISCV && platform.psci == CONDUIT_SBI)
         return acpi_end_riscv(madt);
     if (platform.gicd != 0 && platform.irqchip == IRQCHIP_NONE)
         platform.irqchip = platform.gicr_count > 0 ? IRQCHIP_GICV3 : IRQCHIP_GICV2;
@@ -221,9 +222,12 @@ static const struct acpi_taker {
     bool needed;
     enum err (*take)(struct acpi_table *table);
 } tables[] = {
-    {"APIC", ALL, true, take_madt},           {"GTDT", ARM, true, take_gtdt},
-    {"FACP", ARM, true, take_fadt},           {"RHCT", RISCV, true, acpi_take_rhct},
-    {"FACP", X86, false, acpi_take_fadt_x86}, {"HPET", X86, false, acpi_take_hpet},
+    {"APIC", ALL, true, take_madt},
+    {"GTDT", ARM, true, take_gtdt},
+    {"FACP", ARM, true, take_fadt},
+    {"RHCT", RISCV, true, ARCH_ACPI_RISCV ? acpi_take_rhct : NULL},
+    {"FACP", X86, false, acpi_take_fadt_x86},
+    {"HPET", X86, false, acpi_take_hpet},
     {"SPCR", ALL, false, take_spcr},
 };
 

@@ -5,10 +5,11 @@
 #include "arch/aarch64/regs.h"
 #include "kernel/types.h"
 
-#define ARCH_NAME    "aarch64"
-#define ARCH_TAG     0x41363420u /* In register files and snapshots. */
-#define ARCH_MACHINE machine_aarch64
-#define ARCH_FDT     true /* Firmware may describe the machine by a device tree. */
+#define ARCH_NAME       "aarch64"
+#define ARCH_TAG        0x41363420u /* In register files and snapshots. */
+#define ARCH_MACHINE    machine_aarch64
+#define ARCH_FDT        true  /* Firmware may describe the machine by a device tree. */
+#define ARCH_ACPI_RISCV false /* Its ACPI tables have RISC-V's structures. */
 
 struct arch_vcpu;
 

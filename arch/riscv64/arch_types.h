@@ -9,6 +9,7 @@
 #define ARCH_TAG            0x52563634u /* In register files and snapshots. */
 #define ARCH_MACHINE        machine_riscv64
 #define ARCH_FDT            true /* Firmware may describe the machine by a device tree. */
+#define ARCH_ACPI_RISCV     true /* Its ACPI tables have RISC-V's structures. */
 
 #define ARCH_INSN_MAX       4u /* Bytes of an instruction. */
 

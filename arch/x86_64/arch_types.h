@@ -5,17 +5,18 @@
 #include "arch/x86_64/vcpu_types.h"
 #include "kernel/types.h"
 
-#define ARCH_NAME      "x86_64"
-#define ARCH_TAG       0x58363634u /* In register files and snapshots. */
-#define ARCH_MACHINE   machine_x86_64
-#define ARCH_FDT       false /* Firmware may describe the machine by a device tree. */
+#define ARCH_NAME       "x86_64"
+#define ARCH_TAG        0x58363634u /* In register files and snapshots. */
+#define ARCH_MACHINE    machine_x86_64
+#define ARCH_FDT        false /* Firmware may describe the machine by a device tree. */
+#define ARCH_ACPI_RISCV false /* Its ACPI tables have RISC-V's structures. */
 
-#define ARCH_INSN_MAX  15u /* Bytes of an instruction. */
+#define ARCH_INSN_MAX   15u /* Bytes of an instruction. */
 
-#define VIRQ_SLOTS_MAX 3u /* enum arch_virq_slot */
+#define VIRQ_SLOTS_MAX  3u /* enum arch_virq_slot */
 
 /* Host interrupts have the numbers of ACPI's global system interrupts; beside them: */
-#define ARCH_IRQ_TIMER 1023u /* Of the local APIC; each pCPU has its own. */
+#define ARCH_IRQ_TIMER  1023u /* Of the local APIC; each pCPU has its own. */
 
 struct pcpu;
 

@@ -4,14 +4,15 @@
 
 #include "kernel/types.h"
 
-#define ARCH_NAME      "fake"
-#define ARCH_TAG       0x46u /* In register files and snapshots. */
+#define ARCH_NAME       "fake"
+#define ARCH_TAG        0x46u /* In register files and snapshots. */
 /* The portable model of the aarch64 machine; the fake has the slots of a GICv3. */
-#define ARCH_MACHINE   machine_aarch64
-#define ARCH_FDT       true
+#define ARCH_MACHINE    machine_aarch64
+#define ARCH_FDT        true
+#define ARCH_ACPI_RISCV true /* Its ACPI tables have RISC-V's structures. */
 
-#define VIRQ_SLOTS_MAX 16u
-#define ARCH_INSN_MAX  4u /* Bytes of an instruction. */
+#define VIRQ_SLOTS_MAX  16u
+#define ARCH_INSN_MAX   4u /* Bytes of an instruction. */
 
 struct vcpu_exit;
 
