@@ -17,6 +17,8 @@
 #define SEL_DATA          0x10
 #define SEL_TSS           0x18
 
+#define TRAP_STUB_SIZE    9 /* Of each gate's first instructions. */
+
 #define PCPU_STACK_TOP    24
 #define PCPU_SELF         32 /* arch.self, first in struct arch_pcpu, */
 #define PCPU_VECTOR       48 /* and arch.vector. */

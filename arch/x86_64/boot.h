@@ -15,6 +15,5 @@ void start_secondary(void);
 extern const char trampoline[], trampoline_end[];
 extern uint64_t host_cr3; /* Tables that all pCPUs run on. */
 
-/* Stubs of the interrupt vectors, TRAP_STUB_SIZE apart. trap.S */
-#define TRAP_STUB_SIZE 16u
+/* Stubs of the interrupt vectors, TRAP_STUB_SIZE (asm.h) apart. trap.S */
 extern const char trap_stubs[];

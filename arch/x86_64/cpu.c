@@ -62,7 +62,7 @@ static unsigned cpu_gate_stack(unsigned vector)
 static void cpu_fill_idt(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(idt); i++) {
-        uint64_t entry = (uintptr_t)trap_stubs + i * TRAP_STUB_SIZE;
+        uint64_t entry = (uintptr_t)trap_stubs + (size_t)i * TRAP_STUB_SIZE;
 
         idt[i] = (struct gate){
             .low = (entry & BITS(15, 0)) | (uint64_t)SEL_CODE << 16 |

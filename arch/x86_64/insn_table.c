@@ -9,11 +9,11 @@ enum insn_group { GROUP_1, GROUP_3, GROUP_4, GROUP_5, GROUP_8, GROUP_11, GROUPS 
 
 #define INSN(op_, form_, fl)                                                                       \
     {                                                                                              \
-        ENTRY_INSN, INSN_##op_, INSN_##form_, (fl)                                                 \
+        INSN_##op_, INSN_##form_, ENTRY_INSN, (fl)                                                 \
     }
 #define GROUP(n, fl)                                                                               \
     {                                                                                              \
-        ENTRY_GROUP, (n), 0, (fl)                                                                  \
+        (n), 0, ENTRY_GROUP, (fl)                                                                  \
     }
 #define UNDEFINED                                                                                  \
     {                                                                                              \
@@ -70,28 +70,34 @@ static const struct insn_entry map_1[256] = {
     [0xff] = GROUP(GROUP_5, 0),
 };
 
-static const struct insn_entry map_0f[256] = {
-    [0x90 ... 0x9f] = INSN(SETCC, UNARY, B),
-    [0xa3] = INSN(BT, STORE, 0),
-    [0xab] = INSN(BTS, STORE, L),
-    TO_MEMORY(0xb0, CMPXCHG),
-    [0xb3] = INSN(BTR, STORE, L),
-    [0xb6] = INSN(MOVZX, LOAD, ENTRY_SRC_8),
-    [0xb7] = INSN(MOVZX, LOAD, ENTRY_SRC_16),
-    [0xba] = GROUP(GROUP_8, ENTRY_IMM8),
-    [0xbb] = INSN(BTC, STORE, L),
-    [0xbe] = INSN(MOVSX, LOAD, ENTRY_SRC_8),
-    [0xbf] = INSN(MOVSX, LOAD, ENTRY_SRC_16),
-    TO_MEMORY(0xc0, XADD),
+/* These two begin and end with what they have. */
+#define FIRST_0F      0x90
+#define FIRST_0F38    0xf0
+#define AT_0F(code)   [-FIRST_0F + (code)]
+#define AT_0F38(code) [-FIRST_0F38 + (code)]
+
+static const struct insn_entry map_0f[] = {
+    [0x0 ... 0xf] = INSN(SETCC, UNARY, B), /* From FIRST_0F on. */
+    AT_0F(0xa3) = INSN(BT, STORE, 0),
+    AT_0F(0xab) = INSN(BTS, STORE, L),
+    TO_MEMORY(0xb0 - FIRST_0F, CMPXCHG),
+    AT_0F(0xb3) = INSN(BTR, STORE, L),
+    AT_0F(0xb6) = INSN(MOVZX, LOAD, ENTRY_SRC_8),
+    AT_0F(0xb7) = INSN(MOVZX, LOAD, ENTRY_SRC_16),
+    AT_0F(0xba) = GROUP(GROUP_8, ENTRY_IMM8),
+    AT_0F(0xbb) = INSN(BTC, STORE, L),
+    AT_0F(0xbe) = INSN(MOVSX, LOAD, ENTRY_SRC_8),
+    AT_0F(0xbf) = INSN(MOVSX, LOAD, ENTRY_SRC_16),
+    TO_MEMORY(0xc0 - FIRST_0F, XADD),
     /* MOVNTI */
-    [0xc3] = INSN(MOV, STORE, ENTRY_32_UP | ENTRY_NO_66 | ENTRY_NO_REP),
+    AT_0F(0xc3) = INSN(MOV, STORE, ENTRY_32_UP | ENTRY_NO_66 | ENTRY_NO_REP),
 };
 
-static const struct insn_entry map_0f38[256] = {
-    [0xf0] = INSN(MOVBE, LOAD, ENTRY_NO_REP),
-    [0xf1] = INSN(MOVBE, STORE, ENTRY_NO_REP),
+static const struct insn_entry map_0f38[] = {
+    AT_0F38(0xf0) = INSN(MOVBE, LOAD, ENTRY_NO_REP),
+    AT_0F38(0xf1) = INSN(MOVBE, STORE, ENTRY_NO_REP),
     /* MOVDIRI */
-    [0xf9] = INSN(MOV, STORE, ENTRY_32_UP | ENTRY_NO_66 | ENTRY_NO_REP),
+    AT_0F38(0xf9) = INSN(MOV, STORE, ENTRY_32_UP | ENTRY_NO_66 | ENTRY_NO_REP),
 };
 
 /* Left out: what multiplies, divides, calls, jumps, pushes. */
@@ -112,13 +118,18 @@ static const struct insn_entry groups[GROUPS][8] = {
 
 struct insn_entry insn_table_find(enum insn_map map, uint8_t opcode)
 {
-    static const struct insn_entry *const maps[INSN_MAPS] = {
-        [INSN_MAP_1] = map_1,
-        [INSN_MAP_0F] = map_0f,
-        [INSN_MAP_0F38] = map_0f38,
+    static const struct {
+        const struct insn_entry *entries;
+        uint8_t first;
+        uint16_t count;
+    } maps[INSN_MAPS] = {
+        [INSN_MAP_1] = {map_1, 0x00, ARRAY_SIZE(map_1)},
+        [INSN_MAP_0F] = {map_0f, FIRST_0F, ARRAY_SIZE(map_0f)},
+        [INSN_MAP_0F38] = {map_0f38, FIRST_0F38, ARRAY_SIZE(map_0f38)},
     };
+    unsigned i = (unsigned)opcode - maps[map].first; /* What is below is far beyond the end. */
 
-    return maps[map][opcode];
+    return i < maps[map].count ? maps[map].entries[i] : (struct insn_entry){.kind = ENTRY_UNKNOWN};
 }
 
 struct insn_entry insn_table_group(struct insn_entry group, unsigned reg)

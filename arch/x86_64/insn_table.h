@@ -28,11 +28,12 @@ enum insn_entry_kind {
 #define ENTRY_32_DOWN 0x2000u /* 2 or 4 bytes. */
 
 struct insn_entry {
-    uint8_t kind; /* enum insn_entry_kind */
-    uint8_t op;   /* enum insn_op */
-    uint8_t form; /* enum insn_form */
-    uint16_t flags;
+    uint8_t op;        /* enum insn_op */
+    uint8_t form;      /* enum insn_form */
+    uint16_t kind : 2; /* enum insn_entry_kind */
+    uint16_t flags : 14;
 };
+_Static_assert(sizeof(struct insn_entry) == 4, "there are hundreds of them");
 
 enum insn_map { INSN_MAP_1, INSN_MAP_0F, INSN_MAP_0F38, INSN_MAPS };
 

@@ -19,11 +19,11 @@
 trap_stubs:
         .set    vector, 0
         .rept   256
-        .balign 16
+        .org    trap_stubs + vector * TRAP_STUB_SIZE
         .if     vector == VECTOR_SPURIOUS
         iretq
         .elseif vector >= 32
-        pushq   $vector
+        pushq   $(vector ^ 0x80) - 0x80 /* One byte: only the lowest is looked at. */
         jmp     interrupt_entry
         .else
         .if     (PUSH_ERROR >> vector & 1) == 0
