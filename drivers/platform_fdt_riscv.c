@@ -35,11 +35,13 @@ bool platform_fdt_is_riscv(const struct fdt *fdt)
 static enum err hart_isa(const struct fdt *fdt, int node, char isa[PLATFORM_ISA_MAX])
 {
     const char *text = fdt_str(fdt, node, "riscv,isa");
-    const char *base = fdt_str(fdt, node, "riscv,isa-base"), *ext;
+    const char *base = fdt_str(fdt, node, "riscv,isa-base"), *ext, *list;
+    size_t size;
 
     if (base != NULL && strcmp(base, "rv64i") == 0) {
         memcpy(isa, "rv64i", 6);
-        for (unsigned i = 0; (ext = fdt_str_at(fdt, node, "riscv,isa-extensions", i)); i++)
+        list = fdt_prop(fdt, node, "riscv,isa-extensions", &size);
+        while ((ext = fdt_strings_next(&list, &size)) != NULL)
             if (isa_add(isa, PLATFORM_ISA_MAX, ext, strlen(ext)) != OK)
                 return platform_node_wrong(fdt, node, "'riscv,isa-extensions' is too long");
         return OK;

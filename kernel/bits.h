@@ -14,6 +14,12 @@
 /* v with the field that mask covers replaced by x. */
 #define field_set(mask, v, x) (((uint64_t)(v) & ~(mask)) | field_put(mask, x))
 
+/* Written out: the compiler finds an instruction for it, and where there is none makes no call. */
+[[gnu::always_inline]] static inline uint32_t byte_swap32(uint32_t v)
+{
+    return v << 24 | (v & 0xff00) << 8 | (v >> 8 & 0xff00) | v >> 24;
+}
+
 static inline unsigned bit_lowest(uint64_t v) /* v is not 0. */
 {
     return (unsigned)__builtin_ctzll(v);

@@ -14,6 +14,7 @@
  */
 #include "kernel/fdt.h"
 
+#include "kernel/bits.h"
 #include "kernel/fmt.h"
 #include "kernel/string.h"
 
@@ -46,11 +47,6 @@ struct property_header {
     uint32_t tag, size, name;
 };
 
-static uint32_t big32(uint32_t v)
-{
-    return __builtin_bswap32(v);
-}
-
 /* --- Tags --- */
 
 static uint32_t word_at(const struct fdt *fdt, int at)
@@ -80,11 +76,12 @@ static int string_end(const struct fdt *fdt, int at)
 static int property_end(const struct fdt *fdt, int at)
 {
     const struct property_header *header = (const void *)(fdt->structure + at);
-    uint32_t left = fdt->structure_size - (uint32_t)at;
+    uint32_t left = fdt->structure_size - (uint32_t)at, size;
 
-    if (left < sizeof(*header) || big32(header->size) > left - sizeof(*header))
+    if (left < sizeof(*header))
         return -1;
-    return at + (int)(sizeof(*header) + ALIGN_UP(big32(header->size), CELL));
+    size = byte_swap32(header->size);
+    return size > left - sizeof(*header) ? -1 : at + (int)(sizeof(*header) + ALIGN_UP(size, CELL));
 }
 
 /* The offset of the tag after this one; negative when this one is malformed, or the end. */
@@ -109,7 +106,7 @@ static bool property_ok(const struct fdt *fdt, int at)
 {
     const struct property_header *header = (const void *)(fdt->structure + at);
 
-    return property_end(fdt, at) >= 0 && big32(header->name) < fdt->strings_size;
+    return property_end(fdt, at) >= 0 && byte_swap32(header->name) < fdt->strings_size;
 }
 
 /* One root, whose name is empty, and in it nodes that nest; then the end. */
@@ -140,7 +137,7 @@ static bool structure_ok(const struct fdt *fdt)
 /* [base, base + size) lies inside of the tree, behind its header. */
 static bool block_ok(const struct header *header, uint32_t base, uint32_t size)
 {
-    uint32_t total = big32(header->size);
+    uint32_t total = byte_swap32(header->size);
 
     return base >= sizeof(*header) && base <= total && size <= total - base;
 }
@@ -148,7 +145,7 @@ static bool block_ok(const struct header *header, uint32_t base, uint32_t size)
 /* The list of memory reservations ends inside of the tree. */
 static bool reservations_ok(const struct header *header)
 {
-    uint32_t at = big32(header->reservations);
+    uint32_t at = byte_swap32(header->reservations);
     const struct reservation *entry = (const void *)((const uint8_t *)header + at);
 
     for (; block_ok(header, at, sizeof(*entry)); at += (uint32_t)sizeof(*entry), entry++)
@@ -159,12 +156,13 @@ static bool reservations_ok(const struct header *header)
 
 static bool header_ok(const struct header *header, size_t limit)
 {
-    return big32(header->magic) == MAGIC && big32(header->version) >= VERSION &&
-           big32(header->compatible_version) <= VERSION && big32(header->size) <= limit &&
-           big32(header->size) <= INT32_MAX && IS_ALIGNED(big32(header->structure), CELL) &&
-           IS_ALIGNED(big32(header->reservations), 8) &&
-           block_ok(header, big32(header->structure), big32(header->structure_size)) &&
-           block_ok(header, big32(header->strings), big32(header->strings_size)) &&
+    return byte_swap32(header->magic) == MAGIC && byte_swap32(header->version) >= VERSION &&
+           byte_swap32(header->compatible_version) <= VERSION &&
+           byte_swap32(header->size) <= limit && byte_swap32(header->size) <= INT32_MAX &&
+           IS_ALIGNED(byte_swap32(header->structure), CELL) &&
+           IS_ALIGNED(byte_swap32(header->reservations), 8) &&
+           block_ok(header, byte_swap32(header->structure), byte_swap32(header->structure_size)) &&
+           block_ok(header, byte_swap32(header->strings), byte_swap32(header->strings_size)) &&
            reservations_ok(header);
 }
 
@@ -185,11 +183,11 @@ enum err fdt_open(struct fdt *fdt, const void *blob, size_t limit)
         return E_INVALID;
     opened = (struct fdt){
         .blob = blob,
-        .size = big32(header->size),
-        .structure = bytes + big32(header->structure),
-        .structure_size = (uint32_t)ALIGN_DOWN(big32(header->structure_size), CELL),
-        .strings = (const char *)bytes + big32(header->strings),
-        .strings_size = big32(header->strings_size),
+        .size = byte_swap32(header->size),
+        .structure = bytes + byte_swap32(header->structure),
+        .structure_size = (uint32_t)ALIGN_DOWN(byte_swap32(header->structure_size), CELL),
+        .strings = (const char *)bytes + byte_swap32(header->strings),
+        .strings_size = byte_swap32(header->strings_size),
     };
     if (!strings_ok(&opened) || !structure_ok(&opened))
         return E_INVALID;
@@ -201,7 +199,7 @@ bool fdt_reservation(const struct fdt *fdt, unsigned index, uint64_t *base, uint
 {
     const struct header *header = fdt->blob;
     const struct reservation *entry =
-        (const void *)((const uint8_t *)fdt->blob + big32(header->reservations));
+        (const void *)((const uint8_t *)fdt->blob + byte_swap32(header->reservations));
 
     for (; entry->base || entry->size; entry++) {
         if (index-- > 0)
@@ -320,18 +318,15 @@ int fdt_parent(const struct fdt *fdt, int node)
     return fdt_walk_to(&walk, fdt, node) && walk.depth > 1 ? walk.path[walk.depth - 2] : -1;
 }
 
-/* The index'th of the strings in a property's value, NULL when there is none that ends. */
-static const char *string_at(const char *s, size_t size, unsigned index)
+const char *fdt_strings_next(const char **list, size_t *size)
 {
-    const char *end;
+    const char *s = *list, *end = s ? memchr(s, 0, *size) : NULL;
 
-    for (; s; s = end + 1) {
-        end = memchr(s, 0, size);
-        if (!end || index-- == 0)
-            return end ? s : NULL;
-        size -= (size_t)(end + 1 - s);
-    }
-    return NULL;
+    if (!end)
+        return NULL;
+    *size -= (size_t)(end + 1 - s);
+    *list = end + 1;
+    return s;
 }
 
 int fdt_compatible(const struct fdt *fdt, int node, const char *const *names)
@@ -339,7 +334,7 @@ int fdt_compatible(const struct fdt *fdt, int node, const char *const *names)
     size_t size;
     const char *strings = fdt_prop(fdt, node, "compatible", &size), *s;
 
-    for (unsigned i = 0; (s = string_at(strings, size, i)); i++)
+    while ((s = fdt_strings_next(&strings, &size)))
         for (int j = 0; names[j]; j++)
             if (strcmp(s, names[j]) == 0)
                 return j;
@@ -399,14 +394,14 @@ static const char *property_name(const struct fdt *fdt, int at)
 {
     const struct property_header *header = (const void *)(fdt->structure + at);
 
-    return fdt->strings + big32(header->name);
+    return fdt->strings + byte_swap32(header->name);
 }
 
 static const void *property_value(const struct fdt *fdt, int at, size_t *size)
 {
     const struct property_header *header = (const void *)(fdt->structure + at);
 
-    *size = big32(header->size);
+    *size = byte_swap32(header->size);
     return header + 1;
 }
 
@@ -452,9 +447,11 @@ const char *fdt_str(const struct fdt *fdt, int node, const char *name)
 const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index)
 {
     size_t size;
-    const char *s = fdt_prop(fdt, node, name, &size);
+    const char *list = fdt_prop(fdt, node, name, &size), *s;
 
-    return string_at(s, size, index);
+    while ((s = fdt_strings_next(&list, &size)) && index-- > 0)
+        continue;
+    return s;
 }
 
 uint64_t fdt_cells(const uint8_t *cells, unsigned count)

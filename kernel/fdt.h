@@ -51,6 +51,9 @@ bool fdt_has(const struct fdt *fdt, int node, const char *name);
 const char *fdt_str(const struct fdt *fdt, int node, const char *name);
 /* The index'th of a list of strings, NULL beyond the end. */
 const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index);
+/* The first string of a property's value that is such a list, which is then what lies behind it;
+ * NULL when there is none that ends. */
+const char *fdt_strings_next(const char **list, size_t *size);
 /* The index'th 32-bit cell; E_ABSENT when there is no such property, E_RANGE beyond its end. */
 enum err fdt_u32(const struct fdt *fdt, int node, const char *name, unsigned index, uint32_t *v);
 /* The number that is in one or two cells. */

@@ -24,13 +24,22 @@ const char *isa_next(const char *isa, const char **at, size_t *length)
 /* *end: where the string ends, when it has no such extension. */
 static bool isa_find(const char *isa, const char *ext, size_t length, const char **end)
 {
-    const char *at = NULL, *one;
-    size_t size;
+    const char *at = isa + strnlen(isa, PREFIX_SIZE);
+    size_t same;
 
-    while ((one = isa_next(isa, &at, &size)) != NULL)
-        if (size == length && memcmp(one, ext, length) == 0)
+    for (; *at != '\0' && *at != '_'; at++)
+        if (length == 1 && *at == *ext)
             return true;
-    *end = at ? at : isa + strlen(isa);
+    while (*at == '_') {
+        at++;
+        for (same = 0; same < length && at[same] == ext[same];)
+            same++;
+        for (at += same; *at != '\0' && *at != '_'; at++)
+            same = 0;
+        if (same == length)
+            return true;
+    }
+    *end = at;
     return false;
 }
 

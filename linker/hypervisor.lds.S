@@ -74,7 +74,7 @@ SECTIONS
     .data : ALIGN(PAGE) {
         HIDDEN(_data_start = .);
         *(.data .data.*)
-        . = ALIGN(PAGE);
+        . = ALIGN(128); /* start.S clears as much at a time. */
         HIDDEN(_data_end = .);
     } :data
     .bss : {

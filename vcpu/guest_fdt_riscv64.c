@@ -34,7 +34,7 @@ static void write_isa(struct fdt_writer *w, const struct guest_fdt_params *param
     const char *at = NULL, *ext;
     size_t length, used = 0;
 
-    if (isa_copy(isa, sizeof(isa), params->isa ? params->isa : "rv64imac") != OK)
+    if (!str_copy(isa, sizeof(isa), params->isa ? params->isa : "rv64imac"))
         return;
     if (params->irqchip == CONFIG_AIA && isa_add(isa, sizeof(isa), "ssaia", 5) != OK)
         return;

@@ -57,14 +57,29 @@ static bool isa_is_fp(const char *name, size_t size)
            (size > 2 && memcmp(name, "zf", 2) == 0) || (size == 3 && memcmp(name, "zcd", 3) == 0);
 }
 
+static bool isa_is_known(const char *name, size_t size)
+{
+    unsigned low = 0, high = ARRAY_SIZE(isa_known);
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        int order = strncmp(isa_known[middle], name, size);
+
+        if (order == 0 && isa_known[middle][size] == '\0')
+            return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
 static bool isa_passes(const char *name, size_t size)
 {
     if (!cpu_has.fp && isa_is_fp(name, size))
         return false;
-    for (unsigned i = 0; i < ARRAY_SIZE(isa_known); i++)
-        if (strlen(isa_known[i]) == size && memcmp(isa_known[i], name, size) == 0)
-            return isa_enabled(name, size);
-    return false;
+    return isa_is_known(name, size) && isa_enabled(name, size);
 }
 
 const char *guest_isa(void)

@@ -70,11 +70,10 @@ start_relocate:
         j       1b
 2:      lla     t1, _bss_start
         lla     t2, _bss_end
-3:      sd      zero, 0(t1)             /* Both ends are at pages. */
-        sd      zero, 8(t1)
-        sd      zero, 16(t1)
-        sd      zero, 24(t1)
-        addi    t1, t1, 32
+3:      .irp    at, 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120
+        sd      zero, \at(t1)           /* Both ends are aligned to 128. */
+        .endr
+        addi    t1, t1, 128
         bltu    t1, t2, 3b
         fence.i
         ret

@@ -109,7 +109,7 @@ start_gdt:
 start_gdt_end:
 
         .code64
-        .macro  clear_bss_to end        /* Whole pages: linker/hypervisor.lds.S. */
+        .macro  clear_bss_to end        /* Whole words: linker/hypervisor.lds.S. */
         leaq    _bss_start(%rip), %rdi
         leaq    \end(%rip), %rcx
         subq    %rdi, %rcx

@@ -7,6 +7,7 @@
 #ifndef LIBFDT_ENV_H
 #define LIBFDT_ENV_H
 
+#include "kernel/bits.h"
 #include "kernel/string.h"
 
 typedef uint16_t fdt16_t;
@@ -22,7 +23,7 @@ static inline uint16_t fdt16_to_cpu(fdt16_t x)
 
 static inline uint32_t fdt32_to_cpu(fdt32_t x)
 {
-    return __builtin_bswap32(x);
+    return byte_swap32(x);
 }
 
 static inline uint64_t fdt64_to_cpu(fdt64_t x)
@@ -37,7 +38,7 @@ static inline fdt16_t cpu_to_fdt16(uint16_t x)
 
 static inline fdt32_t cpu_to_fdt32(uint32_t x)
 {
-    return __builtin_bswap32(x);
+    return byte_swap32(x);
 }
 
 static inline fdt64_t cpu_to_fdt64(uint64_t x)
