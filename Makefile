@@ -30,7 +30,7 @@ CFLAGS   := $(DIALECT) $(ARCH_FLAGS) -O2 -g -ffreestanding -fbuiltin -nostdlib -
             -fdata-sections -fno-stack-protector -fno-asynchronous-unwind-tables \
             -fno-omit-frame-pointer -Iarch/$(ARCH) -isystem kernel/libfdt -isystem $(CACHE)/libfdt
 COMPILE   = $(CC) $(CFLAGS) -isystem $$($(CC) -print-file-name=include)
-LDFLAGS  := -O2 -flto=auto -fpie $(ARCH_FLAGS) -static-pie -nostdlib \
+LDFLAGS  := -O2 -flto=auto -flto-partition=one -fpie $(ARCH_FLAGS) -static-pie -nostdlib \
             -Wl,-z,max-page-size=4096,-z,noexecstack,--gc-sections \
             -Wl,--build-id=none,--fatal-warnings,--no-undefined $(ARCH_LDFLAGS)
 
@@ -77,17 +77,14 @@ build/acpi/%.hex: vcpu/%.asl Makefile
 
 $O/vcpu/guest_acpi.c.o $(HOST)/unit/vcpu/guest_acpi.c.o: build/acpi/guest_acpi.hex
 
-# What runs once, at the start of the machine or of a VM, is compiled for size.
-COLD := $(filter boot/% drivers/% vcpu/config% vcpu/guest_% vcpu/loader% vcpu/report.c vcpu/vm%.c \
-          vcpu/caps.c vcpu/intent% \
-          kernel/fdt% kernel/fmt.c kernel/log.c kernel/option.c kernel/panic.c kernel/shell.c \
-          mm/memmap.c mm/hostmap.c mm/page.c vcpu/chips/vcmos.c vcpu/chips/vpit.c vcpu/console% \
-          vcpu/vsteal% vcpu/%state.c vcpu/snapshot% vcpu/vkvmclock.c kernel/sched_balance.c \
-          kernel/sched_table.c vcpu/machine_x86_64_apic.c \
-          $(addprefix arch/%/,cpu.c ioapic.c power.c smp.c trap.c) arch/%_check.c arch/%_print.c \
-          arch/%_regs.c arch/%/regs.c arch/%_fields.c arch/%_msr.c vcpu/%_state.c \
-          vcpu/state.c,$(SRCS))
-$(COLD:%=$O/%.o): CFLAGS += -Os
+# What runs often, by the exits of guests or once for each page, is compiled for speed; all else for
+# size.
+HOT := $(filter-out %_state.c, $(filter $(ARCH_HOT:%=arch/$(ARCH)/%) arch/$(ARCH)/pt_% \
+         $(addprefix kernel/,crc32c.c ipi.c irq.c lock.c sched.c sched_budget.c string.c timer.c) \
+         $(addprefix mm/,guestmap.c guestmap_dirty.c pt.c pt_dirty.c) \
+         $(addprefix vcpu/,bus.c hypercall.c machine_$(ARCH).c run.c vcpu.c virq.c vpsci.c vsbi.c \
+           chips/vns16550.c chips/vpl011.c irqchip/%),$(SRCS)))
+$(filter-out $(HOT:%=$O/%.o),$(OBJS)): CFLAGS += -Oz
 
 # The compiler calls these by itself, after it has looked for what is used.
 $O/kernel/string.c.o: CFLAGS += -fno-lto -fno-builtin

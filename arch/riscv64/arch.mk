@@ -9,3 +9,4 @@ EFI_FLAGS  := -march=rv64gc -mabi=lp64d -mcmodel=medany
 
 # Called often, and calling nothing.
 $O/arch/riscv64/builtins.c.o: CFLAGS += -fno-lto -fomit-frame-pointer
+ARCH_HOT   := aia.c builtins.c insn.c irqchip.c plic.c timer.c vcpu.c vcpu_exit.c
