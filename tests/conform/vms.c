@@ -5,7 +5,7 @@
 #include "mm/page.h"
 #include "vcpu/vm_impl.h"
 
-static const char *const vm_next[] = {"1", "27", "35", "425", "25", "6", "1", "1"};
+static const char *const vm_next[] = {"1", "257", "35", "425", "25", "6", "1", "1"};
 
 static bool step_is_right(enum vm_state from, enum vm_state to)
 {
@@ -92,7 +92,7 @@ static void refused_in(enum vm_state state)
         CHECK_ERR(E_STATE, vm_pause(c.vm));
     if (state != VM_PAUSED)
         CHECK_ERR(E_STATE, vm_resume(c.vm));
-    if (!up)
+    if (!up && state != VM_STARTING)
         CHECK_ERR(E_STATE, vm_stop(c.vm, VM_STOP_ASKED));
     if (!up)
         CHECK_ERR(E_STATE, vcpu_power_on(c.vcpu, arch_entry(gpa(c.vm->layout->ram_base), 0)));
