@@ -306,6 +306,7 @@ void guests_start(const void *, uint64_t, const struct memmap *)
         conform_case(i);
     log_info("conformance: %llu cases, %llu passed, %llu not possible", (unsigned long long)c.cases,
              (unsigned long long)c.passed, (unsigned long long)c.skipped);
+    log_flush();           /* Reports of faults, and all behind them, are shown later. */
     conform_pass_time(50); /* For the UART to send all that. */
     arch_machine_off();
 }
