@@ -128,7 +128,12 @@ extern struct conform c;
 const struct config_vm *conform_config(enum action action, unsigned vcpus, unsigned cpu);
 /* Made of it, in c.vm; taken apart at the end of the case. */
 enum err conform_create(enum action action, unsigned vcpus, unsigned cpu);
-/* And loaded, vCPU 0 bound at its beginning, on this pCPU. */
+/*
+ * Done at the end of each case, and by those that want another. False: it will not go, which is a
+ * failure of the case, and its memory is lost.
+ */
+bool conform_take_apart(void);
+/* Made, and loaded, vCPU 0 bound at its beginning, on this pCPU. */
 enum err conform_by_hand(enum action action);
 /* Until an exit that is not a host interrupt's; EXIT_PREEMPTION_TIMER: none came in STEP_MS. */
 enum err conform_step(struct vcpu_exit *exit);

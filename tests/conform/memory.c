@@ -142,9 +142,7 @@ static void protect_by_hand(void)
     CHECK(conform_counter() > count);
     CHECK_OK(guestmap_dirty_take(&c.vm->map));
     CHECK(guestmap_dirty_next(&c.vm->map, gpa(page), &at, &size) && at.v == page);
-    CHECK_OK(vcpu_unbind(c.vcpu));
-    CHECK_OK(vm_destroy(c.vm));
-    c.vm = NULL;
+    CHECK(conform_take_apart());
 }
 
 /* And managed, while it runs on another pCPU: from the return on nothing is written. */

@@ -49,8 +49,7 @@ void case_vcpu_state_cycle(void)
 
     CHECK_OK(conform_create(ACT_HYPERCALL, 1, 0));
     CHECK(c.vcpu->state == VCPU_FREE && c.vcpu->power == VCPU_OFF);
-    CHECK_OK(vm_destroy(c.vm));
-    c.vm = NULL;
+    CHECK(conform_take_apart());
     CHECK_OK(conform_by_hand(ACT_HYPERCALL));
     CHECK(c.vcpu->state == VCPU_READY && vcpu_current() == c.vcpu);
     CHECK(c.vcpu->power == VCPU_ON);
@@ -138,8 +137,7 @@ void case_vcpu_wrong_cpu(void)
     CHECK_ERR(E_BUSY, vcpu_bind(c.vcpu));
     CHECK_ERR(E_BUSY, vcpu_set_entry(c.vcpu, arch_entry(gpa(0), 0)));
     CHECK(c.vcpu->state == VCPU_FREE && !vcpu_current());
-    CHECK_OK(vm_destroy(c.vm));
-    c.vm = NULL;
+    CHECK(conform_take_apart());
     CHECK_OK(conform_by_hand(ACT_SPIN));
     foreign.done = false;
     ipi_work(1, &work);

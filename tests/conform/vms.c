@@ -199,14 +199,33 @@ void case_managed_reset(void)
     CHECK(conform_wait_state(VM_STOPPED));
 }
 
+/* Beside one that counts, on the same pCPU. */
 void case_managed_crash(void)
 {
+    static struct config_vm other_config;
+    struct vm *other;
+    uint64_t count;
+
+    if (pcpu_count < 2)
+        IMPOSSIBLE("this machine has one processor");
+    other_config = *conform_config(ACT_COUNT, 1, 1);
+    other_config.name = "other";
+    other_config.index = 1;
+    CHECK_OK(vm_create(&other_config, &c.vm));
+    other = c.vm;
+    CHECK_OK(vm_start(other));
+    CHECK(conform_wait_state(VM_RUNNING) && conform_wait_count(0));
+    c.vm = NULL;
     if (!managed(ACT_BREAK))
         return;
     CHECK(conform_wait_state(VM_STOPPED));
     CHECK(c.vm->reason == VM_STOP_CRASH);
     CHECK_OK(vm_start(c.vm)); /* It may try again, and does it again. */
     CHECK(conform_wait_state(VM_STOPPED));
+    CHECK(conform_take_apart());
+    c.vm = other;
+    count = conform_counter();
+    CHECK(other->state == VM_RUNNING && conform_wait_count(count));
 }
 
 void case_pause_is_real(void)

@@ -39,6 +39,10 @@ start:  adr     x9, actions_start
         act hypercall
         mov     x0, #0x1234
         mov     x1, #1
+        mov     x2, #2
+        mov     x3, #3
+        mov     x4, #4
+        mov     x5, #5
         mov     x6, #6
         hvc     #5
         done    x0

@@ -61,7 +61,7 @@ static const char *lacks_sve(void)
 static const char x86_only[] = "the architecture has no such instruction";
 
 const struct action_info actions[ACTIONS] = {
-    [ACT_HYPERCALL] = {act_hypercall, .resumes = true, .expect = 6, .result = ANSWER},
+    [ACT_HYPERCALL] = {act_hypercall, .resumes = true, .expect = 5, .result = ANSWER},
     [ACT_MMIO_READ] = {act_mmio_read, .resumes = true, .expect = 3,
                        .result = (uint64_t)(int16_t)ANSWER},
     [ACT_MMIO_WRITE] = {act_mmio_write, .resumes = true, .result = VALUE},

@@ -39,6 +39,10 @@ start:  lla     t0, actions_start
         act hypercall
         li      a7, 0x1234
         li      a0, 1
+        li      a1, 2
+        li      a2, 3
+        li      a3, 4
+        li      a4, 5
         li      a5, 6
         ecall
         done    a0

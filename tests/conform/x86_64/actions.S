@@ -46,6 +46,10 @@ start:  xor     %eax, %eax
 
         act hypercall
         mov     $1, %ebx
+        mov     $2, %ecx
+        mov     $3, %edx
+        mov     $4, %esi
+        mov     $5, %edi
         mov     $6, %ebp
         hcall   0x1234
         mov     %rax, %rbx

@@ -76,7 +76,7 @@ static bool asked_breakpoints(const struct arch_vcpu *vcpu)
 static const char arm_only[] = "the architecture has no such instruction, but HLT";
 
 const struct action_info actions[ACTIONS] = {
-    [ACT_HYPERCALL] = {act_hypercall, .resumes = true, .expect = 6, .result = ANSWER},
+    [ACT_HYPERCALL] = {act_hypercall, .resumes = true, .result = ANSWER},
     [ACT_MMIO_READ] = {act_mmio_read, .resumes = true, .expect = 3, .result = ANSWER},
     [ACT_MMIO_WRITE] = {act_mmio_write, .resumes = true, .result = VALUE},
     [ACT_PIO_IN] = {act_pio_in, .resumes = true, .expect = 0x1f0, .result = ANSWER},
