@@ -2,8 +2,8 @@
 /*
  * The lookup. The functions come in the order of their addresses, the first at an offset from the
  * image's start. Of each there is its length up to the next one (ULEB128), and its name: numbers of
- * pieces from 1 on, a byte each, then 0. The pieces are strings, one behind the other. In the first
- * link the table is empty.
+ * pieces from 1 on, a byte each, then 0. A piece is a character and 0, or the numbers of two pieces
+ * before it. In the first link the table is empty.
  */
 #include "kernel/symbols.h"
 
@@ -11,7 +11,8 @@
 
 extern const char _image_start[];
 extern const uint32_t symtab_count, symtab_start;
-extern const char symtab_functions[], symtab_pieces[];
+extern const char symtab_functions[];
+extern const uint8_t symtab_pieces[][2];
 
 static uintptr_t take_uleb128(const char **at)
 {
@@ -26,25 +27,24 @@ static uintptr_t take_uleb128(const char **at)
     }
 }
 
-static const char *find_piece(uint8_t number)
+/* Appends a piece, which is a character, or two pieces that are made of others. */
+static size_t copy_piece(char name[SYMBOL_NAME_MAX], size_t length, uint8_t number)
 {
-    const char *piece = symtab_pieces;
+    const uint8_t *piece = symtab_pieces[number - 1];
 
-    while (--number > 0)
-        piece += strlen(piece) + 1;
-    return piece;
+    if (piece[1] != 0)
+        return copy_piece(name, copy_piece(name, length, piece[0]), piece[1]);
+    if (length < SYMBOL_NAME_MAX - 1)
+        name[length++] = (char)piece[0];
+    return length;
 }
 
 static void copy_name(char name[SYMBOL_NAME_MAX], const char *pieces)
 {
     size_t length = 0;
 
-    for (; *pieces != 0; pieces++) {
-        for (const char *c = find_piece((uint8_t)*pieces); *c != 0; c++) {
-            if (length < SYMBOL_NAME_MAX - 1)
-                name[length++] = *c;
-        }
-    }
+    for (; *pieces != 0; pieces++)
+        length = copy_piece(name, length, (uint8_t)*pieces);
     name[length] = 0;
 }
 
