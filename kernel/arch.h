@@ -74,6 +74,13 @@ void arch_host_flush(const void *start, size_t size);
 void arch_stage2_flush(uint16_t vmid, hpa_t root, gpa_t start, uint64_t size);
 /* A page there may be written now: this pCPU must know, another one may fault for it once more. */
 void arch_stage2_refresh(uint16_t vmid, hpa_t root, gpa_t page);
+/*
+ * From the return on hardware adds each page of the VM whose dirty bit it sets, and so does
+ * arch_stage2_refresh(): one is in the log after the next arch_stage2_flush(). NULL: no longer, and
+ * nobody has the former log in use. False: this hardware keeps none.
+ */
+struct dirty_log;
+bool arch_stage2_log(uint16_t vmid, struct dirty_log *log);
 /* Instructions and data written by us will be read by a guest whose caches are off. */
 void arch_cache_clean(const void *start, size_t size);
 /* Zeroes whole pages, by the fastest way there is. */

@@ -329,6 +329,7 @@ void guestmap_destroy(struct guestmap *map)
     }
     map->region_count = 0;
     atomic_store(&map->dirty_on, false);
+    guestmap_dirty_unlog(map);
     pt_destroy(&map->pt);
     lock_drop(&map->lock);
 }

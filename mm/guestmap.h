@@ -13,6 +13,7 @@
 #pragma once
 
 #include "kernel/lock.h"
+#include "mm/dirty_log.h"
 #include "mm/pt.h"
 
 enum guest_region_kind {
@@ -47,6 +48,7 @@ struct guestmap {
     struct pt pt;
     uint16_t vmid;
     _Atomic bool dirty_on;
+    struct dirty_log log; /* Of dirty tracking. */
     enum guestmap_ram ram;
     unsigned region_count;
     struct guest_region regions[GUEST_REGIONS_MAX]; /* Sorted by base. */

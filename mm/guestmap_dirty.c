@@ -3,7 +3,8 @@
  * Dirty tracking of guest memory; what it promises, says mm/guestmap.h.
  *
  * What vCPUs write is in the leaves of RAM (pt_dirty.c), which are small while it is on. What we
- * write is in `written`. A take puts both into `taken`.
+ * write is in `written`. A take puts both into `taken`. Where hardware keeps a log, that says which
+ * leaves are to be looked at; what they say counts.
  *
  * Locking: the map's lock, but that bits of `written` are set without it too, by atomic operations.
  */
@@ -14,7 +15,7 @@
 #include "kernel/string.h"
 #include "mm/page.h"
 
-#define WORD_PAGES 64u
+#define WORD_PAGES DIRTY_LOG_WORD
 
 static bool dirty_is_tracked(const struct guest_region *region)
 {
@@ -33,11 +34,17 @@ static uint64_t dirty_words(const struct guest_region *region)
 
 /* --- Bitmaps --- */
 
-static unsigned dirty_order(const struct guest_region *region)
+/* Of a bitmap for so many pages. */
+static unsigned dirty_bits_order(uint64_t bits)
 {
-    uint64_t pages = (dirty_words(region) * sizeof(uint64_t) + PAGE_SIZE - 1) / PAGE_SIZE;
+    uint64_t pages = (bits + 8 * PAGE_SIZE - 1) / (8 * PAGE_SIZE);
 
     return pages == 1 ? 0 : bit_highest(pages - 1) + 1;
+}
+
+static unsigned dirty_order(const struct guest_region *region)
+{
+    return dirty_bits_order(dirty_pages(region));
 }
 
 static enum err dirty_alloc(struct guest_region *region)
@@ -108,14 +115,61 @@ void guest_wrote(struct guestmap *map, gpa_t addr, size_t size)
     lock_drop(&map->lock);
 }
 
+/* --- What hardware logs --- */
+
+static enum err dirty_log(struct guestmap *map)
+{
+    uint64_t pages = 0;
+    unsigned order;
+
+    for (unsigned i = 0; i < map->region_count; i++)
+        if (map->regions[i].kind == REGION_RAM)
+            pages = (map->regions[i].base.v + map->regions[i].size) / PAGE_SIZE;
+    if (pages == 0 || !arch_stage2_log(map->vmid, NULL))
+        return OK;
+    order = dirty_bits_order(pages);
+    map->log.bits = order > PAGE_ORDER_MAX ? NULL : page_alloc_zeroed(order);
+    if (!map->log.bits)
+        return E_NOMEM;
+    map->log.pages = pages;
+    atomic_store(&map->log.lost, false);
+    arch_stage2_log(map->vmid, &map->log);
+    return OK;
+}
+
+void guestmap_dirty_unlog(struct guestmap *map)
+{
+    if (!map->log.bits)
+        return;
+    arch_stage2_log(map->vmid, NULL);
+    page_free((void *)map->log.bits, dirty_bits_order(map->log.pages));
+    map->log.bits = NULL;
+}
+
+static void dirty_flush(struct guestmap *map)
+{
+    arch_stage2_flush(map->vmid, pt_root(&map->pt), gpa(0), pt_size(map->pt.format));
+}
+
+/* Whether all pages that vCPUs have written by now are in the log. */
+static bool dirty_gather(struct guestmap *map)
+{
+    if (!map->log.bits)
+        return false;
+    dirty_flush(map);
+    return !atomic_exchange(&map->log.lost, false);
+}
+
 /* --- Start and stop --- */
 
-/* Makes what vCPUs write known from now on. */
+/* Makes what vCPUs write known from now on: no leaf has its bits. */
 static enum err dirty_watch(struct guestmap *map, const struct guest_region *region)
 {
     if (region->kind != REGION_RAM)
         return OK;
-    return pt_shatter(&map->pt, region->base.v, region->size);
+    TRY(pt_shatter(&map->pt, region->base.v, region->size));
+    pt_harvest(&map->pt, region->base.v, region->size, NULL, NULL);
+    return OK;
 }
 
 static void dirty_unwatch(struct guestmap *map, const struct guest_region *region)
@@ -140,6 +194,7 @@ enum err guestmap_dirty_add(struct guestmap *map, struct guest_region *region)
 static void dirty_end(struct guestmap *map)
 {
     atomic_store(&map->dirty_on, false);
+    guestmap_dirty_unlog(map);
     for (unsigned i = 0; i < map->region_count; i++) {
         dirty_unwatch(map, &map->regions[i]);
         guestmap_dirty_forget(&map->regions[i]);
@@ -149,6 +204,7 @@ static void dirty_end(struct guestmap *map)
 /* All that may fail; what was done by then is undone by dirty_end(). */
 static enum err dirty_prepare(struct guestmap *map)
 {
+    TRY(dirty_log(map)); /* Before bits are clear: one that is set is logged. */
     for (unsigned i = 0; i < map->region_count; i++) {
         struct guest_region *region = &map->regions[i];
 
@@ -167,9 +223,6 @@ enum err guestmap_dirty_start(struct guestmap *map)
     lock_take(&map->lock);
     if (!map->dirty_on) {
         err = dirty_prepare(map);
-        for (unsigned i = 0; err == OK && i < map->region_count; i++)
-            if (map->regions[i].kind == REGION_RAM)
-                pt_harvest(&map->pt, map->regions[i].base.v, map->regions[i].size, NULL, NULL);
         if (err == OK)
             atomic_store(&map->dirty_on, true);
         else
@@ -197,12 +250,47 @@ static void dirty_take_page(uint64_t addr, void *arg)
     region->taken[page / WORD_PAGES] |= BIT(page % WORD_PAGES);
 }
 
-static void dirty_take_region(struct guestmap *map, struct guest_region *region)
+/* Of the pages in the log. False: none of them had its bits. */
+static bool dirty_take_logged(struct guestmap *map, struct guest_region *region)
+{
+    uint64_t first = region->base.v / PAGE_SIZE, end = first + dirty_pages(region);
+    bool some = false;
+
+    end = MIN(end, map->log.pages);
+    for (uint64_t at = first / WORD_PAGES; first < end && at * WORD_PAGES < end; at++) {
+        uint64_t bits = dirty_log_take(&map->log, at, dirty_mask(at, first, end));
+
+        if (bits != 0)
+            bits = pt_harvest_pages(&map->pt, at * WORD_PAGES * PAGE_SIZE, bits);
+        some |= bits != 0;
+        for (; bits != 0; bits &= bits - 1)
+            dirty_take_page((at * WORD_PAGES + bit_lowest(bits)) * PAGE_SIZE, region);
+    }
+    return some;
+}
+
+/* True: the caller has to flush. */
+static bool dirty_take_region(struct guestmap *map, struct guest_region *region, bool logged)
 {
     for (uint64_t i = 0; i < dirty_words(region); i++)
         region->taken[i] = atomic_exchange_explicit(&region->written[i], 0, memory_order_relaxed);
-    if (region->kind == REGION_RAM)
-        pt_harvest(&map->pt, region->base.v, region->size, dirty_take_page, region);
+    if (region->kind != REGION_RAM)
+        return false;
+    if (logged)
+        return dirty_take_logged(map, region);
+    pt_harvest(&map->pt, region->base.v, region->size, dirty_take_page, region);
+    return false;
+}
+
+static void dirty_take_all(struct guestmap *map)
+{
+    bool logged = dirty_gather(map), some = false;
+
+    for (unsigned i = 0; i < map->region_count; i++)
+        if (dirty_is_tracked(&map->regions[i]))
+            some |= dirty_take_region(map, &map->regions[i], logged);
+    if (some)
+        dirty_flush(map);
 }
 
 enum err guestmap_dirty_take(struct guestmap *map)
@@ -212,9 +300,7 @@ enum err guestmap_dirty_take(struct guestmap *map)
     lock_take(&map->lock);
     if (map->dirty_on) {
         err = OK;
-        for (unsigned i = 0; i < map->region_count; i++)
-            if (dirty_is_tracked(&map->regions[i]))
-                dirty_take_region(map, &map->regions[i]);
+        dirty_take_all(map);
     }
     lock_drop(&map->lock);
     return err;

@@ -7,5 +7,7 @@
 /* A new region, before it is in the list: all of it counts as written. E_NOMEM. */
 enum err guestmap_dirty_add(struct guestmap *map, struct guest_region *region);
 void guestmap_dirty_forget(struct guest_region *region);
+/* Hardware logs no longer, if it did. */
+void guestmap_dirty_unlog(struct guestmap *map);
 /* Pages of RAM or ROM regions were written; nothing happens while tracking is off. */
 void guestmap_dirty_mark(struct guestmap *map, gpa_t addr, uint64_t size);

@@ -40,10 +40,13 @@ enum err guestmap_protect(struct guestmap *map, gpa_t base, uint64_t size, bool 
     lock_take(&map->lock);
     if (protect_is_ram(map, base.v, size))
         err = pt_protect(&map->pt, base.v, size, attr);
-    if (err == OK && map->dirty_on) /* What the leaves knew of it is lost. */
+    if (err == OK && map->dirty_on) {
+        /* What the leaves knew of it is lost; a bit that is set would not be logged. */
+        pt_harvest(&map->pt, base.v, size, NULL, NULL);
         guestmap_dirty_mark(map, base, size);
-    else if (err == OK)
+    } else if (err == OK) {
         protect_merge(map, base.v, size);
+    }
     lock_drop(&map->lock);
     return err;
 }

@@ -127,6 +127,8 @@ enum err pt_shatter(struct pt *pt, uint64_t va, uint64_t size);
  */
 void pt_harvest(struct pt *pt, uint64_t va, uint64_t size, void (*visit)(uint64_t va, void *arg),
                 void *arg);
+/* The same of some of 64 pages, a bit for each: which of them had theirs. The caller flushes. */
+uint64_t pt_harvest_pages(struct pt *pt, uint64_t va, uint64_t pages);
 /* A page's leaf counts as written; refreshes it. False: it may not be written. */
 bool pt_wrote(struct pt *pt, uint64_t va);
 /* Counts as written, by the largest leaves that fit and lie in the range. */

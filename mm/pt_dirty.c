@@ -95,7 +95,8 @@ void pt_harvest(struct pt *pt, uint64_t va, uint64_t size, void (*visit)(uint64_
         pt->ops->flush(pt, va, size);
 }
 
-bool pt_wrote(struct pt *pt, uint64_t va)
+/* Of the leaf that translates va. */
+static uint64_t *pt_leaf_slot(const struct pt *pt, uint64_t va)
 {
     const struct pt_format *format = pt->format;
     unsigned level = pt_root_level(format);
@@ -104,9 +105,36 @@ bool pt_wrote(struct pt *pt, uint64_t va)
     for (; format->kind(*slot, level) == PTE_TABLE; level--)
         slot = &pt_table(format, *slot)[pt_index(format, level - 1, va)];
     assert(format->kind(*slot, level) == PTE_LEAF);
-    if (!(*slot & format->writable))
+    return slot;
+}
+
+uint64_t pt_harvest_pages(struct pt *pt, uint64_t va, uint64_t pages)
+{
+    const uint64_t dirty = pt->format->dirty, written = dirty | pt->format->writable;
+    unsigned lowest = bit_lowest(pages);
+    uint64_t *slots = pt_leaf_slot(pt, va + lowest * PAGE_SIZE) - lowest, found = 0;
+
+    assert(IS_ALIGNED(va, 64 * PAGE_SIZE)); /* So they are in one table. */
+    for (; pages != 0; pages &= pages - 1) {
+        unsigned i = bit_lowest(pages);
+
+        if ((__atomic_load_n(&slots[i], __ATOMIC_RELAXED) & written) != written)
+            continue;
+        __atomic_fetch_and(&slots[i], ~dirty, __ATOMIC_RELAXED);
+        found |= BIT(i);
+    }
+    if (found != 0)
+        pt_publish(pt, slots, 64 * sizeof(*slots));
+    return found;
+}
+
+bool pt_wrote(struct pt *pt, uint64_t va)
+{
+    uint64_t *slot = pt_leaf_slot(pt, va);
+
+    if (!(*slot & pt->format->writable))
         return false;
-    __atomic_fetch_or(slot, format->dirty, __ATOMIC_RELEASE);
+    __atomic_fetch_or(slot, pt->format->dirty, __ATOMIC_RELEASE);
     pt_publish(pt, slot, sizeof(*slot));
     pt->ops->refresh(pt, ALIGN_DOWN(va, PAGE_SIZE));
     return true;

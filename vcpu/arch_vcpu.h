@@ -18,7 +18,8 @@ struct pcpu;
 /* How it is found out which memory a guest has written (mm/guestmap.h). */
 enum virt_dirty {
     VIRT_DIRTY_FAULTS, /* The first write to a page is stopped. */
-    VIRT_DIRTY_BITS,   /* Hardware sets a bit in the page's leaf. */
+    VIRT_DIRTY_BITS,   /* Hardware sets a bit in the page's leaf, */
+    VIRT_DIRTY_LOG,    /* and says of which pages it did: arch_stage2_log(). */
 };
 
 /* What this machine's backend can do; valid after arch_virt_enable() on the boot processor. */

@@ -115,8 +115,9 @@ SHELL_CMD(capabilities, "", "Show what this machine can do for guests", 0, 0)
     fmt_print(out, "guest's timer     %s\n",
               caps.guest_timer ? "in hardware" : "a timer of the hypervisor's");
     fmt_print(out, "dirty tracking    %s\n",
-              caps.dirty == VIRT_DIRTY_BITS ? "by bits that hardware sets"
-                                            : "by first writes, which exit");
+              caps.dirty == VIRT_DIRTY_LOG    ? "by bits that hardware sets, and a log of them"
+              : caps.dirty == VIRT_DIRTY_BITS ? "by bits that hardware sets"
+                                              : "by first writes, which exit");
     fmt_print(out, "nested            %s\n", yes(caps.nested));
     fmt_print(out, "run by hand       %s\n", yes(caps.manual));
     fmt_print(out, "snapshots         %s\n", yes(caps.snapshot));

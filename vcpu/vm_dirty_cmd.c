@@ -45,6 +45,8 @@ static const char *dirty_text(enum virt_dirty kind)
         return "the faults of first writes";
     case VIRT_DIRTY_BITS:
         return "dirty bits of the hardware";
+    case VIRT_DIRTY_LOG:
+        return "a log of the hardware";
     }
     unreachable();
 }

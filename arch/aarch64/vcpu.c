@@ -128,6 +128,11 @@ void arch_stage2_refresh(uint16_t vmid, hpa_t root, gpa_t page)
     flush_end(vttbr);
 }
 
+bool arch_stage2_log(uint16_t, struct dirty_log *)
+{
+    return false;
+}
+
 void arch_stage2_flush(uint16_t vmid, hpa_t root, gpa_t start, uint64_t size)
 {
     uint64_t vttbr = flush_begin(vmid, root);

@@ -166,6 +166,11 @@ void arch_stage2_refresh(uint16_t vmid, [[maybe_unused]] hpa_t root, [[maybe_unu
     virt_flush_here(vmid);
 }
 
+bool arch_stage2_log(uint16_t, struct dirty_log *)
+{
+    return false;
+}
+
 void arch_stage2_flush(uint16_t vmid, [[maybe_unused]] hpa_t root, gpa_t start, uint64_t size)
 {
     uint64_t others = virt_all_pcpus() & ~BIT(this_cpu()->id);

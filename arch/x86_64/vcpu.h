@@ -26,6 +26,9 @@ static inline uint64_t virt_flushes(const struct arch_vcpu *vcpu)
     return atomic_load_explicit(vcpu->flush_count, memory_order_acquire);
 }
 
+/* Of arch_stage2_log(); NULL: there is none. Good until this pCPU waits for something. */
+struct dirty_log *virt_log(uint16_t vmid);
+
 /* --- vcpu.c --- */
 
 /* arch_vcpu_pc() where CS has a base. */

@@ -8,6 +8,7 @@
 #include "kernel/assert.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
+#include "mm/dirty_log.h"
 
 struct virt_caps virt_caps;
 struct guest_cpuid virt_guest_cpuid;
@@ -15,6 +16,7 @@ uint64_t virt_guest_processor;
 const struct virt_backend *virt_backend;
 bool virt_is_vmx;
 _Atomic uint64_t virt_flush_counts[VIRT_VMIDS_MAX];
+static struct dirty_log *_Atomic virt_logs[VIRT_VMIDS_MAX];
 
 static void virt_read_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *regs)
 {
@@ -70,6 +72,15 @@ const struct pt_format *arch_stage2_format(void)
     return virt_backend->stage2_format();
 }
 
+/* VMX has dropped what made the guest fault; under SVM nothing faults. [SDM 3, 29.4.3.1] */
+void arch_stage2_refresh(uint16_t vmid, hpa_t, gpa_t page)
+{
+    struct dirty_log *log = virt_log(vmid);
+
+    if (log)
+        dirty_log_add(log, page);
+}
+
 static void virt_outside(void *)
 {
 }
@@ -78,14 +89,24 @@ static void virt_outside(void *)
  * Before it enters a guest, a pCPU looks at the count of its VM, and flushes what it has if that
  * has changed. Those that are in a guest leave it to answer the call.
  */
-/* VMX has dropped what made the guest fault; under SVM nothing faults. [SDM 3, 29.4.3.1] */
-void arch_stage2_refresh(uint16_t, hpa_t, gpa_t)
-{
-}
-
 void arch_stage2_flush(uint16_t vmid, hpa_t, gpa_t, uint64_t)
 {
     assert(vmid < VIRT_VMIDS_MAX);
     atomic_fetch_add(&virt_flush_counts[vmid], 1);
     remote_call(virt_outside, NULL);
+}
+
+struct dirty_log *virt_log(uint16_t vmid)
+{
+    return atomic_load(&virt_logs[vmid]);
+}
+
+/* vCPUs see it when they flush; when all pCPUs have answered, none has a former one. */
+bool arch_stage2_log(uint16_t vmid, struct dirty_log *log)
+{
+    if (virt_caps.dirty != VIRT_DIRTY_LOG)
+        return false;
+    if (atomic_exchange(&virt_logs[vmid], log) != log)
+        arch_stage2_flush(vmid, hpa(0), gpa(0), 0);
+    return true;
 }

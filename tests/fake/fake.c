@@ -9,6 +9,7 @@
 #include "kernel/ipi.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
+#include "mm/dirty_log.h"
 #include "mm/page.h"
 #include "mm/pt.h"
 #include "tests/fake/fake.h"
@@ -271,9 +272,17 @@ const struct pt_format *arch_stage2_format(void)
     return &pt_format_s2_40;
 }
 
-void arch_stage2_refresh(uint16_t, hpa_t, gpa_t)
+void arch_stage2_refresh(uint16_t, hpa_t, gpa_t page)
 {
     fake.stage2_refreshes++;
+    if (fake.stage2_log)
+        dirty_log_add(fake.stage2_log, page);
+}
+
+bool arch_stage2_log(uint16_t, struct dirty_log *log)
+{
+    fake.stage2_log = log;
+    return fake.stage2_logs;
 }
 
 void arch_stage2_flush(uint16_t vmid, hpa_t, gpa_t start, uint64_t size)

@@ -26,6 +26,8 @@ struct fake {
     unsigned host_flushes, stage2_flushes, stage2_refreshes, cache_cleans;
     struct fake_range host_flush, stage2_flush, cache_clean; /* The last ones. */
     uint16_t stage2_flush_vmid;
+    bool stage2_logs; /* Hardware keeps a log of dirty pages, this one: */
+    struct dirty_log *stage2_log;
     hpa_t host_root;       /* Of arch_host_map_use(). */
     uint64_t zeroed_bytes; /* By arch_zero_pages(). */
     bool irq_enabled[1024];

@@ -260,3 +260,122 @@ TEST(only_ram_is_tried_again_and_a_read_is_no_write)
     expect(NULL, 0);
     guestmap_destroy(&map);
 }
+
+static void start_logged(void)
+{
+    start();
+    fake.stage2_logs = true;
+    ASSERT_OK(guestmap_dirty_start(&map));
+    ASSERT(fake.stage2_log == &map.log);
+}
+
+/* A first write, which the fake's hardware logs. */
+static void write_logged(uint64_t addr)
+{
+    ASSERT(guestmap_retry(&map, gpa(addr), true));
+}
+
+TEST(a_log_of_the_hardware_says_which_leaves_are_looked_at)
+{
+    start_logged();
+    take();
+    expect(NULL, 0);
+    write_logged(RAM_GPA);
+    write_logged(RAM_GPA + 5 * MIB);
+    write_logged(RAM_GPA + RAM + 2 * PAGE_SIZE); /* The last one. */
+    ASSERT_OK(guest_fill(&map, gpa(RAM_GPA + PAGE_SIZE), 1, 1));
+    fake.stage2_flushes = 0;
+    take();
+    ASSERT_EQ(fake.stage2_flushes, 2); /* vCPUs tell what they have; leaves have changed. */
+    EXPECT({RAM_GPA, 2}, {RAM_GPA + 5 * MIB, 1}, {RAM_GPA + RAM + 2 * PAGE_SIZE, 1});
+    fake.stage2_flushes = 0;
+    take();
+    ASSERT_EQ(fake.stage2_flushes, 1);
+    expect(NULL, 0);
+    guestmap_dirty_stop(&map);
+    ASSERT(!fake.stage2_log);
+    ASSERT_EQ(page_free_count(), free_at_start);
+    guestmap_destroy(&map);
+}
+
+TEST(a_page_in_the_log_whose_leaf_is_clean_was_not_written)
+{
+    start_logged();
+    dirty_log_add(fake.stage2_log, gpa(RAM_GPA + 7 * PAGE_SIZE));
+    dirty_log_add(fake.stage2_log, gpa(ROM_GPA));
+    dirty_log_add(fake.stage2_log, gpa(0x9000000));
+    take();
+    expect(NULL, 0);
+    write_logged(RAM_GPA + 7 * PAGE_SIZE);
+    take();
+    EXPECT({RAM_GPA + 7 * PAGE_SIZE, 1});
+    guestmap_destroy(&map);
+    ASSERT(!fake.stage2_log);
+}
+
+TEST(a_page_beyond_the_log_makes_a_take_look_at_all_leaves)
+{
+    const uint64_t added = RAM_GPA + 2 * RAM;
+
+    start_logged();
+    ASSERT_OK(guestmap_add(&map, gpa(added), 2 * PAGE_SIZE, REGION_RAM, hpa(0)));
+    take();
+    EXPECT({added, 2});
+    take();
+    expect(NULL, 0);
+    write_logged(added + PAGE_SIZE);
+    write_logged(RAM_GPA);
+    take();
+    EXPECT({RAM_GPA, 1}, {added + PAGE_SIZE, 1});
+    write_logged(RAM_GPA);
+    take();
+    EXPECT({RAM_GPA, 1});
+    guestmap_destroy(&map);
+}
+
+TEST(pages_that_may_be_written_again_are_clean_so_that_a_write_is_logged)
+{
+    struct pt_leaf clean;
+
+    start_logged();
+    clean = leaf(RAM_GPA);
+    ASSERT_OK(guestmap_protect(&map, gpa(RAM_GPA), PAGE_SIZE, false));
+    ASSERT_OK(guestmap_protect(&map, gpa(RAM_GPA), PAGE_SIZE, true));
+    ASSERT_EQ(leaf(RAM_GPA).entry, clean.entry);
+    take();
+    EXPECT({RAM_GPA, 1});
+    write_logged(RAM_GPA);
+    take();
+    EXPECT({RAM_GPA, 1});
+    guestmap_destroy(&map);
+}
+
+/* A pCPU that leaves its guest for a flush: its vCPU has set a dirty bit before. */
+static void log_late(uint16_t, gpa_t, uint64_t)
+{
+    fake.on_stage2_flush = NULL;
+    lock_drop(&map.lock);
+    write_logged(RAM_GPA + 3 * MIB);
+    lock_take(&map.lock);
+}
+
+TEST(what_the_processors_have_not_told_yet_is_asked_for_by_a_take)
+{
+    start_logged();
+    fake.on_stage2_flush = log_late;
+    take();
+    fake.on_stage2_flush = NULL;
+    EXPECT({RAM_GPA + 3 * MIB, 1});
+    guestmap_destroy(&map);
+}
+
+TEST(without_memory_for_the_log_nothing_is_watched)
+{
+    start();
+    fake.stage2_logs = true;
+    while (page_alloc(0))
+        ;
+    ASSERT_ERR(E_NOMEM, guestmap_dirty_start(&map));
+    ASSERT(!fake.stage2_log);
+    ASSERT_ERR(E_STATE, guestmap_dirty_take(&map));
+}
