@@ -52,6 +52,8 @@ void arch_vcpu_free(struct arch_vcpu *vcpu)
     page_free(vcpu->block, 0);
     if (vcpu->apic_page)
         page_free(vcpu->apic_page, 0);
+    if (vcpu->log_page)
+        page_free(vcpu->log_page, 0);
     page_free(container_of(vcpu->fpu, struct vcpu_page, fpu[0]), 0);
 }
 

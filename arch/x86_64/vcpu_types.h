@@ -108,6 +108,8 @@ struct arch_vcpu {
     uint32_t cpu_controls;    /* As its VMCS has them, */
     uint32_t cpu_controls2;   /* and these, but for the local APIC's. */
     void *apic_page;          /* NULL: the hardware cannot. */
+    bool log_on;              /* Its VMCS has the log of page modifications on, which is */
+    uint64_t *log_page;       /* here; NULL: the hardware cannot. */
     uint64_t apic_levels[4];  /* Vectors whose end exits, as its VMCS has them in these modes. */
     uint64_t cr0_ours;        /* VMX_CR0_OURS, as the guest has written them. */
     uint64_t event;           /* To be injected at the next entry, as x86_regs.event. */

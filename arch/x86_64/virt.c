@@ -83,6 +83,7 @@ void arch_stage2_refresh(uint16_t vmid, hpa_t, gpa_t page)
 
 static void virt_outside(void *)
 {
+    vmx_log_gather();
 }
 
 /*

@@ -67,6 +67,7 @@ enum vmcs_width { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURA
 #define VMX_CPU2_VECTORS      BIT(9) /* Virtual-interrupt delivery. */
 #define VMX_CPU2_PAUSE_LOOP   BIT(10)
 #define VMX_CPU2_INVPCID      BIT(12)
+#define VMX_CPU2_LOG          BIT(17) /* Of page modifications. */
 
 #define VMX_EXIT_SAVE_DEBUG   BIT(2)
 #define VMX_EXIT_HOST_LONG    BIT(9)
@@ -151,6 +152,7 @@ enum vmx_reason {
     VMX_REASON_XSETBV = 55,
     VMX_REASON_APIC_WRITE = 56,
     VMX_REASON_VMFUNC = 59,
+    VMX_REASON_LOG_FULL = 62,
     VMX_REASONS = 65,
 };
 

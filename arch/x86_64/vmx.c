@@ -195,6 +195,7 @@ static enum err vmx_lacks(const char *what)
         host->cpu2 &= (uint32_t)~VMX_CPU2_VPID;
     host->leaves_1gib = can & EPT_VPID_1GIB;
     host->dirty_bits = can & EPT_VPID_DIRTY;
+    host->log = host->dirty_bits && vmx_log_find();
     host->apic = vmx_apic_find();
     if (host->apic & VMX_APIC_POSTED)
         host->exit |= (uint32_t)VMX_EXIT_ACKNOWLEDGE;
@@ -237,7 +238,8 @@ static bool vmx_same(const struct vmx_host *a, const struct vmx_host *b)
 {
     return a->revision == b->revision && a->pin == b->pin && a->cpu == b->cpu &&
            a->cpu2 == b->cpu2 && a->exit == b->exit && a->entry == b->entry &&
-           a->leaves_1gib == b->leaves_1gib && a->dirty_bits == b->dirty_bits && a->apic == b->apic;
+           a->leaves_1gib == b->leaves_1gib && a->dirty_bits == b->dirty_bits && a->log == b->log &&
+           a->apic == b->apic;
 }
 
 [[gnu::cold]] static enum err vmx_probe(void)
@@ -257,7 +259,9 @@ static bool vmx_same(const struct vmx_host *a, const struct vmx_host *b)
             .vmids_max = VIRT_VMIDS_MAX,
             .gpa_bits = MIN(48u, found.limits.physical_bits),
             .virq_slots = VIRQ_SLOTS_MAX,
-            .dirty = found.dirty_bits ? VIRT_DIRTY_BITS : VIRT_DIRTY_FAULTS,
+            .dirty = found.log          ? VIRT_DIRTY_LOG
+                     : found.dirty_bits ? VIRT_DIRTY_BITS
+                                        : VIRT_DIRTY_FAULTS,
             .apic = found.apic & VMX_APIC_VECTORS,
             .apic_posted = found.apic & VMX_APIC_POSTED,
             .apic_window = vmx_apic_window(),
@@ -422,7 +426,9 @@ static uint16_t vmx_vpid(const struct arch_vcpu *vcpu)
 
     if (!block)
         return E_NOMEM;
-    if (vmx_apic_init(vcpu) != OK) {
+    if (vmx_apic_init(vcpu) != OK || vmx_log_init(vcpu) != OK) {
+        if (vcpu->apic_page)
+            page_free(vcpu->apic_page, 0);
         page_free(block, 0);
         return E_NOMEM;
     }
@@ -476,6 +482,7 @@ void vmx_flush_stage2(struct arch_vcpu *vcpu)
     bool failed;
 
     vcpu->flushes = virt_flushes(vcpu);
+    vmx_log_switch(vcpu);
     code_forget(vcpu);
     __asm__ volatile("invept %1, %2"
                      : "=@ccbe"(failed)
@@ -555,6 +562,7 @@ void vmx_not_entered(struct arch_vcpu *vcpu)
 
 static void vmx_unbind(struct arch_vcpu *vcpu)
 {
+    vmx_log_drain(vcpu);
     vmx_store_live(vcpu);
     vmclear(vcpu->block);
 }

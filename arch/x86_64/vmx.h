@@ -14,7 +14,7 @@ extern const struct virt_backend vmx_backend;
 struct vmx_host {
     uint32_t revision;
     uint32_t pin, cpu, cpu2, exit, entry; /* Controls that guests begin with. */
-    bool leaves_1gib, dirty_bits;
+    bool leaves_1gib, dirty_bits, log;
     uint8_t apic; /* What it does of a guest's local APIC by itself: VMX_APIC_*. */
     struct vmx_limits limits;
 };
@@ -59,7 +59,7 @@ extern const char vmx_exit_point[]; /* Where exits come. */
 /* vmx.c: fields of a vCPU that is not bound are reached between these; of one that is, at once. */
 void vmx_borrow(const struct arch_vcpu *vcpu);
 void vmx_give_back(const struct arch_vcpu *vcpu);
-/* Forgets what this pCPU's TLB has of the stage 2 that changed. */
+/* Forgets what this pCPU's TLB has of the stage 2 that changed; it may be logged now, or not. */
 void vmx_flush_stage2(struct arch_vcpu *vcpu);
 /* The guest's own translations may be others now. */
 void vmx_flush_linear(struct arch_vcpu *vcpu);
@@ -117,6 +117,19 @@ uint32_t vmx_apic_tpr(const struct arch_vcpu *vcpu);
 void vmx_apic_set_tpr(struct arch_vcpu *vcpu, uint32_t value);
 /* What the guest has written to the register at the offset. */
 uint32_t vmx_apic_written(const struct arch_vcpu *vcpu, unsigned offset);
+
+/* With those of the local APIC while it is in hardware. */
+void vmx_apic_set_controls2(struct arch_vcpu *vcpu);
+
+/* vmx_log.c: see arch_stage2_log(). */
+/* Whether this pCPU can, and a boot option leaves it. */
+bool vmx_log_find(void);
+enum err vmx_log_init(struct arch_vcpu *vcpu);
+/* Turns it on or off, as its VM has a log now. Bound; so is: */
+void vmx_log_switch(struct arch_vcpu *vcpu);
+void vmx_log_drain(struct arch_vcpu *vcpu);
+/* That of the vCPU that is bound here, if there is one. */
+void vmx_log_gather(void);
 
 /* vmx_print.c */
 void vmx_print(const struct arch_vcpu *vcpu, struct fmt_sink *out);

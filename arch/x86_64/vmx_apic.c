@@ -164,6 +164,11 @@ static uint32_t apic_controls2(unsigned mode)
     return 0;
 }
 
+void vmx_apic_set_controls2(struct arch_vcpu *vcpu)
+{
+    vmwrite(VMCS_CPU_CONTROLS2, vcpu->cpu_controls2 | apic_controls2(vcpu->apic_mode));
+}
+
 /*
  * Controls, and what exits: CR8 is in the page then. Translations from before the window know
  * nothing of it. [SDM 3, 30.4.5]
@@ -176,7 +181,7 @@ static uint32_t apic_controls2(unsigned mode)
     if (vcpu->apic_mode == mode)
         return;
     vcpu->apic_mode = (uint8_t)mode;
-    vmwrite(VMCS_CPU_CONTROLS2, vcpu->cpu_controls2 | apic_controls2(mode));
+    vmx_apic_set_controls2(vcpu);
     vmwrite(VMCS_MSR_MAP, ptr_to_phys(vmx_msr_map(mode == VMX_APIC_MODE_X2APIC)).v);
     if (mode == VMX_APIC_MODE_XAPIC) {
         vmwrite(VMCS_APIC_WINDOW, vmx_apic_window().v);

@@ -368,6 +368,14 @@ static bool exit_is_hidden(unsigned reason)
     return reason >= VMX_REASON_VMCLEAR && reason <= VMX_REASON_VMXON;
 }
 
+/* Before the access that there is no place for. It may be IRET's, as in exit_violation_any(). */
+static void exit_log_full(struct arch_vcpu *vcpu, const struct vcpu_exit *exit)
+{
+    if ((exit->cause[1] & VMX_EPT_IRET) && !vcpu->interrupted)
+        exit_block_nmi();
+    vmx_log_drain(vcpu);
+}
+
 /* exit->kind is EXIT_NOTHING. */
 [[gnu::cold]] static void exit_other(struct arch_vcpu *vcpu, struct vcpu_exit *exit,
                                      unsigned reason)
@@ -390,6 +398,9 @@ static bool exit_is_hidden(unsigned reason)
         return;
     case VMX_REASON_APIC_ACCESS:
         exit_apic_access(vcpu, exit);
+        return;
+    case VMX_REASON_LOG_FULL:
+        exit_log_full(vcpu, exit);
         return;
     case VMX_REASON_NMI_WINDOW:
         exit_window(vcpu, exit, VIRQ_SLOT_NMI);

@@ -40,6 +40,7 @@ static const char *const reasons[VMX_REASONS] = {
     [VMX_REASON_WBINVD] = "WBINVD",
     [VMX_REASON_XSETBV] = "XSETBV",
     [VMX_REASON_APIC_WRITE] = "write to the local APIC",
+    [VMX_REASON_LOG_FULL] = "log of page modifications full",
     [VMX_REASON_VMFUNC] = "VMFUNC",
 };
 

@@ -195,7 +195,7 @@ static void vmx_read_pdptes(const struct arch_vcpu *vcpu, uint64_t cr3, uint64_t
     }
 }
 
-/* Processors without the local APIC in hardware lack its fields. */
+/* Processors without the local APIC in hardware, or without a log, lack their fields. */
 static bool field_is_there(enum vmcs_field field)
 {
     if (field == VMCS_APIC_PAGE)
@@ -206,6 +206,8 @@ static bool field_is_there(enum vmcs_field field)
         return vmx_host.apic & VMX_APIC_VECTORS;
     if (field == VMCS_POSTED_VECTOR || field == VMCS_POSTED_REQUESTS)
         return vmx_host.apic & VMX_APIC_POSTED;
+    if (field == VMCS_LOG || field == VMCS_GUEST_LOG_INDEX)
+        return vmx_host.log;
     return true;
 }
 

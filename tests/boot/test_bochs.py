@@ -8,7 +8,7 @@ import pytest
 import conformance
 import hostile
 from caisson import ESCAPE, SHELL, Bochs, build, config, debian, grub_by_uefi, vm
-from test_dirty import BITS, Watched, check_sets
+from test_dirty import BITS, LOG, Watched, check_sets
 from test_guests import judge
 
 ARCHS = ["x86_64"]
@@ -113,11 +113,27 @@ def test_kilobyte_guests_run_on_svm_that_says_where_the_next_instruction_is(fold
         run(machine, SVM_GUESTS, count_checks)
 
 
-def test_the_pages_that_are_told_are_those_that_were_written_on_vmx(folder):
-    guest = vm("writer", "dirty.img", "16M", "pages=128", cpus=2)
-    with Bochs(config(guest), folder, limit=480, **SLOW) as machine:
+@pytest.mark.parametrize("how,options", [(LOG, ""), (BITS, "vmx.pml=off")], ids=[LOG, BITS])
+def test_the_pages_that_are_told_are_those_that_were_written_on_vmx(folder, how, options):
+    guest = vm("writer", "dirty.img", "16M", "pages=128 slow=1", cpus=2)
+    with Bochs(config(guest, options=options), folder, limit=480, **POSTS) as machine:
         machine.expect("writer: started", 240)
-        check_sets(Watched(machine, 128), BITS)
+        check_sets(Watched(machine, 128), how)
+
+
+def test_a_log_of_written_pages_that_fills_up_loses_none_on_vmx(folder):
+    """It has place for 512."""
+    guest = vm("writer", "dirty.img", "16M", "pages=1200", cpus=2)
+    with Bochs(config(guest), folder, **POSTS) as machine:
+        machine.expect("writer: started", 240)
+        watched = Watched(machine, 1200)
+        watched.start(LOG)
+        for _ in range(2):
+            watched.send("b", "dirty: 1200 pages in ")
+            machine.prompt()
+            assert watched.take() == set(range(1200))
+            assert watched.take() == set()
+        watched.send("q", r"guest done: \d+ passed, 0 failed")
 
 
 def test_debian_runs_on_two_vcpus_on_vmx(folder):

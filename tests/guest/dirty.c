@@ -3,16 +3,14 @@
  * Writes pages of its memory, which ones is known by their number and the round: for who watches
  * from outside. 'w': a round, by all CPUs at once; 's': the same slowly; 'r': reads all of them;
  * 'b': one CPU writes all, and says how long that took; 'q' ends it. Each page is written once in a
- * round, by different instructions.
+ * round, by different instructions. Command line: slow=MS (8) from page to page, pages=N (1024).
  */
 #include "guest.h"
-
-#define SLOW_MS 8u
 
 extern char _end[];
 
 static uint64_t window;
-static unsigned cpus, round, pages;
+static unsigned cpus, round, pages, slow_ms;
 static bool slow;
 static uint64_t written, sum;
 
@@ -47,7 +45,7 @@ static void write_round(void)
         if (!is_written(page))
             continue;
         if (slow)
-            (void)WAIT_FOR(false, SLOW_MS);
+            (void)WAIT_FOR(false, slow_ms);
         write_page(page);
         ADD(written, 1);
     }
@@ -75,6 +73,7 @@ void guest_main(void)
 
     cpus = cpus_start(machine_cpu_count());
     pages = (unsigned)machine_argument("pages", 1024);
+    slow_ms = (unsigned)machine_argument("slow", 8);
     machine_memory(&base, &size);
     window = ((uint64_t)_end + (1 << 20) - 1) >> 20 << 20;
     check(window + (uint64_t)pages * PAGE <= base + size, "there is memory to be written");
