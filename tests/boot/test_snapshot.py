@@ -54,6 +54,16 @@ def test_a_guest_goes_on_from_its_snapshot_as_often_as_it_is_asked(machine):
     machine.command("verify again@one", "again@one is whole")
 
 
+def test_a_handler_goes_on_and_what_is_pending_comes_after_it_once(machine):
+    key(machine, 1, "i", "again: in a handler\r")
+    machine.command("snapshot again held", "snapshot again@held taken")
+    for _ in range(2):
+        key(machine, 1, "k", "again: 2 messages\r")
+        machine.command("restore again held", "again: back at snapshot again@held")
+    key(machine, 1, "k", "again: 2 messages\r")
+    machine.command("forget again@held")
+
+
 def test_a_second_one_goes_on_beside_it(machine):
     machine.command("restore again two as twin", "twin: back at snapshot again@two")
     key(machine, 1, "n", "again: 3\r")
