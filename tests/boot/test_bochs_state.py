@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A VM's state, on Intel's VMX, which Bochs has: snapshots and the register file, while the
-hardware has the vectors."""
+hardware has the vectors; and stolen time."""
 import pytest
 
 import test_regs
 import test_snapshot
 from caisson import Bochs, config, vm
 from test_bochs import POSTS, SLOW
+from test_guests import judge
 
 ARCHS = ["x86_64"]
 MACHINE = "bochs"
@@ -54,3 +55,10 @@ def test_what_was_posted_is_in_a_snapshot_on_vmx(folder):
         machine.focus(1)
         machine.expect("again: remembers", 60)
         test_snapshot.test_a_handler_goes_on_and_what_is_pending_comes_after_it_once(machine)
+
+
+def test_a_vcpu_is_told_how_much_of_its_time_another_vm_stole_on_vmx(folder, count_checks):
+    vms = [vm("steal", "steal.img"), vm("spin", "spin.img")]
+    with Bochs(config(*vms), folder, smp=1, **SLOW) as machine:
+        machine.expect("steal: powered off")
+        judge(machine.text, count_checks)

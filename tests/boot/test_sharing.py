@@ -130,8 +130,8 @@ def test_debian_is_told_how_much_of_its_time_another_vm_stole(arch, folder):
     assert took > 10 and 0.6 * took < stolen < spun + 2, (before, after, spun)
 
 
-@pytest.mark.only("riscv64")
-def test_a_hart_is_told_how_much_of_its_time_another_vm_stole(arch, folder, count_checks):
+@pytest.mark.only("riscv64", "x86_64")
+def test_a_vcpu_is_told_how_much_of_its_time_another_vm_stole(arch, folder, count_checks):
     vms = [vm("steal", "steal.img"), vm("spin", "spin.img")]
     with Machine(arch, config(*vms), folder, smp=1) as machine:
         machine.expect("steal: powered off")
