@@ -90,17 +90,29 @@ static void console_put(struct fmt_sink *sink, const char *text, size_t size)
     console_write(text, size);
 }
 
-/* Shows the next record, if it is for the console; false: there is none. */
+/* The first record for the console that starts at or after the place given. */
+static uint64_t record_find_shown(uint64_t at)
+{
+    at = record_find(at);
+    while (at < written && ring_at(at) - LEVEL_MARK > (int)shown_max)
+        at = record_find(at + 1);
+    return at;
+}
+
+/* Shows the next record that is for the console; false: there is none. */
 static bool record_show(void)
 {
     static struct fmt_sink console_sink = {.put = console_put};
-    uint64_t at = record_find(shown);
+    uint64_t at, end;
 
-    if (!console_write || at == written)
+    if (!console_write)
         return false;
-    shown = record_find(at + 1);
-    if (ring_at(at) - LEVEL_MARK <= (int)shown_max)
-        ring_copy(at + 1, shown, &console_sink);
+    at = shown = record_find_shown(shown);
+    if (at == written)
+        return false;
+    end = record_find(at + 1);
+    shown = record_find_shown(end);
+    ring_copy(at + 1, end, &console_sink);
     return true;
 }
 
@@ -212,6 +224,16 @@ void log_flush(void)
     log_enter();
     records_show();
     log_leave();
+}
+
+bool log_is_behind(void)
+{
+    bool more;
+
+    log_enter();
+    more = behind && shown != written;
+    log_leave();
+    return more;
 }
 
 void log_set_level(enum log_level level)

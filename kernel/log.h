@@ -22,6 +22,8 @@ void log_vat(enum log_level level, const char *format, va_list args);
 [[gnu::format(printf, 2, 3)]] void log_later(enum log_level level, const char *format, ...);
 /* What is yet to be shown is, now: before the machine goes off. */
 void log_flush(void);
+/* There are lines that are yet to be shown so; the last one finds this false. No lock held. */
+bool log_is_behind(void);
 
 /*
  * For text made in pieces, as one line or several that stay together: log_open() returns a sink,

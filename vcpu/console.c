@@ -165,6 +165,8 @@ static bool prompt_wants_refresh(void)
 {
     bool focused, broken;
 
+    if (log_is_behind()) /* Its last line leads here again. */
+        return false;
     lock_take(&console.lock);
     focused = console.focus == NULL;
     line_take();

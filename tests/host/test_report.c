@@ -187,6 +187,24 @@ TEST(a_report_is_shown_where_no_time_table_is)
     rig_end();
 }
 
+TEST(the_log_is_behind_until_the_last_line_that_is_for_the_console)
+{
+    rig_running(1);
+    log_attach(slow_put);
+    slow_lines = 0;
+    ASSERT(!log_is_behind());
+    for (unsigned i = 0; i < 5; i++)
+        log_later(LOG_ERROR, "line %u of a report", i);
+    log_debug("a line for the ring alone");
+    while (slow_lines < 5) {
+        ASSERT(log_is_behind());
+        rig_turn(0);
+        rig_advance(RIG_MS);
+    }
+    ASSERT(!log_is_behind());
+    rig_end();
+}
+
 TEST(log_lines_stay_in_order_and_none_is_lost_when_reports_come_faster_than_they_are_shown)
 {
     struct vm *vm = rig_running(1);
