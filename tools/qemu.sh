@@ -58,11 +58,12 @@ fi
 clock=()
 [ -z "${ICOUNT:-}" ] || clock=(-icount shift=0,sleep=off -seed 1 -rtc clock=vm,base=2026-01-01)
 
-# QEMU's x86 processors change flags of the first one, that say whether it is in a guest, in an
-# instruction that is not atomic: on one core of ours it is (HACKING.md).
+# QEMU's x86 processors change flags of the first one, that say whether it is in a guest, and its
+# interrupt files those of a hart's guests, in an instruction that is not atomic: on one core of
+# ours it is (HACKING.md).
 run=("qemu-system-$arch")
 last=$(awk -F '[-,[:space:]]+' '/^Cpus_allowed_list/ { print $NF }' /proc/self/status)
-[ "$arch" != x86_64 ] || run=(taskset -c "${CORES:-$last}" "${run[@]}")
+[ "$arch" != x86_64 ] && [ -z "${AIA:-}" ] || run=(taskset -c "${CORES:-$last}" "${run[@]}")
 
 exec "${run[@]}" -accel tcg -M "$machine" -cpu "$cpu" -smp "${SMP:-2}" -m "${MEM:-2G}" \
     -nographic -nodefaults -serial mon:stdio "${clock[@]}" "${what[@]}" "$@"

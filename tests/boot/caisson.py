@@ -93,9 +93,17 @@ def qemu_aarch64(options):
     return ["qemu-system-aarch64", "-M", machine, "-cpu", options["cpu"] or "cortex-a72"]
 
 
+def one_core():
+    """Where QEMU's processors change in an instruction that is not atomic what is not their own
+    (HACKING.md)."""
+    return ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
+
+
 def qemu_riscv64(options):
     machine = "virt" + (f",{options['aia']}" if options["aia"] else "")
-    return ["qemu-system-riscv64", "-M", machine, "-cpu", options["cpu"] or "rva22s64,h=true"]
+    pinned = one_core() if "aia-guests" in options["aia"] else []
+    return [*pinned, "qemu-system-riscv64", "-M", machine,
+            "-cpu", options["cpu"] or "rva22s64,h=true"]
 
 
 # Without what TCG does not have, and would say so.
@@ -104,11 +112,8 @@ EPYC = ("EPYC-v4,+svm,+npt,-fxsr-opt,-misalignsse,-osvw,-topoext,-perfctr-core,-
 
 
 def qemu_x86_64(options):
-    """On one core of ours: QEMU's processors change flags of its first one, that say whether it is
-    in a guest, in an instruction that is not atomic (HACKING.md)."""
     cpu = options["cpu"] or EPYC
-    core = str(max(os.sched_getaffinity(0)))
-    return ["taskset", "-c", core, "qemu-system-x86_64", "-M", options["machine"] or "q35",
+    return [*one_core(), "qemu-system-x86_64", "-M", options["machine"] or "q35",
             "-cpu", f"{EPYC},{cpu}" if cpu[0] in "+-" else cpu]
 
 
