@@ -70,11 +70,16 @@ def test_vms_come_and_go_and_a_pause_is_not_noticed_on_vmx(folder, count_checks)
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("how, options", [("in hardware", ""),
+                                          ("by software", "vmx.virtual-interrupts=off")],
+                         ids=["in hardware", "by software"])
 def test_messages_between_vcpus_that_share_a_processor_are_not_lost_on_vmx(folder, count_checks,
-                                                                           soak):
+                                                                           soak, how, options):
     count = 1000000 if soak else 20000
     guest = vm("ipis", "ipis.img", "4M", f"count={count}", cpus=2)
-    with Bochs(config(guest), folder, smp=1, limit=3600 if soak else 300, **SLOW) as machine:
+    with Bochs(config(guest, options=options), folder, smp=1, limit=3600 if soak else 300,
+               **SLOW) as machine:
+        machine.expect(f"vectors of guests {how}", 240)
         machine.expect("ipis: powered off", 3600)
         judge(machine.text, count_checks)
 
