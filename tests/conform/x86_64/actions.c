@@ -11,14 +11,23 @@ static void window_ask(struct arch_vcpu *vcpu)
 
 /* --- What only we can do wrong --- */
 
+/* What a refused VMRUN leaves of the guest's state is nobody's promise. */
+static struct arch_regs kept;
+
 static void dr7_break(struct arch_vcpu *vcpu)
 {
+    if (vcpu_unbind(c.vcpu) == OK)
+        arch_vcpu_get_regs(vcpu, &kept);
+    if (vcpu_bind(c.vcpu) != OK)
+        c.failed = "the registers are kept";
     virt_backend->set_reg(vcpu, REG_DR7, BIT(32) | DR7_RESET);
 }
 
 static void dr7_mend(struct arch_vcpu *vcpu)
 {
-    virt_backend->set_reg(vcpu, REG_DR7, DR7_RESET);
+    if (vcpu_unbind(c.vcpu) != OK || arch_vcpu_set_regs(vcpu, &kept) != OK ||
+        vcpu_bind(c.vcpu) != OK)
+        c.failed = "the registers are put back";
 }
 
 /* EPT: a page that may be written and not read. [SDM 3, 29.3.3.1] */
