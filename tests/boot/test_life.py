@@ -86,7 +86,7 @@ def test_a_vm_is_stopped_or_reset_while_it_starts(machine):
         machine.command("stop large", "large: stopped")
         machine.command("destroy large", "large: destroyed")
         machine.command("create large")
-    assert len(re.findall("large: started", machine.text)) == 3
+    assert len(re.findall("large: started", machine.text)) >= 3  # A start may be over sooner.
     machine.command("destroy large", "large: destroyed")
 
 
