@@ -203,7 +203,8 @@ bool conform_serve(bool (*until)(void))
 
 /* --- What lies below --- */
 
-uint64_t *conform_slot(uint64_t addr, unsigned level)
+/* The entry for an address in the VM's stage-2 tables, where tables go down to this level. */
+static uint64_t *slot_find(uint64_t addr, unsigned level)
 {
     const struct pt_format *format = c.vm->map.pt.format;
     uint64_t *table = c.vm->map.pt.root, *slot;
@@ -214,6 +215,31 @@ uint64_t *conform_slot(uint64_t addr, unsigned level)
             return slot;
         table = phys_to_ptr(hpa((*slot & format->addr_mask) << format->addr_shift));
     }
+}
+
+static uint64_t *broken, good;
+
+static void slot_set(uint64_t entry)
+{
+    gpa_t page = gpa(HOLE & ~(PAGE_SIZE - 1));
+
+    *broken = entry;
+    arch_stage2_flush(c.vm->map.vmid, pt_root(&c.vm->map.pt), page, PAGE_SIZE);
+}
+
+void conform_break_tables(unsigned level, uint64_t entry)
+{
+    gpa_t page = gpa(HOLE & ~(PAGE_SIZE - 1));
+
+    err_ignore(guestmap_add(&c.vm->map, page, PAGE_SIZE, REGION_RAM, hpa(0))); /* It shows. */
+    broken = slot_find(page.v, level);
+    good = *broken;
+    slot_set(entry);
+}
+
+void conform_mend_tables(void)
+{
+    slot_set(good);
 }
 
 static struct {

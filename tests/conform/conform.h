@@ -154,7 +154,11 @@ uint64_t conform_counter(void);
 uint64_t conform_taken(void);
 /* By hand: runs, answered as in the managed way, until this holds; false: WAIT_MS are over. */
 bool conform_serve(bool (*until)(void));
-/* The entry for an address in the VM's stage-2 tables, where tables go down to this level. */
-uint64_t *conform_slot(uint64_t addr, unsigned level);
+/*
+ * Puts this entry in place of the one that leads to HOLE at a level of the VM's stage-2 tables; a
+ * region is added there first, so that there are tables down to it. The other puts that one back.
+ */
+void conform_break_tables(unsigned level, uint64_t entry);
+void conform_mend_tables(void);
 /* Whether the last line of the log has both words. */
 bool conform_said(const char *one, const char *other);

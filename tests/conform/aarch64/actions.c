@@ -21,28 +21,17 @@ static void end_after(struct arch_vcpu *vcpu)
     irq_handle();
 }
 
-/*
- * A table of ours that is nowhere: the walk to HOLE meets it. A region is there, so that there are
- * tables down to it.
- */
+/* A table of ours that is nowhere: the walk to HOLE meets it. */
 #define NOWHERE (BITS(46, 12) | BITS(1, 0))
-
-static uint64_t good;
 
 static void tables_break([[maybe_unused]] struct arch_vcpu *vcpu)
 {
-    gpa_t page = gpa(HOLE & ~(PAGE_SIZE - 1));
-
-    err_ignore(guestmap_add(&c.vm->map, page, PAGE_SIZE, REGION_RAM, hpa(0))); /* It shows. */
-    good = *conform_slot(page.v, 1);
-    *conform_slot(page.v, 1) = NOWHERE;
-    arch_stage2_flush(c.vm->map.vmid, pt_root(&c.vm->map.pt), page, PAGE_SIZE);
+    conform_break_tables(1, NOWHERE);
 }
 
 static void tables_mend([[maybe_unused]] struct arch_vcpu *vcpu)
 {
-    *conform_slot(HOLE, 1) = good;
-    arch_stage2_flush(c.vm->map.vmid, pt_root(&c.vm->map.pt), gpa(HOLE), PAGE_SIZE);
+    conform_mend_tables();
 }
 
 static bool asked_wfe([[maybe_unused]] const struct arch_vcpu *vcpu)

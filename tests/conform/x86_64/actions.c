@@ -33,22 +33,14 @@ static void dr7_mend(struct arch_vcpu *vcpu)
 /* EPT: a page that may be written and not read. [SDM 3, 29.3.3.1] */
 #define WRITE_ONLY 2u
 
-static uint64_t good;
-
 static void tables_break([[maybe_unused]] struct arch_vcpu *vcpu)
 {
-    gpa_t page = gpa(HOLE & ~(PAGE_SIZE - 1));
-
-    err_ignore(guestmap_add(&c.vm->map, page, PAGE_SIZE, REGION_RAM, hpa(0))); /* It shows. */
-    good = *conform_slot(page.v, 0);
-    *conform_slot(page.v, 0) = WRITE_ONLY;
-    arch_stage2_flush(c.vm->map.vmid, pt_root(&c.vm->map.pt), page, PAGE_SIZE);
+    conform_break_tables(0, WRITE_ONLY);
 }
 
 static void tables_mend([[maybe_unused]] struct arch_vcpu *vcpu)
 {
-    *conform_slot(HOLE, 0) = good;
-    arch_stage2_flush(c.vm->map.vmid, pt_root(&c.vm->map.pt), gpa(HOLE), PAGE_SIZE);
+    conform_mend_tables();
 }
 
 static const char *lacks_misconfiguration(void)
